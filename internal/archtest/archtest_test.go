@@ -1,0 +1,189 @@
+// Package archtest holds the test that keeps the import graph pointing one way:
+// cmd → evalret → retrieve, ingest → internal leaves.
+package archtest
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/ragloop/ragloop/"
+
+// allow maps a package pattern (path.Match, relative to the module) to the
+// packages of the module that its non-test files may import. The first match
+// wins; a package that no pattern matches fails, so a new one must be placed.
+var allow = []struct {
+	pkg  string
+	want []string
+}{
+	{"cmd/*", []string{"*", "*/*", "proto/*/*", "internal/*"}},
+
+	{"evalret", []string{"evalret/labels", "evalret/metric", "evalret/stats", "retrieve", "retrieve/pack", "internal/*"}},
+	{"evalret/tune", []string{"evalret", "evalret/labels", "evalret/metric", "evalret/stats", "retrieve", "retrieve/pack", "internal/*"}},
+	{"evalret/report", []string{"evalret", "evalret/labels", "evalret/metric", "evalret/stats", "evalret/tune", "internal/*"}},
+	{"evalret/labels", []string{"internal/text"}},
+	{"evalret/metric", []string{"internal/text"}},
+	{"evalret/stats", nil},
+
+	{"retrieve", []string{"internal/index", "internal/embed", "internal/lexical", "internal/text", "internal/tokens"}},
+	{"retrieve/pack", []string{"internal/text"}},
+	{"retrieve/server", []string{"retrieve", "retrieve/pack", "proto/*/*", "internal/index", "internal/text", "internal/tokens"}},
+
+	{"ingest", []string{"ingest/extract", "ingest/chunk", "internal/index", "internal/embed", "internal/lexical", "internal/text", "internal/tokens"}},
+	{"ingest/extract", []string{"internal/text"}},
+	{"ingest/chunk", []string{"ingest/extract", "internal/text", "internal/tokens"}},
+
+	{"proto/*/*", nil},
+	{"internal/index", []string{"internal/qdrantlocal", "internal/lexical", "internal/text"}},
+	{"internal/qdrantlocal", []string{"internal/simd", "internal/lexical"}},
+	{"internal/embed", []string{"internal/simd"}},
+	{"internal/embed/convertmodel", []string{"internal/embed"}},
+	// The label program checks labels against what extraction yields: it sits
+	// above the stages although it lives beside the corpus.
+	{"internal/demo/label", []string{"ingest/extract", "evalret/labels", "internal/demo", "internal/text"}},
+	{"internal/*", nil}, // leaves: the standard library and outside modules only
+}
+
+// outside maps an outside import path prefix to the only packages that may
+// import it: protobuf types stop at the wire.
+var outside = map[string][]string{
+	"github.com/qdrant/go-client":     {"internal/index", "internal/qdrantlocal"},
+	"google.golang.org/grpc":          {"cmd/ragloop", "retrieve/server", "internal/index", "internal/qdrantlocal", "proto/*/*"},
+	"google.golang.org/protobuf":      {"cmd/ragloop", "retrieve/server", "internal/index", "internal/qdrantlocal", "proto/*/*"},
+	"github.com/spf13/cobra":          {"cmd/ragloop"},
+	"github.com/ledongthuc/pdf":       {"ingest/extract"},
+	"github.com/pkoukk/tiktoken-go":   {"internal/tokens"},
+	"go.etcd.io/bbolt":                {"internal/embed"},
+	"github.com/google/go-cmp":        nil,
+	"testing":                         nil,
+	"github.com/rogpeppe/go-internal": nil,
+}
+
+// TestImports reads the import clauses itself instead of asking "go list": the
+// test cache tracks files that a test opens but not those that a subprocess
+// opens, so a go-list version passes from the cache after a bad import was added.
+func TestImports(t *testing.T) {
+	root := filepath.Join("..", "..")
+	files := 0
+	err := filepath.WalkDir(root, func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && file != root && (d.Name() == "testdata" || strings.HasPrefix(d.Name(), ".") || ownModule(file)) {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return nil
+		}
+		rel, err := filepath.Rel(root, file)
+		if err != nil {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		files++
+		for _, spec := range f.Imports {
+			imp, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			for _, problem := range check(path.Dir(filepath.ToSlash(rel)), imp) {
+				t.Errorf("%s: %s", rel, problem)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 20 {
+		t.Fatalf("read %d files, the walk misses most of the module", files)
+	}
+}
+
+// TestCheck shows that the rules can fail.
+func TestCheck(t *testing.T) {
+	for _, tt := range []struct {
+		pkg, imp string
+		bad      bool
+	}{
+		{"retrieve", module + "ingest", true},
+		{"ingest", module + "retrieve", true},
+		{"internal/text", module + "internal/tokens", true},
+		{"internal/index", module + "retrieve", true},
+		{"retrieve", "google.golang.org/grpc/codes", true},
+		{"evalret", "github.com/qdrant/go-client/qdrant", true},
+		{"ingest", "testing", true},
+		{"brandnew", module + "ingest", true},
+		{"evalret", module + "retrieve", false},
+		{"retrieve/server", module + "proto/ragloop/v1", false},
+		{"cmd/ragloop", module + "evalret/tune", false},
+	} {
+		if got := len(check(tt.pkg, tt.imp)) > 0; got != tt.bad {
+			t.Errorf("check(%s, %s) bad = %v, want %v", tt.pkg, tt.imp, got, tt.bad)
+		}
+	}
+}
+
+// TestTopLevel: the root of the repository holds these entries and nothing else.
+func TestTopLevel(t *testing.T) {
+	want := map[string]bool{
+		"cmd": true, "ingest": true, "retrieve": true, "evalret": true, "proto": true, "deploy": true,
+		"internal": true, "go.mod": true, "go.sum": true, "README.md": true, "LICENSE": true,
+	}
+	entries, err := os.ReadDir(filepath.Join("..", ".."))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if !want[e.Name()] && !strings.HasPrefix(e.Name(), ".") {
+			t.Errorf("top level has %s", e.Name())
+		}
+	}
+}
+
+func ownModule(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "go.mod"))
+	return err == nil
+}
+
+func check(pkg, imp string) (problems []string) {
+	for prefix, only := range outside {
+		if (imp == prefix || strings.HasPrefix(imp, prefix+"/")) && !anyMatch(only, pkg) {
+			problems = append(problems, pkg+" must not import "+imp)
+		}
+	}
+	rel, ok := strings.CutPrefix(imp, module)
+	if !ok {
+		return problems
+	}
+	for _, rule := range allow {
+		if match(rule.pkg, pkg) {
+			if !anyMatch(rule.want, rel) {
+				problems = append(problems, pkg+" must not import "+rel)
+			}
+			return problems
+		}
+	}
+	return append(problems, pkg+" has no rule: decide where it sits")
+}
+
+func match(pattern, name string) bool { ok, _ := path.Match(pattern, name); return ok }
+
+func anyMatch(patterns []string, name string) bool {
+	for _, p := range patterns {
+		if match(p, name) {
+			return true
+		}
+	}
+	return false
+}

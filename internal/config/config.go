@@ -1,0 +1,177 @@
+// Package config holds ragloop's one configuration struct and its one loader.
+//
+// A value comes from the first of: command-line flag, environment variable
+// (RAGLOOP_ and the key in capitals, dots as underscores), the YAML file, the
+// default. [Loaded] remembers which, for messages and for "ragloop config
+// print". Unknown keys and unknown RAGLOOP_ variables are errors that suggest
+// the nearest known name: a misspelt option must not be an ignored option.
+//
+// The package knows nothing about what the values are used for, beyond their
+// ranges; it opens no connection and creates no directory.
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is every setting of ragloop. The zero value is not usable: start from
+// [Default]. The tags are the documentation: yaml names the key inside its
+// section, doc is its row in the table of keys.
+type Config struct {
+	DataDir    string   `yaml:"data_dir" doc:"directory of the local mode, the embedding cache and scratch indexes"`
+	Collection string   `yaml:"collection" doc:"collection to write and read"`
+	LogLevel   string   `yaml:"log_level" doc:"debug, info, warn or error"`
+	Qdrant     Qdrant   `yaml:"qdrant"`
+	Chunk      Chunk    `yaml:"chunk"`
+	Embedder   Embedder `yaml:"embedder"`
+	Retrieve   Retrieve `yaml:"retrieve"`
+	Serve      Serve    `yaml:"serve"`
+}
+
+// Qdrant says where the index lives.
+type Qdrant struct {
+	Addr   string `yaml:"addr" doc:"host:port of a Qdrant server's gRPC API; empty: local mode in data_dir"`
+	APIKey string `yaml:"api_key" doc:"API key of the server" secret:"true"`
+	TLS    bool   `yaml:"tls" doc:"connect with TLS"`
+}
+
+// Chunk is the chunking part of the recipe of a new collection.
+type Chunk struct {
+	SizeTokens  int     `yaml:"size_tokens" doc:"largest chunk, in tokens of chunk.tokenizer, 16 to 8192"`
+	Overlap     float64 `yaml:"overlap" doc:"share of the size repeated from the previous chunk, 0 to 0.5"`
+	IndexPrefix bool    `yaml:"index_prefix" doc:"index title and heading path in front of each chunk's text"`
+	Tokenizer   string  `yaml:"tokenizer" doc:"tokenizer of the target model: o200k_base or cl100k_base"`
+}
+
+// Embedder selects what turns text into vectors.
+type Embedder struct {
+	Kind          string        `yaml:"kind" doc:"builtin (offline, bge-small-en-v1.5) or openai (any OpenAI-compatible endpoint)"`
+	BaseURL       string        `yaml:"base_url" doc:"openai: URL up to and excluding /embeddings"`
+	Model         string        `yaml:"model" doc:"openai: model name"`
+	APIKey        string        `yaml:"api_key" doc:"openai: bearer token" secret:"true"`
+	Dimension     int           `yaml:"dimension" doc:"openai: vector length, checked on every answer"`
+	MaxTokens     int           `yaml:"max_tokens" doc:"openai: the model's window in tokens"`
+	QueryPrefix   string        `yaml:"query_prefix" doc:"openai: instruction put in front of queries"`
+	PassagePrefix string        `yaml:"passage_prefix" doc:"openai: instruction put in front of passages"`
+	Timeout       time.Duration `yaml:"timeout" doc:"openai: limit for one request"`
+	Cache         bool          `yaml:"cache" doc:"keep embeddings in data_dir so that no text is embedded twice"`
+}
+
+// Retrieve holds the serving defaults; a request may override what its message offers.
+type Retrieve struct {
+	TopK               int     `yaml:"top_k" doc:"ranked chunks given to the packer, 1 to 1000"`
+	Candidates         int     `yaml:"candidates" doc:"hits per leg before fusion, retrieve.top_k to 1000"`
+	Fusion             string  `yaml:"fusion" doc:"zscore(w=…), minmax(w=…), dbsf, rrf(k=…,w=…), dense or lexical; w is the dense weight"`
+	DocumentPrior      float64 `yaml:"document_prior" doc:"weight of the best chunk of the same document, 0 is off"`
+	NeighbourSmoothing float64 `yaml:"neighbour_smoothing" doc:"weight of the better adjacent chunk, 0 is off"`
+	RequireAll         bool    `yaml:"require_all" doc:"fail instead of answering degraded when a leg fails"`
+	BudgetTokens       int     `yaml:"budget_tokens" doc:"largest context, labels and separators counted, 1 to 1000000"`
+	MaxPerSource       int     `yaml:"max_per_source" doc:"segments of one document in a context, 0 is no cap"`
+	Order              string  `yaml:"order" doc:"order of segments in a context: rank or document"`
+}
+
+// Serve configures the gRPC service.
+type Serve struct {
+	Listen        string        `yaml:"listen" doc:"address to listen on; loopback unless you say otherwise"`
+	MaxConcurrent int           `yaml:"max_concurrent" doc:"calls handled at once, 1 to 100000"`
+	DrainTimeout  time.Duration `yaml:"drain_timeout" doc:"how long a stop waits for calls in flight"`
+}
+
+// Default returns the defaults: local mode, the built-in embedder, the hybrid
+// fusion that measured best.
+func Default() Config {
+	return Config{
+		DataDir:    ".ragloop",
+		Collection: "default",
+		LogLevel:   "warn",
+		Chunk:      Chunk{SizeTokens: 256, Overlap: 0, IndexPrefix: true, Tokenizer: "o200k_base"},
+		Embedder:   Embedder{Kind: "builtin", Timeout: 60 * time.Second, Cache: true},
+		Retrieve: Retrieve{
+			TopK: 20, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8,
+			BudgetTokens: 2048, Order: "rank",
+		},
+		Serve: Serve{Listen: "127.0.0.1:6363", MaxConcurrent: 256, DrainTimeout: 10 * time.Second},
+	}
+}
+
+// Error is a bad setting: which key, where its value came from, what is allowed.
+type Error struct {
+	Key     string // "chunk.size_tokens"
+	Origin  string // "default", "ragloop.yaml:3", "environment RAGLOOP_…", "flag"
+	Problem string // "is 9000, allowed are 16 to 8192"
+}
+
+func (e *Error) Error() string {
+	return fmt.Sprintf("read configuration: %s (%s) %s", e.Key, e.Origin, e.Problem)
+}
+
+// validate checks ranges that need no knowledge of other packages. What only
+// another package knows (fusion syntax, tokenizer names) is checked there, when
+// the value is used, before anything is written.
+func (l *Loaded) validate() error {
+	c := l.Config
+	type rule struct {
+		key string
+		ok  bool
+		msg string
+	}
+	between := func(key string, v, lo, hi int) rule {
+		return rule{key, lo <= v && v <= hi, fmt.Sprintf("is %d, allowed are %d to %d", v, lo, hi)}
+	}
+	share := func(key string, v, hi float64) rule {
+		return rule{key, v >= 0 && v <= hi, fmt.Sprintf("is %v, allowed are 0 to %v", v, hi)}
+	}
+	oneOf := func(key, v string, allowed ...string) rule {
+		return rule{key, slices.Contains(allowed, v), fmt.Sprintf("is %q, allowed are %s", v, strings.Join(allowed, ", "))}
+	}
+	notEmpty := func(key, v string) rule { return rule{key, v != "", "is empty"} }
+	positive := func(key string, d time.Duration) rule { return rule{key, d > 0, fmt.Sprintf("is %v, must be positive", d)} }
+	rules := []rule{
+		notEmpty("data_dir", c.DataDir),
+		notEmpty("collection", c.Collection),
+		oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error"),
+		between("chunk.size_tokens", c.Chunk.SizeTokens, 16, 8192),
+		share("chunk.overlap", c.Chunk.Overlap, 0.5),
+		oneOf("chunk.tokenizer", c.Chunk.Tokenizer, "cl100k_base", "o200k_base"),
+		oneOf("embedder.kind", c.Embedder.Kind, "builtin", "openai"),
+		positive("embedder.timeout", c.Embedder.Timeout),
+		between("retrieve.top_k", c.Retrieve.TopK, 1, 1000),
+		between("retrieve.candidates", c.Retrieve.Candidates, c.Retrieve.TopK, 1000),
+		share("retrieve.document_prior", c.Retrieve.DocumentPrior, 10),
+		share("retrieve.neighbour_smoothing", c.Retrieve.NeighbourSmoothing, 10),
+		between("retrieve.budget_tokens", c.Retrieve.BudgetTokens, 1, 1_000_000),
+		between("retrieve.max_per_source", c.Retrieve.MaxPerSource, 0, 1000),
+		oneOf("retrieve.order", c.Retrieve.Order, "rank", "document"),
+		notEmpty("serve.listen", c.Serve.Listen),
+		between("serve.max_concurrent", c.Serve.MaxConcurrent, 1, 100_000),
+		positive("serve.drain_timeout", c.Serve.DrainTimeout),
+	}
+	if c.Embedder.Kind == "openai" {
+		rules = append(rules,
+			notEmpty("embedder.base_url", c.Embedder.BaseURL),
+			notEmpty("embedder.model", c.Embedder.Model),
+			between("embedder.dimension", c.Embedder.Dimension, 1, 65536),
+			between("embedder.max_tokens", c.Embedder.MaxTokens, 16, 1_000_000))
+	} else {
+		// Settings of the other kind would do nothing: say so instead of ignoring them.
+		def := Default().Embedder
+		for key, unset := range map[string]bool{
+			"base_url": c.Embedder.BaseURL == def.BaseURL, "model": c.Embedder.Model == def.Model,
+			"api_key": c.Embedder.APIKey == def.APIKey, "dimension": c.Embedder.Dimension == def.Dimension,
+			"max_tokens": c.Embedder.MaxTokens == def.MaxTokens, "timeout": c.Embedder.Timeout == def.Timeout,
+			"query_prefix": c.Embedder.QueryPrefix == def.QueryPrefix, "passage_prefix": c.Embedder.PassagePrefix == def.PassagePrefix,
+		} {
+			rules = append(rules, rule{"embedder." + key, unset, "is set, but only embedder.kind: openai uses it"})
+		}
+		slices.SortStableFunc(rules, func(a, b rule) int { return strings.Compare(a.key, b.key) })
+	}
+	for _, r := range rules {
+		if !r.ok {
+			return &Error{Key: r.key, Origin: l.Origin[r.key], Problem: r.msg}
+		}
+	}
+	return nil
+}

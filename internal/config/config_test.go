@@ -1,0 +1,126 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "ragloop.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestPrecedence(t *testing.T) {
+	path := write(t, "chunk:\n  size_tokens: 100\n  overlap: 0.1\nlog_level: info\nserve:\n  drain_timeout: 3s\n")
+	l, err := Load(path, []string{"RAGLOOP_CHUNK_SIZE_TOKENS=200", "RAGLOOP_LOG_LEVEL=debug", "PATH=/bin", "RAGLOOP_DATA=x"},
+		map[string]string{"chunk.size_tokens": "300"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Default()
+	want.Chunk.SizeTokens, want.Chunk.Overlap, want.LogLevel, want.Serve.DrainTimeout = 300, 0.1, "debug", 3*time.Second
+	if d := cmp.Diff(want, l.Config); d != "" {
+		t.Errorf("Load (-want +got):\n%s", d)
+	}
+	for key, want := range map[string]string{
+		"chunk.size_tokens": "flag", "log_level": "environment RAGLOOP_LOG_LEVEL",
+		"chunk.overlap": path + ":3", "collection": "default",
+	} {
+		if got := l.Origin[key]; got != want {
+			t.Errorf("Origin[%q] = %q, want %q", key, got, want)
+		}
+	}
+}
+
+// TestBad has one entry per way to get a configuration wrong.
+func TestBad(t *testing.T) {
+	for _, tt := range []struct {
+		name, file string
+		env        []string
+		flags      map[string]string
+		key, want  string
+	}{
+		{"unknown key", "chunk:\n  size_tokns: 3\n", nil, nil, "chunk.size_tokns", "did you mean chunk.size_tokens?"},
+		{"unknown section", "chunks:\n  size: 3\n", nil, nil, "chunks", "is no known key"},
+		{"far off", "zzzzzzzzzzzz: 3\n", nil, nil, "zzzzzzzzzzzz", "ragloop config keys"},
+		{"twice", "log_level: info\nlog_level: warn\n", nil, nil, "log_level", "is given twice"},
+		{"list for value", "log_level: [info]\n", nil, nil, "log_level", "must be a single value"},
+		{"value for section", "chunk: 3\n", nil, nil, "chunk", "must be a mapping"},
+		{"not a number", "chunk:\n  size_tokens: many\n", nil, nil, "chunk.size_tokens", "whole number"},
+		{"NaN", "chunk:\n  overlap: NaN\n", nil, nil, "chunk.overlap", "a number is expected"},
+		{"out of range", "chunk:\n  size_tokens: 9000\n", nil, nil, "chunk.size_tokens", "is 9000, allowed are 16 to 8192"},
+		{"bad bool", "", []string{"RAGLOOP_QDRANT_TLS=perhaps"}, nil, "qdrant.tls", "allowed are true and false"},
+		{"bad variable", "", []string{"RAGLOOP_LOGLEVEL=info"}, nil, "RAGLOOP_LOGLEVEL", "did you mean RAGLOOP_LOG_LEVEL?"},
+		{"budget", "", nil, map[string]string{"retrieve.budget_tokens": "0"}, "retrieve.budget_tokens", "allowed are 1 to 1000000"},
+		{"candidates below top-k", "", nil, map[string]string{"retrieve.top_k": "200"}, "retrieve.candidates", "allowed are 200 to 1000"},
+		{"duration", "serve:\n  drain_timeout: 5\n", nil, nil, "serve.drain_timeout", "a duration such as"},
+		{"option without effect", "embedder:\n  model: x\n", nil, nil, "embedder.model", "only embedder.kind: openai uses it"},
+		{"openai without URL", "embedder:\n  kind: openai\n", nil, nil, "embedder.base_url", "is empty"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Load(write(t, tt.file), tt.env, tt.flags)
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Fatalf("Load = %v, want *Error", err)
+			}
+			if e.Key != tt.key || !strings.Contains(e.Problem, tt.want) {
+				t.Errorf("Load = %v, want key %s and %q", err, tt.key, tt.want)
+			}
+		})
+	}
+}
+
+func TestBadFiles(t *testing.T) {
+	for name, text := range map[string]string{"syntax": "a: [", "two documents": "log_level: info\n---\nlog_level: warn\n"} {
+		if _, err := Load(write(t, text), nil, nil); err == nil {
+			t.Errorf("%s: Load = nil error", name)
+		}
+	}
+	if _, err := Load(filepath.Join(t.TempDir(), "absent.yaml"), nil, nil); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Load(absent) = %v, want ErrNotExist", err)
+	}
+	if _, err := Load(write(t, ""), nil, nil); err != nil {
+		t.Errorf("Load(empty) = %v", err)
+	}
+}
+
+func TestEveryFieldParses(t *testing.T) {
+	c := Default()
+	for _, f := range fieldsOf(&c) {
+		if err := f.parse(f.text()); err != nil {
+			t.Errorf("%s: %v", f.key, err)
+		}
+		if f.doc == "" {
+			t.Errorf("%s has no doc tag", f.key)
+		}
+	}
+}
+
+// TestEffective: what is printed reads back as the same configuration, secrets aside.
+func TestEffective(t *testing.T) {
+	l, err := Load("", nil, map[string]string{"qdrant.api_key": "s3cret", "chunk.overlap": "0.25"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := l.Effective()
+	if strings.Contains(out, "s3cret") {
+		t.Errorf("Effective shows the API key:\n%s", out)
+	}
+	again, err := Load(write(t, out), nil, map[string]string{"qdrant.api_key": "s3cret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(l.Config, again.Config); d != "" {
+		t.Errorf("reading back (-want +got):\n%s", d)
+	}
+}
