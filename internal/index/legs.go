@@ -1,0 +1,216 @@
+package index
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/qdrant/go-client/qdrant"
+)
+
+// MaxLimit is the largest Search.Limit.
+const MaxLimit = 1000
+
+// completionGroup is the number of ids in one has_id condition.
+const completionGroup = 500
+
+// Legs searches both legs in one batch and completes the scores in a second.
+//
+// Candidates come ordered by chunk id, whatever the server did with ties; ranks
+// order equal scores by chunk id too. A leg that was not asked for leaves its
+// score and rank 0. Candidates may belong to superseded revisions: compare them
+// with their records. A chunk that vanished between the two batches is left
+// out, which can leave a gap in the ranks.
+func (g *Generation) Legs(ctx context.Context, s Search) (Legs, error) {
+	l, err := g.legs(ctx, s)
+	if err != nil {
+		return Legs{}, fmt.Errorf("search %s: %w", g, err)
+	}
+	return l, nil
+}
+
+func (g *Generation) legs(ctx context.Context, s Search) (Legs, error) {
+	legs, err := g.ask(s)
+	if err != nil {
+		return Legs{}, err
+	}
+	user, err := s.Filter.conditions()
+	if err != nil {
+		return Legs{}, err
+	}
+	queries := make([]*qdrant.QueryPoints, len(legs))
+	for i, l := range legs {
+		queries[i] = g.query(l, g.c.scope(user...), s.Limit)
+	}
+	results, err := g.batch(ctx, queries)
+	if err != nil {
+		return Legs{}, err
+	}
+	found := make(map[ChunkID]*Candidate)
+	for i, l := range legs {
+		for rank, p := range byScore(results[i]) {
+			id := ChunkID(p.GetId().GetUuid())
+			if found[id] == nil {
+				found[id] = &Candidate{}
+			}
+			if err := l.read(p, found[id], rank+1); err != nil {
+				return Legs{}, err
+			}
+		}
+	}
+	if len(legs) > 1 {
+		if err := g.completeScores(ctx, legs, found); err != nil {
+			return Legs{}, err
+		}
+	}
+	out := Legs{}
+	for _, id := range slices.Sorted(maps.Keys(found)) {
+		out.Candidates = append(out.Candidates, *found[id])
+	}
+	return out, nil
+}
+
+// leg is one of the two searches.
+type leg struct {
+	using string
+	query *qdrant.Query
+	// carries says that the leg's results bring the chunks themselves, not only
+	// ids and scores. One leg does: in the end it returns every candidate, those
+	// of the other leg when the scores are completed.
+	carries bool
+}
+
+// read takes a result of l into c; rank 0 means that the leg was asked for it.
+func (l leg) read(p *qdrant.ScoredPoint, c *Candidate, rank int) (err error) {
+	if l.using == denseVector {
+		c.Dense, c.DenseRank = float64(p.GetScore()), rank
+	} else {
+		c.Lexical, c.LexicalRank = float64(p.GetScore()), rank
+	}
+	if l.carries {
+		c.Chunk, err = decodeChunk(p.GetId(), p.GetPayload())
+	}
+	return err
+}
+
+func (l leg) rank(c *Candidate) int {
+	if l.using == denseVector {
+		return c.DenseRank
+	}
+	return c.LexicalRank
+}
+
+// ask checks a search and returns the legs it wants.
+func (g *Generation) ask(s Search) ([]leg, error) {
+	if s.Limit < 1 || s.Limit > MaxLimit {
+		return nil, fmt.Errorf("%w: limit %d, allowed are 1 to %d", ErrInvalid, s.Limit, MaxLimit)
+	}
+	var legs []leg
+	if s.Dense != nil {
+		if err := checkDense(s.Dense, g.Recipe.Embedder.Dimension); err != nil {
+			return nil, err
+		}
+		legs = append(legs, leg{using: denseVector, query: qdrant.NewQueryDense(s.Dense)})
+	}
+	if err := checkSparse(s.Sparse.Indices, s.Sparse.Values); err != nil {
+		return nil, err
+	}
+	if len(s.Sparse.Indices) > 0 {
+		legs = append(legs, leg{using: sparseVector, query: qdrant.NewQuerySparse(s.Sparse.Indices, s.Sparse.Values)})
+	}
+	if len(legs) > 0 {
+		legs[0].carries = true
+	} else {
+		return nil, fmt.Errorf("%w: neither a dense nor a sparse query vector", ErrInvalid)
+	}
+	return legs, nil
+}
+
+func (g *Generation) query(l leg, filter *qdrant.Filter, limit int) *qdrant.QueryPoints {
+	with := qdrant.NewWithPayload(false)
+	if l.carries {
+		with = qdrant.NewWithPayloadInclude(chunkKeys...)
+	}
+	return &qdrant.QueryPoints{
+		CollectionName: g.chunks(),
+		Query:          l.query,
+		Using:          qdrant.PtrOf(l.using),
+		Filter:         filter,
+		Limit:          qdrant.PtrOf(uint64(limit)),
+		WithPayload:    with,
+		WithVectors:    qdrant.NewWithVectors(false),
+	}
+}
+
+// completeScores asks each leg for the scores of the candidates that only the
+// other leg returned.
+func (g *Generation) completeScores(ctx context.Context, legs []leg, found map[ChunkID]*Candidate) error {
+	var queries []*qdrant.QueryPoints
+	var asked []leg // parallel to queries
+	for _, l := range legs {
+		var missing []*qdrant.PointId
+		for _, id := range slices.Sorted(maps.Keys(found)) {
+			if l.rank(found[id]) == 0 {
+				missing = append(missing, qdrant.NewIDUUID(string(id)))
+			}
+		}
+		for group := range slices.Chunk(missing, completionGroup) {
+			q := g.query(l, g.c.scope(qdrant.NewHasID(group...)), len(group))
+			q.Params = &qdrant.SearchParams{Exact: qdrant.PtrOf(true)}
+			queries = append(queries, q)
+			asked = append(asked, l)
+		}
+	}
+	if queries == nil {
+		return nil
+	}
+	results, err := g.batch(ctx, queries)
+	if err != nil {
+		return fmt.Errorf("complete the scores: %w", err)
+	}
+	for i, l := range asked {
+		for _, p := range results[i] {
+			id := ChunkID(p.GetId().GetUuid())
+			c := found[id]
+			if c == nil {
+				return fmt.Errorf("complete the scores: %w: the server answers with chunk %s, which was not asked for", ErrDamaged, id)
+			}
+			if err := l.read(p, c, 0); err != nil {
+				return err
+			}
+		}
+	}
+	// Every chunk has a dense vector: one that the dense leg, which carries the
+	// chunks, does not know is gone. One without a lexical score shares no term,
+	// and 0 is its score.
+	maps.DeleteFunc(found, func(_ ChunkID, c *Candidate) bool { return c.Chunk.ID == "" })
+	return nil
+}
+
+func (g *Generation) batch(ctx context.Context, queries []*qdrant.QueryPoints) ([][]*qdrant.ScoredPoint, error) {
+	res, err := call(ctx, g.c, true, fmt.Sprintf("ask %d queries", len(queries)), func(ctx context.Context) ([]*qdrant.BatchResult, error) {
+		return g.c.qc.QueryBatch(ctx, &qdrant.QueryBatchPoints{CollectionName: g.chunks(), QueryPoints: queries})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(res) != len(queries) {
+		return nil, fmt.Errorf("the server answers %d of %d queries", len(res), len(queries))
+	}
+	out := make([][]*qdrant.ScoredPoint, len(res))
+	for i, r := range res {
+		out[i] = r.GetResult()
+	}
+	return out, nil
+}
+
+// byScore orders a leg's result by score, equal scores by chunk id: a server
+// returns those in any order.
+func byScore(points []*qdrant.ScoredPoint) []*qdrant.ScoredPoint {
+	slices.SortStableFunc(points, func(a, b *qdrant.ScoredPoint) int {
+		return cmp.Or(cmp.Compare(b.GetScore(), a.GetScore()), cmp.Compare(a.GetId().GetUuid(), b.GetId().GetUuid()))
+	})
+	return points
+}

@@ -1,0 +1,320 @@
+package index
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+	"github.com/qdrant/go-client/qdrant"
+
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+const (
+	recordPage = 256 // records or chunks with their text per page
+	idPage     = 1000
+	// rereads bounds how often a document that changes while it is read is
+	// read again.
+	rereads = 10
+)
+
+// Record returns the record of a document, ErrNoDocument when there is none.
+func (g *Generation) Record(ctx context.Context, doc text.DocID) (Record, error) {
+	m, err := g.Records(ctx, []text.DocID{doc})
+	if err != nil {
+		return Record{}, err
+	}
+	r, ok := m[doc]
+	if !ok {
+		return Record{}, fmt.Errorf("read the record of %q in %s: %w", doc, g, ErrNoDocument)
+	}
+	return r, nil
+}
+
+// Records returns the records of docs that exist, by id, in one round trip.
+// Documents may be named more than once.
+func (g *Generation) Records(ctx context.Context, docs []text.DocID) (map[text.DocID]Record, error) {
+	out := make(map[text.DocID]Record, len(docs))
+	if len(docs) == 0 {
+		return out, nil
+	}
+	var ids []*qdrant.PointId
+	seen := make(map[text.DocID]bool, len(docs))
+	for _, d := range docs {
+		if !seen[d] {
+			seen[d] = true
+			ids = append(ids, qdrant.NewIDUUID(recordID(g.c.tenant, d)))
+		}
+	}
+	points, err := call(ctx, g.c, true, fmt.Sprintf("read %d records of %s", len(ids), g), func(ctx context.Context) ([]*qdrant.RetrievedPoint, error) {
+		return g.c.qc.Get(ctx, &qdrant.GetPoints{
+			CollectionName: g.records(),
+			Ids:            ids,
+			WithPayload:    qdrant.NewWithPayload(true),
+			WithVectors:    qdrant.NewWithVectors(false),
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range points {
+		r, err := decodeRecord(p.GetId(), p.GetPayload())
+		if err != nil {
+			return nil, err
+		}
+		out[r.Doc] = r
+	}
+	return out, nil
+}
+
+// List yields all records in a stable order (by record point id), paging underneath.
+// An error ends the sequence.
+func (g *Generation) List(ctx context.Context) iter.Seq2[Record, error] {
+	return func(yield func(Record, error) bool) {
+		token := ""
+		for {
+			page, next, err := g.ListPage(ctx, token, recordPage)
+			if err != nil {
+				yield(Record{}, err)
+				return
+			}
+			for _, r := range page {
+				if !yield(r, nil) {
+					return
+				}
+			}
+			if next == "" {
+				return
+			}
+			token = next
+		}
+	}
+}
+
+// ListPage returns up to limit records (1..1000) in the order of List: from the
+// first one where pageToken is empty, otherwise from where the page that
+// returned it as next ended. next is empty after the last page. A document that
+// is there throughout is listed exactly once, whatever changes between pages.
+// ErrPageToken for a token of another kind.
+func (g *Generation) ListPage(ctx context.Context, pageToken string, limit int) (page []Record, next string, err error) {
+	what := "list the documents of " + g.String()
+	if limit < 1 || limit > 1000 {
+		return nil, "", fmt.Errorf("%s: %w: limit %d, allowed are 1 to 1000", what, ErrInvalid, limit)
+	}
+	var offset *qdrant.PointId
+	if pageToken != "" {
+		id, err := uuid.Parse(pageToken)
+		if err != nil || id.String() != pageToken {
+			return nil, "", fmt.Errorf("%s: %w: %q", what, ErrPageToken, pageToken)
+		}
+		offset = qdrant.NewIDUUID(pageToken)
+	}
+	points, after, err := g.c.scroll(ctx, g.records(), g.c.scope(), offset, limit, qdrant.NewWithPayload(true))
+	if err != nil {
+		return nil, "", fmt.Errorf("%s: %w", what, err)
+	}
+	for _, p := range points {
+		r, err := decodeRecord(p.GetId(), p.GetPayload())
+		if err != nil {
+			return nil, "", fmt.Errorf("%s: %w", what, err)
+		}
+		page = append(page, r)
+	}
+	return page, after.GetUuid(), nil
+}
+
+// Text rebuilds the text of a document from its chunks, byte for byte.
+// ErrNoDocument where there is no record and, beside the record, where the
+// document failed to be ingested; ErrDamaged where chunks are missing.
+func (g *Generation) Text(ctx context.Context, doc text.DocID) (string, Record, error) {
+	what := fmt.Sprintf("rebuild the text of %q", doc)
+	r, chunks, err := g.document(ctx, doc)
+	if err != nil {
+		return "", Record{}, fmt.Errorf("%s: %w", what, err)
+	}
+	if r.State != Indexed {
+		return "", r, fmt.Errorf("%s: %w: it could not be ingested: %s", what, ErrNoDocument, r.Error)
+	}
+	s, err := rebuild(r, chunks)
+	if err != nil {
+		return "", r, fmt.Errorf("%s: %w", what, err)
+	}
+	return s, r, nil
+}
+
+// rebuild joins chunks, which may overlap, and the white space behind each.
+func rebuild(r Record, chunks []Chunk) (string, error) {
+	var b strings.Builder
+	b.Grow(r.Bytes)
+	at := 0 // code points written
+	for _, c := range chunks {
+		if c.Span.Start > at {
+			return "", fmt.Errorf("%w: nothing stored covers code points [%d, %d)", ErrDamaged, at, c.Span.Start)
+		}
+		add := c.Text + c.Gap
+		end := c.Span.End + utf8.RuneCountInString(c.Gap)
+		if end <= at {
+			continue
+		}
+		for range at - c.Span.Start {
+			_, size := utf8.DecodeRuneInString(add)
+			add = add[size:]
+		}
+		b.WriteString(add)
+		at = end
+	}
+	if b.Len() != r.Bytes {
+		return "", fmt.Errorf("%w: the chunks hold %d bytes of text, the record says %d", ErrDamaged, b.Len(), r.Bytes)
+	}
+	return b.String(), nil
+}
+
+// Chunks returns the visible chunks of a document, by ordinal, all of one
+// revision; none for a document that failed. ErrNoDocument where there is no
+// record, ErrDamaged where chunks are missing.
+func (g *Generation) Chunks(ctx context.Context, doc text.DocID) ([]Chunk, error) {
+	_, chunks, err := g.document(ctx, doc)
+	if err != nil {
+		return nil, fmt.Errorf("read the chunks of %q: %w", doc, err)
+	}
+	return chunks, nil
+}
+
+// document reads a record and exactly the chunks that belong to it. A document
+// that is replaced in between is read again.
+func (g *Generation) document(ctx context.Context, doc text.DocID) (Record, []Chunk, error) {
+	r, err := g.Record(ctx, doc)
+	if err != nil {
+		return Record{}, nil, err
+	}
+	var chunks []Chunk
+	for range rereads {
+		if r.State != Indexed {
+			return r, nil, nil
+		}
+		if chunks, err = g.revision(ctx, doc, r.Rev); err != nil {
+			return Record{}, nil, err
+		}
+		if len(chunks) == r.ChunkCount {
+			return r, chunks, nil
+		}
+		// Replaced in between, possibly by this very revision: only a lasting
+		// difference is damage.
+		if r, err = g.Record(ctx, doc); err != nil {
+			return Record{}, nil, err
+		}
+	}
+	return Record{}, nil, fmt.Errorf("%w: its record names %d chunks of revision %s, %d are there", ErrDamaged, r.ChunkCount, r.Rev, len(chunks))
+}
+
+// revision reads the chunks of one revision, by ordinal.
+func (g *Generation) revision(ctx context.Context, doc text.DocID, rev string) ([]Chunk, error) {
+	filter := g.c.scope(qdrant.NewMatch(keyDoc, string(doc)), qdrant.NewMatch(keyRev, rev))
+	var out []Chunk
+	for p, err := range g.c.scan(ctx, g.chunks(), filter, recordPage, chunkKeys...) {
+		if err != nil {
+			return nil, err
+		}
+		c, err := decodeChunk(p.GetId(), p.GetPayload())
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b Chunk) int { return a.Ordinal - b.Ordinal })
+	return out, nil
+}
+
+// Stats counts what a generation holds for this client's tenant.
+type Stats struct {
+	Documents int // indexed
+	Failed    int // known, but without chunks
+	Chunks    int // visible
+	Hidden    int // left over from interrupted writes, until the next Repair; negative where chunks are missing
+	Tokens    int // of the visible chunks
+	Bytes     int // of the indexed documents' text
+}
+
+// Stats reads every record, and counts the chunks.
+func (g *Generation) Stats(ctx context.Context) (Stats, error) {
+	var s Stats
+	for r, err := range g.List(ctx) {
+		if err != nil {
+			return Stats{}, fmt.Errorf("count %s: %w", g, err)
+		}
+		if r.State == Failed {
+			s.Failed++
+			continue
+		}
+		s.Documents++
+		s.Chunks += r.ChunkCount
+		s.Tokens += r.Tokens
+		s.Bytes += r.Bytes
+	}
+	stored, _, err := g.CountChunks(ctx)
+	if err != nil {
+		return Stats{}, err
+	}
+	s.Hidden = stored - s.Chunks
+	return s, nil
+}
+
+// CountChunks counts the chunks that are stored, visible or not: this client's
+// tenant's own, and those of all tenants. Where own is not the sum of the
+// records' ChunkCount, a Repair is due.
+func (g *Generation) CountChunks(ctx context.Context) (own, all int, err error) {
+	count := func(f *qdrant.Filter) (uint64, error) {
+		return call(ctx, g.c, true, "count the chunks of "+g.String(), func(ctx context.Context) (uint64, error) {
+			return g.c.qc.Count(ctx, &qdrant.CountPoints{CollectionName: g.chunks(), Filter: f, Exact: qdrant.PtrOf(true)})
+		})
+	}
+	n, err := count(g.c.scope())
+	if err != nil {
+		return 0, 0, err
+	}
+	total, err := count(nil)
+	return int(n), int(total), err
+}
+
+// scan yields the points that match filter by id, with the payload keys asked
+// for, a page of size points at a time.
+func (c *Client) scan(ctx context.Context, collection string, filter *qdrant.Filter, size int, keys ...string) iter.Seq2[*qdrant.RetrievedPoint, error] {
+	return func(yield func(*qdrant.RetrievedPoint, error) bool) {
+		var offset *qdrant.PointId
+		for {
+			page, next, err := c.scroll(ctx, collection, filter, offset, size, qdrant.NewWithPayloadInclude(keys...))
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, p := range page {
+				if !yield(p, nil) {
+					return
+				}
+			}
+			if next == nil {
+				return
+			}
+			offset = next
+		}
+	}
+}
+
+func (c *Client) scroll(ctx context.Context, collection string, filter *qdrant.Filter, offset *qdrant.PointId, limit int, with *qdrant.WithPayloadSelector) (page []*qdrant.RetrievedPoint, next *qdrant.PointId, err error) {
+	page, err = call(ctx, c, true, "scroll "+collection, func(ctx context.Context) (p []*qdrant.RetrievedPoint, err error) {
+		p, next, err = c.qc.ScrollAndOffset(ctx, &qdrant.ScrollPoints{
+			CollectionName: collection,
+			Filter:         filter,
+			Offset:         offset,
+			Limit:          qdrant.PtrOf(uint32(limit)),
+			WithPayload:    with,
+			WithVectors:    qdrant.NewWithVectors(false),
+		})
+		return p, err
+	})
+	return page, next, err
+}

@@ -1,0 +1,66 @@
+package index
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/qdrant/go-client/qdrant"
+
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+// Repaired says what a Repair found.
+type Repaired struct {
+	Removed int          // chunks that no record named, now deleted
+	Damaged []text.DocID // documents that miss chunks, sorted; storing them again mends them
+}
+
+// Repair compares all chunks with all records: chunks of interrupted writes are
+// removed, documents that miss chunks are named. It costs one pass over the ids
+// and revisions of all chunks; no writer of this client is at work meanwhile,
+// and none of another process may be.
+func (g *Generation) Repair(ctx context.Context) (Repaired, error) {
+	what := "repair " + g.String()
+	done, err := g.c.turn(ctx, g.chunks())
+	if err != nil {
+		return Repaired{}, fmt.Errorf("%s: %w", what, err)
+	}
+	defer done()
+
+	type truth struct {
+		rev     string
+		missing int
+	}
+	records := make(map[text.DocID]*truth)
+	for r, err := range g.List(ctx) {
+		if err != nil {
+			return Repaired{}, fmt.Errorf("%s: %w", what, err)
+		}
+		records[r.Doc] = &truth{rev: r.Rev, missing: r.ChunkCount}
+	}
+	var stale []*qdrant.PointId
+	for p, err := range g.c.scan(ctx, g.chunks(), g.c.scope(), idPage, keyDoc, keyRev) {
+		if err != nil {
+			return Repaired{}, fmt.Errorf("%s: %w", what, err)
+		}
+		read := &reader{p: p.GetPayload()}
+		doc, rev := text.DocID(read.str(keyDoc)), read.str(keyRev)
+		if r := records[doc]; read.err != nil || r == nil || r.rev != rev {
+			stale = append(stale, p.GetId())
+			continue
+		}
+		records[doc].missing--
+	}
+	if err := g.c.deleteIDs(ctx, g.chunks(), stale); err != nil {
+		return Repaired{}, fmt.Errorf("%s: %w", what, err)
+	}
+	out := Repaired{Removed: len(stale)}
+	for _, doc := range slices.Sorted(maps.Keys(records)) {
+		if records[doc].missing != 0 {
+			out.Damaged = append(out.Damaged, doc)
+		}
+	}
+	return out, nil
+}
