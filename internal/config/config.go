@@ -128,7 +128,9 @@ func (l *Loaded) validate() error {
 		return rule{key, slices.Contains(allowed, v), fmt.Sprintf("is %q, allowed are %s", v, strings.Join(allowed, ", "))}
 	}
 	notEmpty := func(key, v string) rule { return rule{key, v != "", "is empty"} }
-	positive := func(key string, d time.Duration) rule { return rule{key, d > 0, fmt.Sprintf("is %v, must be positive", d)} }
+	positive := func(key string, d time.Duration) rule {
+		return rule{key, d > 0, fmt.Sprintf("is %v, must be positive", d)}
+	}
 	rules := []rule{
 		notEmpty("data_dir", c.DataDir),
 		notEmpty("collection", c.Collection),

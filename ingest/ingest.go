@@ -1,0 +1,72 @@
+// Package ingest is the worker of the loop's first half: plan → extract → chunk
+// → embed → upsert → commit.
+//
+// It takes documents from a [Source], works out which are new or changed, and
+// brings a generation of the index up to date. It is not a crawler (a Source
+// says what there is), knows no file format ([extract] does) and holds no state
+// of its own: what was done before is read from the index.
+//
+// # Promises
+//
+// A document that a [Summary] counts as indexed or replaced is durable and
+// findable. One document's failure never stops the others: it is recorded with
+// its error and tried again by the next run. A document that fails now but was
+// indexed before keeps what is stored of it, and its record says so. A failure
+// of the index, the embedder or the source itself ends the run with an error;
+// what was committed until then stays, and the next run goes on from there. A
+// run over an unchanged source embeds and writes nothing.
+//
+// Documents are committed in source order, whatever the number of workers, so
+// that equal input makes equal indexes and equal summaries.
+package ingest
+
+import (
+	"context"
+	"io"
+	"iter"
+
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+// Item is a document as its source knows it.
+type Item struct {
+	ID        text.DocID // never empty, unique within a source
+	URI       string     // where people find the document; may be empty
+	Name      string     // file name, for its extension and in messages; empty: the ID
+	MediaType string     // as declared; empty: detect
+	Title     string     // empty: the one that extraction finds
+	Tags      []string
+	Meta      map[string]string
+
+	// Open opens the document's bytes. It is called at most once per run, from
+	// any goroutine.
+	Open func() (io.ReadCloser, error)
+}
+
+func (i Item) name() string {
+	if i.Name != "" {
+		return i.Name
+	}
+	return string(i.ID)
+}
+
+// Source lists documents.
+//
+// Items yields them in an order that depends on nothing but what there is, and
+// may be called more than once. An error beside an item that has an ID is that
+// document's failure, and the sequence goes on; an error beside an item without
+// one ends the run.
+type Source interface {
+	Items(ctx context.Context) iter.Seq2[Item, error]
+}
+
+// Outcome is what became of a document.
+type Outcome string
+
+const (
+	Indexed   Outcome = "indexed"   // new
+	Replaced  Outcome = "replaced"  // changed
+	Unchanged Outcome = "unchanged" // stored already, nothing was done
+	Removed   Outcome = "removed"   // no longer in the source, with Prune
+	Failed    Outcome = "failed"    // not ingested; an earlier version stays as it was
+)

@@ -1,0 +1,257 @@
+package ingest
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/ragloop/ragloop/ingest/chunk"
+	"github.com/ragloop/ragloop/ingest/extract"
+	"github.com/ragloop/ragloop/internal/embed"
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/lexical"
+	"github.com/ragloop/ragloop/internal/text"
+	"github.com/ragloop/ragloop/internal/tokens"
+)
+
+// preparer turns a document's bytes into chunks with lexical vectors: everything
+// that needs neither the embedder nor the index. Safe for concurrent use.
+type preparer struct {
+	params   chunk.Params
+	counter  *tokens.Counter
+	window   chunk.Window
+	analyzer *lexical.Analyzer
+}
+
+func newPreparer(r index.Recipe, e embed.Embedder) (*preparer, error) {
+	counter, err := tokens.New(r.Chunker.Tokenizer)
+	if err != nil {
+		return nil, err
+	}
+	analyzer, err := lexical.New(r.Lexical)
+	if err != nil {
+		return nil, err
+	}
+	params := chunk.Params{
+		SizeTokens:  r.Chunker.SizeTokens,
+		Overlap:     r.Chunker.Overlap,
+		IndexPrefix: r.Chunker.IndexPrefix,
+	}
+	if err := params.Validate(); err != nil {
+		return nil, err
+	}
+	return &preparer{
+		params:   params,
+		counter:  counter,
+		window:   window{e, e.Info().MaxTokens},
+		analyzer: analyzer,
+	}, nil
+}
+
+// window shows the embedder's limit to the chunker.
+type window struct {
+	e   embed.Embedder
+	max int
+}
+
+func (w window) MaxTokens() int           { return w.max }
+func (w window) CountTokens(s string) int { return w.e.CountTokens(s) }
+
+// read returns an item's bytes. What is longer than any extractor accepts is
+// cut just behind that limit, so that extraction refuses it.
+func read(item Item) (data []byte, err error) {
+	f, err := item.Open()
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", item.name(), err)
+	}
+	defer f.Close()
+	data, err = io.ReadAll(io.LimitReader(f, extract.MaxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", item.name(), err)
+	}
+	return data, nil
+}
+
+// split extracts a document and cuts it into chunks. Extractors read hostile
+// bytes: a panic of theirs is the document's failure, not the program's end.
+func (p *preparer) split(ctx context.Context, item Item, data []byte) (doc extract.Document, chunks []chunk.Chunk, stats chunk.Stats, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("extract %s: %w: the extractor failed: %v", item.name(), extract.ErrMalformed, r)
+		}
+	}()
+	doc, err = extract.Extract(ctx, extract.Input{Name: item.name(), MediaType: item.MediaType, Data: data})
+	if err != nil {
+		return extract.Document{}, nil, chunk.Stats{}, err
+	}
+	if item.Title != "" {
+		doc.Title = item.Title
+	}
+	chunks, stats, err = chunk.Split(doc, p.params, p.counter, p.window)
+	if err != nil {
+		return extract.Document{}, nil, chunk.Stats{}, fmt.Errorf("chunk %s: %w", item.name(), err)
+	}
+	if len(chunks) == 0 {
+		return extract.Document{}, nil, chunk.Stats{}, fmt.Errorf("chunk %s: %w", item.name(), extract.ErrEmpty)
+	}
+	return doc, chunks, stats, nil
+}
+
+// prepared is a document on its way through the pipeline.
+type prepared struct {
+	doc     text.DocID
+	outcome Outcome
+	err     error // with Failed
+
+	record index.Record // to be stored; with Unchanged the stored one
+	write  write
+	points []index.Point // without dense vectors
+	texts  []string      // what the dense vectors stand for, parallel to points
+
+	mended       bool
+	windowSplits int
+	warnings     []string
+}
+
+// write is what a document needs from the index.
+type write uint8
+
+const (
+	writeNothing write = iota
+	writeAll           // record and chunks
+	writeRecord        // the record alone, chunks stay
+)
+
+// prior is what the index holds of a document.
+type prior struct {
+	record  index.Record
+	known   bool
+	damaged bool // chunks are missing
+}
+
+// prepare does everything for one document that comes before embedding. The
+// error is the context's; any other failure is the document's.
+func (p *preparer) prepare(ctx context.Context, item Item, old prior) (prepared, error) {
+	data, err := read(item)
+	if err != nil {
+		return failed(item, old, "", "", err), ctx.Err()
+	}
+	sum := sha256.Sum256(data)
+	content := hex.EncodeToString(sum[:])
+	input := inputDigest(item, content)
+	if r := old.record; old.known && !old.damaged && r.State == index.Indexed && r.Error == "" && r.InputSHA256 == input {
+		return prepared{doc: item.ID, outcome: Unchanged, record: r}, nil
+	}
+	doc, chunks, stats, err := p.split(ctx, item, data)
+	if ctx.Err() != nil {
+		return prepared{}, ctx.Err()
+	}
+	if err != nil {
+		return failed(item, old, content, input, err), nil
+	}
+	out := prepared{
+		doc:     item.ID,
+		outcome: Indexed,
+		write:   writeAll,
+		record: index.Record{
+			Doc:           item.ID,
+			Rev:           revision(doc, item.Tags, item.Meta),
+			URI:           item.URI,
+			MediaType:     doc.MediaType,
+			Title:         doc.Title,
+			ContentSHA256: content,
+			InputSHA256:   input,
+			Bytes:         len(doc.Text),
+			Pages:         doc.Pages,
+			State:         index.Indexed,
+			Tags:          item.Tags,
+			Meta:          item.Meta,
+		},
+		mended:       old.damaged,
+		windowSplits: stats.WindowSplits,
+		warnings:     doc.Warnings,
+	}
+	if old.known && old.record.State == index.Indexed {
+		out.outcome = Replaced
+	}
+	if err := out.record.Validate(); err != nil {
+		return failed(item, old, content, input, err), nil
+	}
+	if err := p.fill(&out, doc.Text, chunks); err != nil {
+		return failed(item, old, content, input, fmt.Errorf("chunk %s: %w", item.name(), err)), nil
+	}
+	return out, nil
+}
+
+// fill makes points of chunks.
+func (p *preparer) fill(out *prepared, doc string, chunks []chunk.Chunk) error {
+	runes := text.NewIndex(doc)
+	for i, c := range chunks {
+		span, err := runes.RuneSpan(c.Span)
+		if err != nil {
+			return err
+		}
+		indexed := c.Prefix + c.Text
+		out.texts = append(out.texts, indexed)
+		out.points = append(out.points, index.Point{
+			Chunk: index.Chunk{
+				Ordinal:   i,
+				Span:      span,
+				Text:      c.Text,
+				Gap:       c.Gap,
+				Heading:   c.Heading,
+				PageStart: c.PageStart,
+				PageEnd:   c.PageEnd,
+				Tokens:    c.Tokens,
+				Tags:      out.record.Tags,
+				Meta:      out.record.Meta,
+			},
+			Sparse: p.analyzer.Document(indexed),
+		})
+	}
+	return nil
+}
+
+// failed returns a document that could not be ingested. What is stored of it
+// stays findable, with the error on its record; a document of which nothing is
+// stored gets a record that says so.
+func failed(item Item, old prior, content, input string, err error) prepared {
+	out := prepared{doc: item.ID, outcome: Failed, err: err}
+	message := strings.ToValidUTF8(err.Error(), "\uFFFD")
+	if old.known && old.record.State == index.Indexed {
+		out.record = old.record
+		if out.record.Error != message {
+			out.record.Error = message
+			out.write = writeRecord
+		}
+		return out
+	}
+	if r := old.record; old.known && r.Error == message && r.InputSHA256 == input {
+		out.record = r
+		return out
+	}
+	out.write = writeAll
+	out.record = index.Record{
+		Doc:           item.ID,
+		URI:           item.URI,
+		MediaType:     item.MediaType,
+		Title:         item.Title,
+		ContentSHA256: content,
+		InputSHA256:   input,
+		State:         index.Failed,
+		Error:         message,
+		Tags:          item.Tags,
+		Meta:          item.Meta,
+	}
+	if out.record.Validate() != nil {
+		// What cannot be stored may be the reason of the failure: keep the rest.
+		out.record = index.Record{Doc: item.ID, ContentSHA256: content, InputSHA256: input, State: index.Failed, Error: message}
+		if out.record.Validate() != nil {
+			out.write = writeNothing
+		}
+	}
+	return out
+}

@@ -1,0 +1,66 @@
+package ingest
+
+import (
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+// Summary says what a run did. Equal runs have equal summaries.
+type Summary struct {
+	Documents int // that the source listed
+
+	Indexed   int
+	Replaced  int
+	Unchanged int
+	Removed   int
+	Failed    int // len(Failures)
+	Vanished  int // stored, not in the source, and kept because Prune was off
+
+	Chunks       int // written by this run
+	Tokens       int // of those chunks, in the recipe's tokenizer
+	Embedded     int // texts given to the embedder; its cache may have known some
+	WindowSplits int // chunks made smaller because the embedder's window was full
+
+	// Repaired counts chunks of earlier, interrupted runs that were removed,
+	// and Mended the documents whose missing chunks were stored again.
+	Repaired int
+	Mended   int
+
+	Failures []Failure // in source order
+	Warnings []Warning // in source order
+}
+
+// Failure is a document that could not be ingested.
+type Failure struct {
+	Doc  text.DocID
+	Err  error
+	Kept bool // an earlier version is stored and stays findable
+}
+
+// Warning is something a user should know about a document that was ingested.
+type Warning struct {
+	Doc  text.DocID
+	Text string
+}
+
+// Event reports progress. Totals are of the run so far.
+type Event struct {
+	// Set where a document is finished; otherwise the event reports embedding only.
+	Doc     text.DocID
+	Outcome Outcome
+	Err     error // with Failed
+	Chunks  int   // of the document
+	Tokens  int
+
+	Documents      int // finished
+	ChunksFound    int // of new and changed documents, embedded or not
+	ChunksEmbedded int
+}
+
+// Result is what became of a single document.
+type Result struct {
+	Outcome  Outcome
+	Record   index.Record // as it is stored now
+	Err      error        // with Failed: why
+	Warnings []string
+}
