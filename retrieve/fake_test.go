@@ -1,0 +1,180 @@
+package retrieve
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/ragloop/ragloop/internal/embed"
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/lexical"
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+// memory is an exact index in memory.
+type memory struct {
+	points  []index.Point
+	rec     map[text.DocID]index.Record
+	fail    func(s index.Search) error // of Legs
+	recFail error
+	mu      sync.Mutex
+	limits  []int // of the calls of Legs
+}
+
+var errDown = errors.New("connection refused")
+
+func (m *memory) Legs(ctx context.Context, s index.Search) (index.Legs, error) {
+	m.mu.Lock()
+	m.limits = append(m.limits, s.Limit)
+	m.mu.Unlock()
+	if m.fail != nil {
+		if err := m.fail(s); err != nil {
+			return index.Legs{}, err
+		}
+	}
+	var all []index.Candidate
+	for _, p := range m.points {
+		if len(s.Filter.Docs) > 0 && !slices.Contains(s.Filter.Docs, p.Chunk.Doc) {
+			continue
+		}
+		c := index.Candidate{Chunk: p.Chunk}
+		for i, x := range s.Dense {
+			c.Dense += float64(x * p.Dense[i])
+		}
+		for i, term := range s.Sparse.Indices {
+			if at, ok := slices.BinarySearch(p.Sparse.Indices, term); ok {
+				c.Lexical += float64(s.Sparse.Values[i] * p.Sparse.Values[at])
+			}
+		}
+		all = append(all, c)
+	}
+	rank := func(score func(index.Candidate) float64, set func(*index.Candidate, int), anyScore bool) {
+		slices.SortFunc(all, func(a, b index.Candidate) int {
+			return cmp.Or(cmp.Compare(score(b), score(a)), cmp.Compare(a.Chunk.ID, b.Chunk.ID))
+		})
+		for i := range all[:min(len(all), s.Limit)] {
+			if anyScore || score(all[i]) > 0 {
+				set(&all[i], i+1)
+			}
+		}
+	}
+	if s.Dense != nil {
+		rank(func(c index.Candidate) float64 { return c.Dense }, func(c *index.Candidate, r int) { c.DenseRank = r }, true)
+	}
+	if len(s.Sparse.Indices) > 0 {
+		rank(func(c index.Candidate) float64 { return c.Lexical }, func(c *index.Candidate, r int) { c.LexicalRank = r }, false)
+	}
+	var out index.Legs
+	for _, c := range all {
+		if bestRank(c) > 0 {
+			out.Candidates = append(out.Candidates, c)
+		}
+	}
+	slices.SortFunc(out.Candidates, func(a, b index.Candidate) int { return cmp.Compare(a.Chunk.ID, b.Chunk.ID) })
+	return out, nil
+}
+
+func (m *memory) Records(ctx context.Context, docs []text.DocID) (map[text.DocID]index.Record, error) {
+	out := map[text.DocID]index.Record{}
+	for _, d := range docs {
+		if r, ok := m.rec[d]; ok {
+			out[d] = r
+		}
+	}
+	return out, m.recFail
+}
+
+// letters embeds a text by how often it has each of the first letters.
+type letters struct {
+	err    error
+	answer func(context.Context) ([][]float32, error)
+	window int
+}
+
+func (e letters) Info() embed.Info {
+	return embed.Info{Name: "letters", Fingerprint: "letters-1", Dimension: 8, MaxTokens: e.window}
+}
+func (e letters) CountTokens(s string) int { return len(strings.Fields(s)) + 2 }
+func (e letters) Embed(ctx context.Context, task embed.Task, texts []string) ([][]float32, error) {
+	if e.answer != nil {
+		return e.answer(ctx)
+	}
+	if e.err != nil {
+		return nil, e.err
+	}
+	var out [][]float32
+	for _, s := range texts {
+		v := make([]float32, 8)
+		for _, r := range s {
+			if r >= 'a' && r < 'a'+8 {
+				v[r-'a']++
+			}
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// build makes an index of documents given as their chunks' texts.
+func build(t testing.TB, docs map[text.DocID][]string) *memory {
+	t.Helper()
+	a, err := lexical.New(lexical.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &memory{rec: map[text.DocID]index.Record{}}
+	for doc, chunks := range docs {
+		at := 0
+		for i, s := range chunks {
+			v, err := letters{}.Embed(t.Context(), embed.Passage, []string{s})
+			if err != nil {
+				t.Fatal(err)
+			}
+			m.points = append(m.points, index.Point{
+				Chunk: index.Chunk{ID: index.ChunkID(fmt.Sprintf("%s-%03d", doc, i)), Doc: doc, Rev: "new", Ordinal: i,
+					Span: text.RuneSpan{Start: at, End: at + len(s)}, Text: s},
+				Dense: v[0], Sparse: a.Document(s),
+			})
+			at += len(s)
+		}
+		m.rec[doc] = index.Record{Doc: doc, Rev: "new", State: index.Indexed, Title: "Title of " + string(doc), ChunkCount: len(chunks)}
+	}
+	return m
+}
+
+func retriever(t testing.TB, m *memory, e embed.Embedder) *Retriever {
+	t.Helper()
+	r, err := newRetriever(m, index.Recipe{Lexical: lexical.Default(), Embedder: index.EmbedderRecipe{Fingerprint: "letters-1"}}, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// library is a small corpus with chunks of several documents for any query.
+func library(t testing.TB) *memory {
+	words := []string{"badge", "cabbage", "head", "face", "decade", "beach", "cafe", "feed", "hedge", "egg"}
+	docs := map[text.DocID][]string{}
+	for d := range 12 {
+		var chunks []string
+		for c := range 1 + d {
+			chunks = append(chunks, strings.Join([]string{words[d%10], words[(d*3+c)%10], words[(c*7+d)%10]}, " "))
+		}
+		docs[text.DocID(fmt.Sprintf("doc%02d", d))] = chunks
+	}
+	return build(t, docs)
+}
+
+// ids returns the chunk ids in order.
+func ids(rs []Ranked) []string {
+	var out []string
+	for _, r := range rs {
+		out = append(out, string(r.Chunk.ID))
+	}
+	return out
+}

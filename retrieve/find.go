@@ -1,0 +1,243 @@
+package retrieve
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/ragloop/ragloop/internal/embed"
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/lexical"
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+// legs says which legs to run.
+type legs struct{ dense, lexical bool }
+
+// Find embeds the query, runs both legs with p.Candidates and p.Filter, and
+// drops invisible chunks. A leg loses no depth to them: where too few visible
+// hits remain it is searched deeper, up to MaxCandidates.
+//
+// Both legs are run whatever p.Fusion is, so that Rank may be given another
+// one. Errors as for Search.
+func (r *Retriever) Find(ctx context.Context, query string, p Params) (Found, error) {
+	return r.find(ctx, query, p, legs{dense: true, lexical: true})
+}
+
+func (r *Retriever) find(ctx context.Context, query string, p Params, want legs) (Found, error) {
+	if err := Check(query, p); err != nil {
+		return Found{}, err
+	}
+	q := finding{r: r, p: p, want: want}
+	if err := q.prepare(ctx, query); err != nil {
+		return Found{}, contextFirst(ctx, err)
+	}
+	for limit := p.Candidates; ; limit = min(2*limit, MaxCandidates) {
+		hits, err := q.run(ctx, limit)
+		if err != nil {
+			return Found{}, contextFirst(ctx, err)
+		}
+		records, err := q.records(ctx, hits)
+		if err != nil {
+			return Found{}, contextFirst(ctx, err)
+		}
+		visible := keepVisible(hits.Candidates, records)
+		if limit < MaxCandidates && (short(hits.Candidates, visible, denseRank, limit, p.Candidates) ||
+			short(hits.Candidates, visible, lexicalRank, limit, p.Candidates)) {
+			continue
+		}
+		return Found{Legs: index.Legs{Candidates: visible}, Records: records, Degraded: q.degraded, Stages: q.stages}, nil
+	}
+}
+
+// finding is one run of find.
+type finding struct {
+	r        *Retriever
+	p        Params
+	want     legs
+	search   index.Search
+	degraded []string
+	stages   []Stage
+}
+
+// measure adds the time since begin to a stage.
+func (q *finding) measure(name string, begin time.Time) {
+	elapsed := q.r.now().Sub(begin)
+	for i := range q.stages {
+		if q.stages[i].Name == name {
+			q.stages[i].Elapsed += elapsed
+			return
+		}
+	}
+	q.stages = append(q.stages, Stage{name, elapsed})
+}
+
+// prepare fills in the query of each leg. A dense leg that cannot be had is
+// given up where the lexical one can answer.
+func (q *finding) prepare(ctx context.Context, query string) error {
+	q.search.Filter = q.p.Filter
+	if q.want.lexical {
+		q.search.Sparse = q.r.analyzer.Query(query)
+	}
+	if !q.want.dense {
+		return nil
+	}
+	defer q.measure("embed", q.r.now())
+	alone := q.p.RequireAll || len(q.search.Sparse.Indices) == 0
+	vector, err := q.r.embed(ctx, query, alone)
+	if err != nil {
+		if alone || ctx.Err() != nil {
+			return fmt.Errorf("%w: dense: %w", ErrLeg, err)
+		}
+		q.degraded = append(q.degraded, "dense: "+err.Error())
+		return nil
+	}
+	q.search.Dense = vector
+	if window := q.r.embedder.Info().MaxTokens; window > 0 {
+		if n := q.r.embedder.CountTokens(query); n > window {
+			q.degraded = append(q.degraded, fmt.Sprintf("dense: the query has %d tokens, the embedder reads the first %d", n, window))
+		}
+	}
+	return nil
+}
+
+// embed returns the vector of the query. Unless alone, it takes at most half of
+// the time that is left, so that the other leg still can answer.
+func (r *Retriever) embed(ctx context.Context, query string, alone bool) ([]float32, error) {
+	if deadline, ok := ctx.Deadline(); ok && !alone {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
+		defer cancel()
+	}
+	vectors, err := r.embedder.Embed(ctx, embed.Query, []string{query})
+	if err != nil {
+		return nil, fmt.Errorf("embed the query: %w", err)
+	}
+	info := r.embedder.Info()
+	if len(vectors) != 1 || len(vectors[0]) != info.Dimension {
+		return nil, fmt.Errorf("embed the query: embedder %s broke its contract: want 1 vector of %d numbers", info.Name, info.Dimension)
+	}
+	for _, x := range vectors[0] {
+		if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
+			return nil, fmt.Errorf("embed the query: embedder %s broke its contract: a number of the vector is %v", info.Name, x)
+		}
+	}
+	return vectors[0], nil
+}
+
+// run searches the legs. Where both fail together, each is tried alone, and the
+// answer degrades to the one that works.
+func (q *finding) run(ctx context.Context, limit int) (index.Legs, error) {
+	defer q.measure("legs", q.r.now())
+	q.search.Limit = limit
+	both := q.search.Dense != nil && len(q.search.Sparse.Indices) > 0
+	if q.search.Dense == nil && len(q.search.Sparse.Indices) == 0 {
+		return index.Legs{}, nil // the lexical leg alone, and the query has no term
+	}
+	hits, err := q.r.legs(ctx, q.search)
+	switch {
+	case err == nil:
+		return hits, nil
+	case !both || q.p.RequireAll || ctx.Err() != nil:
+		return index.Legs{}, fmt.Errorf("%w: %w", ErrLeg, err)
+	}
+	dense, sparse := q.search, q.search
+	dense.Sparse, sparse.Dense = lexical.Vector{}, nil
+	if hits, denseErr := q.r.legs(ctx, dense); denseErr == nil {
+		q.search = dense
+		q.degraded = append(q.degraded, "lexical: "+err.Error())
+		return hits, nil
+	}
+	if hits, sparseErr := q.r.legs(ctx, sparse); sparseErr == nil {
+		q.search = sparse
+		q.degraded = append(q.degraded, "dense: "+err.Error())
+		return hits, nil
+	}
+	return index.Legs{}, fmt.Errorf("%w: dense and lexical: %w", ErrLeg, err)
+}
+
+func (r *Retriever) legs(ctx context.Context, s index.Search) (index.Legs, error) {
+	hits, err := r.index.Legs(ctx, s)
+	if err != nil {
+		return index.Legs{}, fmt.Errorf("search the index: %w", err)
+	}
+	for _, c := range hits.Candidates {
+		if sum := c.Dense + c.Lexical; math.IsNaN(sum) || math.IsInf(sum, 0) {
+			return index.Legs{}, fmt.Errorf("search the index: chunk %s has the scores %v and %v", c.Chunk.ID, c.Dense, c.Lexical)
+		}
+	}
+	return hits, nil
+}
+
+// records returns the records of all hits' documents.
+func (q *finding) records(ctx context.Context, hits index.Legs) (map[text.DocID]index.Record, error) {
+	if len(hits.Candidates) == 0 {
+		return nil, nil
+	}
+	defer q.measure("records", q.r.now())
+	docs := make([]text.DocID, len(hits.Candidates))
+	for i, c := range hits.Candidates {
+		docs[i] = c.Chunk.Doc
+	}
+	slices.Sort(docs)
+	records, err := q.r.index.Records(ctx, slices.Compact(docs))
+	if err != nil {
+		return nil, fmt.Errorf("read the records of the hits: %w", err)
+	}
+	return records, nil
+}
+
+func denseRank(c *index.Candidate) *int   { return &c.DenseRank }
+func lexicalRank(c *index.Candidate) *int { return &c.LexicalRank }
+
+// keepVisible returns the candidates whose revision is the one of their
+// document's record, with ranks counted anew, by chunk id.
+func keepVisible(cs []index.Candidate, records map[text.DocID]index.Record) []index.Candidate {
+	out := make([]index.Candidate, 0, len(cs))
+	for _, c := range cs {
+		r, ok := records[c.Chunk.Doc]
+		if ok && r.State == index.Indexed && r.Rev == c.Chunk.Rev {
+			out = append(out, c)
+		}
+	}
+	for _, rank := range []func(*index.Candidate) *int{denseRank, lexicalRank} {
+		slices.SortStableFunc(out, func(a, b index.Candidate) int { return cmp.Compare(*rank(&a), *rank(&b)) })
+		n := 0
+		for i := range out {
+			if r := rank(&out[i]); *r > 0 {
+				n++
+				*r = n
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b index.Candidate) int { return cmp.Compare(a.Chunk.ID, b.Chunk.ID) })
+	return out
+}
+
+// short reports whether a leg has fewer than want visible hits although a
+// search deeper than limit may find more.
+func short(all, visible []index.Candidate, rank func(*index.Candidate) *int, limit, want int) bool {
+	deepest, n := 0, 0
+	for i := range all {
+		deepest = max(deepest, *rank(&all[i]))
+	}
+	for i := range visible {
+		if *rank(&visible[i]) > 0 {
+			n++
+		}
+	}
+	return deepest >= limit && n < want
+}
+
+// contextFirst returns the error of a context that is done in front of what
+// came of it, so that callers can tell the two apart.
+func contextFirst(ctx context.Context, err error) error {
+	if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) {
+		return fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
+}

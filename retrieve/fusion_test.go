@@ -1,0 +1,307 @@
+package retrieve
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+func TestParseFusion(t *testing.T) {
+	for s, want := range map[string]Fusion{
+		"zscore":            {Method: ZScore, Weight: 0.6},
+		"zscore(w=0.25)":    {Method: ZScore, Weight: 0.25},
+		" zscore( w = 0 ) ": {Method: ZScore},
+		"minmax":            {Method: MinMax, Weight: 0.5},
+		"minmax(w=1)":       {Method: MinMax, Weight: 1},
+		"dbsf":              {Method: DBSF},
+		"rrf":               {Method: RRF, Weight: 0.5, K: 60},
+		"rrf(w=0.7)":        {Method: RRF, Weight: 0.7, K: 60},
+		"rrf(w=0.7,k=2)":    {Method: RRF, Weight: 0.7, K: 2},
+		"dense":             {Method: Dense},
+		"lexical":           {Method: Lexical},
+	} {
+		got, err := ParseFusion(s)
+		if err != nil || got != want {
+			t.Errorf("ParseFusion(%q) = %+v, %v; want %+v", s, got, err, want)
+		}
+		if again, err := ParseFusion(got.String()); err != nil || again != got {
+			t.Errorf("ParseFusion(%q) = %+v, %v; want %+v", got.String(), again, err, got)
+		}
+	}
+	const allowed = "zscore(w=0.6), minmax(w=0.5), dbsf, rrf(k=60,w=0.5), dense or lexical"
+	for s, want := range map[string]string{
+		"":               `fusion is "", allowed are ` + allowed,
+		"ZScore":         `fusion is "ZScore", allowed are ` + allowed,
+		"zscore(":        `fusion is "zscore(", the closing parenthesis is missing`,
+		"zscore()":       `fusion is "zscore()", zscore has no parameter "", allowed are ` + allowed,
+		"zscore(k=3)":    `fusion is "zscore(k=3)", zscore has no parameter "k", allowed are ` + allowed,
+		"dbsf(w=0.5)":    `fusion is "dbsf(w=0.5)", dbsf has no parameter "w", allowed are ` + allowed,
+		"zscore(w=x)":    `fusion is "zscore(w=x)", zscore needs one number for parameter w`,
+		"rrf(w=1,w=1)":   `fusion is "rrf(w=1,w=1)", rrf needs one number for parameter w`,
+		"zscore(w=1.01)": `fusion has the weight w=1.01, allowed are 0 to 1`,
+		"zscore(w=NaN)":  `fusion has the weight w=NaN, allowed are 0 to 1`,
+		"rrf(k=-1)":      `fusion has k=-1, allowed are 0 to 10000`,
+		"rrf(k=+Inf)":    `fusion has k=+Inf, allowed are 0 to 10000`,
+	} {
+		_, err := ParseFusion(s)
+		var invalid *InvalidError
+		if !errors.As(err, &invalid) || invalid.Field != "fusion" || err.Error() != want {
+			t.Errorf("ParseFusion(%q) error = %v, want %s", s, err, want)
+		}
+	}
+}
+
+func ExampleParseFusion() {
+	f, err := ParseFusion("rrf(k=10)")
+	fmt.Println(f, err)
+	_, err = ParseFusion("zscore(w=7)")
+	fmt.Println(err)
+	// Output:
+	// rrf(k=10,w=0.5) <nil>
+	// fusion has the weight w=7, allowed are 0 to 1
+}
+
+func FuzzParseFusion(f *testing.F) {
+	for _, m := range methods {
+		f.Add(Fusion{Method: m.name, Weight: m.weight, K: m.k}.String())
+	}
+	f.Add("rrf(k=1e1,w=.5)")
+	f.Fuzz(func(t *testing.T, s string) {
+		got, err := ParseFusion(s)
+		if err != nil {
+			return
+		}
+		if again, err := ParseFusion(got.String()); err != nil || again != got {
+			t.Errorf("ParseFusion(%q).String() = %q, which is read as %+v, %v", s, got, again, err)
+		}
+	})
+}
+
+// hits makes candidates with ids a, b, c, …; a rank of 0 means that the leg did
+// not return the chunk.
+func hits(rows ...[4]float64) []index.Candidate {
+	var out []index.Candidate
+	for i, r := range rows {
+		id := string(rune('a' + i))
+		out = append(out, index.Candidate{Chunk: index.Chunk{ID: index.ChunkID(id), Doc: text.DocID(id)},
+			Dense: r[0], DenseRank: int(r[1]), Lexical: r[2], LexicalRank: int(r[3])})
+	}
+	return out
+}
+
+func TestFuse(t *testing.T) {
+	// Three candidates: both legs, dense only, lexical only.
+	three := hits([4]float64{0.9, 1, 4, 2}, [4]float64{0.6, 2, 0, 0}, [4]float64{0.3, 0, 8, 1})
+	for _, tc := range []struct {
+		f    string
+		want []float64
+	}{
+		// mean 0.6, population deviation 0.2449; mean 4, deviation 3.2660
+		{"zscore(w=0.6)", []float64{0.6 * 1.224745, 0.4 * -1.224745, 0.6*-1.224745 + 0.4*1.224745}},
+		{"minmax(w=0.5)", []float64{0.5 + 0.25, 0.25, 0.5}},
+		{"rrf(k=60,w=0.5)", []float64{0.5/61 + 0.5/62, 0.5 / 62, 0.5 / 61}},
+		{"rrf(k=1,w=0.5)", []float64{0.5/2 + 0.5/3, 0.5 / 3, 0.5 / 2}},
+		// Two hits in each leg lie at ±1/√2 sample deviations: 0.5 ± 0.7071/6.
+		{"dbsf", []float64{0.617851 + 0.382149, 0.382149, 0.617851}},
+		{"dense", []float64{0.9, 0.6, 0.3}},
+		{"lexical", []float64{4, 0, 8}},
+	} {
+		f, err := ParseFusion(tc.f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(tc.want, f.fuse(three), cmpopts.EquateApprox(0, 1e-6)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", tc.f, d)
+		}
+	}
+}
+
+// TestFuseEqualsQdrant compares RRF and DBSF with the formulas of Qdrant's
+// reciprocal_rank_fusion.rs and score_fusion.rs, written out.
+func TestFuseEqualsQdrant(t *testing.T) {
+	cs := hits([4]float64{0.9, 1, 0, 0}, [4]float64{0.8, 2, 3, 3}, [4]float64{0.1, 3, 7, 1}, [4]float64{0, 0, 5, 2})
+	rrf := Fusion{Method: RRF, Weight: 0.5, K: 1}.fuse(cs) // Qdrant's default k is 2, with positions from 0
+	for i, want := range []float64{1. / 2, 1./3 + 1./4, 1./4 + 1./2, 1. / 3} {
+		if math.Abs(2*rrf[i]-want) > 1e-12 {
+			t.Errorf("rrf of %s = %v, want half of %v", cs[i].Chunk.ID, rrf[i], want)
+		}
+	}
+	normalise := func(x float64, xs ...float64) float64 {
+		var m, m2 float64 // Welford
+		for i, v := range xs {
+			d := v - m
+			m += d / float64(i+1)
+			m2 += d * (v - m)
+		}
+		s := math.Sqrt(m2 / float64(len(xs)-1))
+		return (x - (m - 3*s)) / ((m + 3*s) - (m - 3*s))
+	}
+	dense := func(x float64) float64 { return normalise(x, 0.9, 0.8, 0.1) }
+	lexical := func(x float64) float64 { return normalise(x, 7, 5, 3) }
+	dbsf := Fusion{Method: DBSF}.fuse(cs)
+	for i, want := range []float64{dense(0.9), dense(0.8) + lexical(3), dense(0.1) + lexical(7), lexical(5)} {
+		if math.Abs(dbsf[i]-want) > 1e-12 {
+			t.Errorf("dbsf of %s = %v, want %v", cs[i].Chunk.ID, dbsf[i], want)
+		}
+	}
+}
+
+func allFusions() []Fusion {
+	var out []Fusion
+	for _, m := range methods {
+		for _, w := range []float64{0, 0.3, 1} {
+			if m.weighted || w == 0 {
+				f := Fusion{Method: m.name, K: m.k}
+				if m.weighted {
+					f.Weight = w
+				}
+				out = append(out, f)
+			}
+		}
+	}
+	return out
+}
+
+func TestFuseDegenerate(t *testing.T) {
+	cases := map[string][]index.Candidate{
+		"none":            nil,
+		"one":             hits([4]float64{0.5, 1, 2, 1}),
+		"one, dense only": hits([4]float64{0.5, 1, 0, 0}),
+		"all equal":       hits([4]float64{0.1, 1, 0.1, 1}, [4]float64{0.1, 2, 0.1, 2}, [4]float64{0.1, 3, 0.1, 3}),
+		"no lexical hit":  hits([4]float64{0.9, 1, 0, 0}, [4]float64{0.5, 2, 0, 0}),
+		"no dense leg":    hits([4]float64{0, 0, 3, 1}, [4]float64{0, 0, 2, 2}),
+		"negative":        hits([4]float64{-0.9, 2, 0, 0}, [4]float64{-0.1, 1, 1, 1}),
+		"nearly equal":    hits([4]float64{0.1, 1, 5e-324, 1}, [4]float64{math.Nextafter(0.1, 0), 2, 0, 0}),
+		"huge":            hits([4]float64{1, 1, 1e300, 1}, [4]float64{-1, 2, -1e300, 2}),
+	}
+	for name, cs := range cases {
+		for _, f := range allFusions() {
+			p := Params{TopK: 10, Candidates: 10, Fusion: f, DocumentPrior: 0.8, NeighbourSmoothing: 0.5}
+			for _, r := range Rank(Found{Legs: index.Legs{Candidates: cs}}, p) {
+				if math.IsNaN(r.Score+r.Fused) || math.IsInf(r.Score+r.Fused, 0) {
+					t.Errorf("%s, %s: scores %v and %v of %s", name, f, r.Fused, r.Score, r.Chunk.ID)
+				}
+			}
+		}
+	}
+}
+
+// TestRankProperties checks on random candidates that the order of the input
+// does not matter, that the order is the documented one, and that cutting
+// deeper hits off in Rank is the same as not having found them.
+func TestRankProperties(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for n := range 100 {
+		found := randomFound(r, 1+r.IntN(60))
+		for _, f := range allFusions() {
+			p := Params{TopK: 1 + r.IntN(20), Candidates: 1 + r.IntN(30), Fusion: f, DocumentPrior: 0.8 * float64(r.IntN(2)), NeighbourSmoothing: 0.5 * float64(r.IntN(2))}
+			before := slices.Clone(found.Legs.Candidates)
+			got := Rank(found, p)
+			if d := cmp.Diff(before, found.Legs.Candidates); d != "" {
+				t.Fatalf("%d %s: Rank changed its input:\n%s", n, f, d)
+			}
+			shuffled := found
+			shuffled.Legs.Candidates = slices.Clone(before)
+			r.Shuffle(len(before), func(i, j int) {
+				c := shuffled.Legs.Candidates
+				c[i], c[j] = c[j], c[i]
+			})
+			if d := cmp.Diff(got, Rank(shuffled, p)); d != "" {
+				t.Fatalf("%d %s: the order of the candidates matters:\n%s", n, f, d)
+			}
+			shallow := found
+			shallow.Legs.Candidates = nil
+			for _, c := range before {
+				if c.DenseRank > p.Candidates {
+					c.DenseRank = 0
+				}
+				if c.LexicalRank > p.Candidates {
+					c.LexicalRank = 0
+				}
+				if bestRank(c) > 0 {
+					shallow.Legs.Candidates = append(shallow.Legs.Candidates, c)
+				}
+			}
+			if d := cmp.Diff(got, Rank(shallow, p)); d != "" {
+				t.Fatalf("%d %s: deeper hits matter:\n%s", n, f, d)
+			}
+			for i, x := range got {
+				if x.Rank != i+1 {
+					t.Fatalf("%d %s: rank %d at position %d", n, f, x.Rank, i)
+				}
+				if i == 0 {
+					continue
+				}
+				y := got[i-1]
+				ordered := y.Score > x.Score || y.Score == x.Score && (bestRank(y.Candidate) < bestRank(x.Candidate) ||
+					bestRank(y.Candidate) == bestRank(x.Candidate) && y.Chunk.ID < x.Chunk.ID)
+				if !ordered {
+					t.Fatalf("%d %s: %s in front of %s", n, f, y.Chunk.ID, x.Chunk.ID)
+				}
+			}
+		}
+	}
+}
+
+// randomFound makes n candidates of few documents with many equal scores.
+func randomFound(r *rand.Rand, n int) Found {
+	var cs []index.Candidate
+	for i := range n {
+		cs = append(cs, index.Candidate{
+			Chunk: index.Chunk{ID: index.ChunkID(fmt.Sprintf("%03d", i)), Doc: text.DocID(fmt.Sprint(i % 7)), Ordinal: i / 7},
+			Dense: float64(r.IntN(9))/10 - 0.3, Lexical: float64(r.IntN(6)),
+		})
+	}
+	for _, rank := range []func(*index.Candidate) *int{denseRank, lexicalRank} {
+		for pos, i := range r.Perm(n)[:r.IntN(n+1)] {
+			*rank(&cs[i]) = pos + 1
+		}
+	}
+	cs = slices.DeleteFunc(cs, func(c index.Candidate) bool { return bestRank(c) == 0 })
+	return Found{Legs: index.Legs{Candidates: cs}}
+}
+
+func TestRescore(t *testing.T) {
+	chunk := func(doc text.DocID, ordinal int) index.Candidate {
+		return index.Candidate{Chunk: index.Chunk{Doc: doc, Ordinal: ordinal}}
+	}
+	cs := []index.Candidate{chunk("a", 0), chunk("a", 1), chunk("a", 2), chunk("a", 9), chunk("b", 1), chunk("c", 0)}
+	fused := []float64{1, -1, 2, 0.5, 3, -2}
+	for _, tc := range []struct {
+		prior, smoothing float64
+		want             []float64
+	}{
+		{0, 0, fused},
+		{0.8, 0, []float64{1 + 1.6, -1 + 1.6, 2 + 1.6, 0.5 + 1.6, 3 + 2.4, -2 - 1.6}},
+		{0, 0.5, []float64{1 - 0.5, -1 + 1, 2 - 0.5, 0.5, 3, -2}},
+		{0.8, 0.5, []float64{1 + 1.6 - 0.5, -1 + 1.6 + 1, 2 + 1.6 - 0.5, 0.5 + 1.6, 3 + 2.4, -2 - 1.6}},
+	} {
+		got := rescore(cs, fused, Params{DocumentPrior: tc.prior, NeighbourSmoothing: tc.smoothing})
+		if d := cmp.Diff(tc.want, got, cmpopts.EquateApprox(0, 1e-12)); d != "" {
+			t.Errorf("prior %v, smoothing %v (-want +got):\n%s", tc.prior, tc.smoothing, d)
+		}
+	}
+}
+
+func BenchmarkRank(b *testing.B) {
+	found := randomFound(rand.New(rand.NewPCG(5, 6)), 200)
+	for _, f := range []string{"zscore", "rrf", "dbsf"} {
+		p := DefaultParams()
+		p.Fusion, _ = ParseFusion(f)
+		b.Run(f, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				Rank(found, p)
+			}
+		})
+	}
+}

@@ -1,0 +1,519 @@
+package pack
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ragloop/ragloop/internal/text"
+	"github.com/ragloop/ragloop/internal/tokens"
+)
+
+func counter(t testing.TB, encoding string) *tokens.Counter {
+	t.Helper()
+	c, err := tokens.New(encoding)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// words counts words: budgets of tests that a reader checks by hand.
+type words struct{}
+
+func (words) Count(s string) int { return len(strings.Fields(s)) }
+
+// cut returns the chunk [start, end) of doc, in code points.
+func cut(doc text.DocID, body string, start, end int, gap string) Chunk {
+	rs := []rune(body)
+	return Chunk{Doc: doc, Rev: "r1", Title: strings.ToUpper(string(doc)), URI: string(doc) + ".md",
+		Span: text.RuneSpan{Start: start, End: end}, Text: string(rs[start:end]), Gap: gap}
+}
+
+const letters = "alpha beta\n\ngamma delta. epsilon zeta eta theta."
+
+func TestMerge(t *testing.T) {
+	// alpha beta [0,10) gap [10,12) gamma delta. [12,24) gap [24,25) epsilon … [25,48)
+	first := cut("a", letters, 0, 10, "\n\n")
+	second := cut("a", letters, 12, 24, " ")
+	third := cut("a", letters, 25, 48, "")
+	for _, tc := range []struct {
+		name   string
+		chunks []Chunk
+		want   []string // texts of the segments
+		spans  []text.RuneSpan
+	}{
+		{"touching with a gap", []Chunk{first, second}, []string{letters[:24]}, []text.RuneSpan{{Start: 0, End: 24}}},
+		{"touching, the later first", []Chunk{second, first}, []string{letters[:24]}, []text.RuneSpan{{Start: 0, End: 24}}},
+		{"bridging two segments", []Chunk{third, first, second}, []string{letters}, []text.RuneSpan{{Start: 0, End: 48}}},
+		{"not touching", []Chunk{first, third}, []string{"alpha beta", letters[25:]}, []text.RuneSpan{{Start: 0, End: 10}, {Start: 25, End: 48}}},
+		{"overlapping behind", []Chunk{cut("a", letters, 0, 15, ""), second}, []string{letters[:24]}, []text.RuneSpan{{Start: 0, End: 24}}},
+		{"overlapping in front", []Chunk{second, cut("a", letters, 0, 15, "")}, []string{letters[:24]}, []text.RuneSpan{{Start: 0, End: 24}}},
+		{"containing two", []Chunk{first, third, cut("a", letters, 5, 30, "")}, []string{letters}, []text.RuneSpan{{Start: 0, End: 48}}},
+		{"no gap at all", []Chunk{cut("a", letters, 0, 6, ""), cut("a", letters, 6, 10, "")}, []string{"alpha beta"}, []text.RuneSpan{{Start: 0, End: 10}}},
+		{"other revision", []Chunk{first, func() Chunk { c := second; c.Rev = "r2"; return c }()}, []string{"alpha beta", "gamma delta."}, []text.RuneSpan{{Start: 0, End: 10}, {Start: 12, End: 24}}},
+		{"other document", []Chunk{first, func() Chunk { c := second; c.Doc = "b"; return c }()}, []string{"alpha beta", "gamma delta."}, []text.RuneSpan{{Start: 0, End: 10}, {Start: 12, End: 24}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := Pack(tc.chunks, words{}, Options{BudgetTokens: 1000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var texts []string
+			var spans []text.RuneSpan
+			for _, s := range got.Segments {
+				texts, spans = append(texts, s.Text), append(spans, s.Span)
+			}
+			if d := cmp.Diff(tc.want, texts) + cmp.Diff(tc.spans, spans); d != "" {
+				t.Errorf("segments (-want +got):\n%s", d)
+			}
+			if len(got.Dropped) > 0 {
+				t.Errorf("Dropped = %v, want none", got.Dropped)
+			}
+		})
+	}
+}
+
+func TestMergeDescribesTheWhole(t *testing.T) {
+	a := cut("a", letters, 12, 24, " ")
+	a.Heading, a.PageStart, a.PageEnd, a.Score = []string{"Two"}, 2, 3, 1
+	b := cut("a", letters, 0, 10, "\n\n")
+	b.Heading, b.PageStart, b.PageEnd, b.Score = []string{"One"}, 1, 2, 5
+	got, err := Pack([]Chunk{a, b}, words{}, Options{BudgetTokens: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []Segment{{Label: "1", Doc: "a", Rev: "r1", URI: "a.md", Title: "A", Heading: []string{"One"}, PageStart: 1, PageEnd: 3,
+		Span: text.RuneSpan{End: 24}, Text: letters[:24], Tokens: 4, Score: 5, Chunks: []int{0, 1}}}
+	if d := cmp.Diff(want, got.Segments); d != "" {
+		t.Errorf("Segments (-want +got):\n%s", d)
+	}
+	if want := "[1] A > One (a.md, p. 1-3)\n" + letters[:24]; got.Text != want {
+		t.Errorf("Text = %q, want %q", got.Text, want)
+	}
+}
+
+func TestDrops(t *testing.T) {
+	one := cut("a", letters, 0, 10, "\n\n")
+	for _, tc := range []struct {
+		name   string
+		chunks []Chunk
+		o      Options
+		want   []Drop
+	}{
+		{"covered span", []Chunk{one, cut("a", letters, 0, 5, "")}, Options{BudgetTokens: 100}, []Drop{{1, Duplicate}}},
+		{"same text elsewhere", []Chunk{one, cut("b", letters, 0, 10, "")}, Options{BudgetTokens: 100}, []Drop{{1, Duplicate}}},
+		{"same text but for white space at the ends", []Chunk{one, cut("b", letters, 0, 12, "")}, Options{BudgetTokens: 100}, []Drop{{1, Duplicate}}},
+		{"skips what does not fit and goes on", []Chunk{one, cut("b", letters, 12, 48, ""), cut("c", letters, 12, 17, "")},
+			Options{BudgetTokens: 11, NoTrim: true}, []Drop{{1, OverBudget}}},
+		{"cap", []Chunk{one, cut("a", letters, 25, 32, ""), cut("b", letters, 33, 37, "")},
+			Options{BudgetTokens: 100, MaxPerSource: 1}, []Drop{{1, SourceCap}}},
+		{"cap does not keep segments from growing", []Chunk{one, cut("a", letters, 12, 24, "")},
+			Options{BudgetTokens: 100, MaxPerSource: 1}, nil},
+		{"empty span", []Chunk{one, cut("b", letters, 3, 3, "")}, Options{BudgetTokens: 100}, []Drop{{1, Duplicate}}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := Pack(tc.chunks, words{}, tc.o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tc.want, got.Dropped); d != "" {
+				t.Errorf("Dropped (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestTrim(t *testing.T) {
+	body := "One two three. Four five six. Seven eight nine. Ten eleven twelve."
+	ch := cut("a", body, 0, utf8.RuneCountInString(body), "\n")
+	// The header "[1] A (a.md)" has three words.
+	got, err := Pack([]Chunk{ch}, words{}, Options{BudgetTokens: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := got.Segments[0]
+	if want := "One two three. Four five six."; s.Text != want || !s.Trimmed || s.Span != (text.RuneSpan{End: len(want)}) {
+		t.Errorf("segment = %q, trimmed %v, span %v; want %q, true, its span", s.Text, s.Trimmed, s.Span, want)
+	}
+	if got.Tokens != 9 {
+		t.Errorf("Tokens = %d, want 9", got.Tokens)
+	}
+
+	t.Run("grows a segment", func(t *testing.T) {
+		got, err := Pack([]Chunk{cut("a", body, 0, 14, " "), cut("a", body, 4, len(body), "")}, words{}, Options{BudgetTokens: 13})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := body[:47]; len(got.Segments) != 1 || got.Segments[0].Text != want || !got.Segments[0].Trimmed {
+			t.Errorf("segments = %+v, want one with %q", got.Segments, want)
+		}
+	})
+	t.Run("only once", func(t *testing.T) {
+		other := strings.ToUpper(body)
+		got, err := Pack([]Chunk{ch, cut("b", other, 0, len(other), "")}, words{}, Options{BudgetTokens: 16, MaxPerSource: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff([]Drop{{1, OverBudget}}, got.Dropped); d != "" {
+			t.Errorf("Dropped (-want +got):\n%s", d)
+		}
+	})
+	t.Run("of the first that has a short sentence", func(t *testing.T) {
+		long := strings.Repeat("word ", 50)
+		got, err := Pack([]Chunk{cut("b", long, 0, len(long), ""), ch}, words{}, Options{BudgetTokens: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Segments) != 1 || got.Segments[0].Doc != "a" {
+			t.Errorf("segments = %+v, want one of a", got.Segments)
+		}
+	})
+	t.Run("what is cut off may come back", func(t *testing.T) {
+		tail := cut("a", body, 30, 47, "")
+		got, err := Pack([]Chunk{ch, tail}, words{}, Options{BudgetTokens: 12})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Segments[0].Text != body[:47] || len(got.Dropped) != 1 || got.Dropped[0] != (Drop{1, Duplicate}) {
+			t.Errorf("got %+v, dropped %v", got.Segments, got.Dropped)
+		}
+	})
+}
+
+func TestOrder(t *testing.T) {
+	chunks := []Chunk{
+		cut("a", letters, 25, 32, ""), // epsilon
+		cut("b", letters, 12, 17, ""), // gamma
+		cut("a", letters, 0, 5, ""),   // alpha
+	}
+	for order, want := range map[string]string{
+		"":         "[1] A (a.md)\nepsilon\n\n[2] B (b.md)\ngamma\n\n[3] A (a.md)\nalpha",
+		ByRank:     "[1] A (a.md)\nepsilon\n\n[2] B (b.md)\ngamma\n\n[3] A (a.md)\nalpha",
+		ByDocument: "[1] A (a.md)\nalpha\n\n[2] A (a.md)\nepsilon\n\n[3] B (b.md)\ngamma",
+	} {
+		got, err := Pack(chunks, words{}, Options{BudgetTokens: 100, Order: order})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Text != want {
+			t.Errorf("order %q:\n%s\nwant:\n%s", order, got.Text, want)
+		}
+	}
+}
+
+func TestErrors(t *testing.T) {
+	ok := cut("a", letters, 0, 10, "")
+	long := cut("a", strings.Repeat("x ", 100), 0, 200, "")
+	short := ok
+	short.Text = "alpha"
+	for _, tc := range []struct {
+		name   string
+		chunks []Chunk
+		o      Options
+		want   string
+		budget bool
+	}{
+		{"zero", []Chunk{ok}, Options{}, "pack: token budget too small: the budget is 0 tokens, needed are at least 1", true},
+		{"negative", nil, Options{BudgetTokens: -3}, "pack: token budget too small: the budget is -3 tokens, needed are at least 1", true},
+		{"too small", []Chunk{long, ok}, Options{BudgetTokens: 4}, "pack: token budget too small: the budget is 4 tokens, needed are at least 5", true},
+		{"order", nil, Options{BudgetTokens: 1, Order: "date"}, `pack: the order is "date", allowed are rank and document`, false},
+		{"cap", nil, Options{BudgetTokens: 1, MaxPerSource: -1}, "pack: the cap per source is -1, allowed are 0 (none) and more", false},
+		{"span", []Chunk{ok, short}, Options{BudgetTokens: 9}, `pack: chunk 1 (document "a") has the span [0, 10), but its text has 5 code points`, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := Pack(tc.chunks, words{}, tc.o)
+			if err == nil || err.Error() != tc.want {
+				t.Fatalf("error = %v, want %v", err, tc.want)
+			}
+			if errors.Is(err, ErrBudget) != tc.budget {
+				t.Errorf("errors.Is(ErrBudget) = %v, want %v", !tc.budget, tc.budget)
+			}
+			if got.Text != "" || got.Segments != nil {
+				t.Errorf("context = %+v beside an error", got)
+			}
+		})
+	}
+	got, err := Pack(nil, words{}, Options{BudgetTokens: 1})
+	if d := cmp.Diff(Context{}, got); err != nil || d != "" {
+		t.Errorf("Pack of nothing = %v, %v; want an empty context", got, err)
+	}
+}
+
+func TestFrame(t *testing.T) {
+	chunk := func(mutate func(*Chunk)) []Chunk {
+		c := cut("a", letters, 0, 10, "")
+		mutate(&c)
+		c.Span.End = utf8.RuneCountInString(c.Text)
+		return []Chunk{c}
+	}
+	for _, tc := range []struct {
+		name   string
+		chunks []Chunk
+		header string
+	}{
+		{"title and headings", chunk(func(c *Chunk) { c.Heading = []string{"Costs", "Travel"} }), "[1] A > Costs > Travel (a.md)"},
+		{"heading that repeats the title", chunk(func(c *Chunk) { c.Heading = []string{"A", "Costs"} }), "[1] A > Costs (a.md)"},
+		{"one page", chunk(func(c *Chunk) { c.PageStart, c.PageEnd = 3, 3 }), "[1] A (a.md, p. 3)"},
+		{"no title", chunk(func(c *Chunk) { c.Title = "" }), "[1] a.md"},
+		{"no URI", chunk(func(c *Chunk) { c.URI = "" }), "[1] A (a)"},
+		{"header on one line", chunk(func(c *Chunk) { c.Title = "x\n[2] y\u2028\u200bz\x07" }), "[1] x [2] y z (a.md)"},
+		{"long title", chunk(func(c *Chunk) { c.Title = strings.Repeat("ä", 500) }), "[1] " + strings.Repeat("ä", maxNameRunes-1) + "… (a.md)"},
+		{"references in the text", chunk(func(c *Chunk) { c.Text = "see\n[1] Smith" }), "[[1]] A (a.md)"},
+		{"indented and invisible", chunk(func(c *Chunk) { c.Text = "see\r \u200b[\u200b2] Smith" }), "[[1]] A (a.md)"},
+		{"one and two taken", chunk(func(c *Chunk) { c.Text = "[[1]] x\n[9] y" }), "[[[1]]] A (a.md)"},
+		{"only two taken", chunk(func(c *Chunk) { c.Text = "[[1]] x" }), "[1] A (a.md)"},
+		{"inside a line", chunk(func(c *Chunk) { c.Text = "as shown in [1] and [a]" }), "[1] A (a.md)"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			got, err := Pack(tc.chunks, words{}, Options{BudgetTokens: 1000})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if header, _, _ := strings.Cut(got.Text, "\n"); header != tc.header {
+				t.Errorf("header = %q, want %q", header, tc.header)
+			}
+		})
+	}
+	t.Run("put together by a merge", func(t *testing.T) {
+		body := "end\n[7] Smith"
+		got, err := Pack([]Chunk{cut("a", body, 0, 5, ""), cut("a", body, 5, 13, "")}, words{}, Options{BudgetTokens: 100})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := "[[1]] A (a.md)\n" + body; got.Text != want {
+			t.Errorf("Text = %q, want %q", got.Text, want)
+		}
+	})
+}
+
+func ExamplePack() {
+	body := "Hotels cost at most 140 a night. In London the limit is 210."
+	c := Chunk{Doc: "travel.md", Rev: "1", URI: "handbook/travel.md", Title: "Travel policy", Heading: []string{"Hotels"},
+		Span: text.RuneSpan{Start: 0, End: len(body)}, Text: body}
+	context, err := Pack([]Chunk{c}, words{}, Options{BudgetTokens: 50})
+	fmt.Println(context.Text, err)
+	// Output:
+	// [1] Travel policy > Hotels (handbook/travel.md)
+	// Hotels cost at most 140 a night. In London the limit is 210. <nil>
+}
+
+// TestProperties packs random chunks of random documents and checks everything
+// that Pack promises.
+func TestProperties(t *testing.T) {
+	packs := 20_000
+	if testing.Short() {
+		packs = 2_000
+	}
+	o200k, cl100k := counter(t, "o200k_base"), counter(t, "cl100k_base")
+	r := rand.New(rand.NewPCG(1, 2))
+	corpus := makeCorpus(r, 400)
+	exact, multiple := 0, 0
+	for n := range packs {
+		var c Counter = o200k
+		switch {
+		case n%10 == 8:
+			c = cl100k
+		case n%10 == 9:
+			c = crooked{}
+		}
+		chunks := corpus.pick(r)
+		o := Options{
+			BudgetTokens: 1 + r.IntN(600),
+			MaxPerSource: r.IntN(4),
+			Order:        []string{"", ByRank, ByDocument}[r.IntN(3)],
+			NoTrim:       r.IntN(3) == 0,
+		}
+		got, err := Pack(chunks, c, o)
+		var small *BudgetError
+		if errors.As(err, &small) {
+			if small.NeedTokens <= o.BudgetTokens {
+				t.Fatalf("pack %d: %v, but the budget is enough", n, err)
+			}
+			o.BudgetTokens = small.NeedTokens
+			if got, err = Pack(chunks, c, o); err == nil && len(got.Segments) == 0 {
+				t.Fatalf("pack %d: nothing packed with the budget that was said to be needed", n)
+			}
+		}
+		if err != nil {
+			t.Fatalf("pack %d: %v", n, err)
+		}
+		if err := corpus.check(chunks, c, o, got); err != nil {
+			t.Fatalf("pack %d (%+v): %v\n%s", n, o, err, got.Text)
+		}
+		again, err := Pack(chunks, c, o)
+		if d := cmp.Diff(got, again); err != nil || d != "" {
+			t.Fatalf("pack %d is not repeatable: %v\n%s", n, err, d)
+		}
+		if len(got.Segments) > 1 && n%10 < 9 {
+			multiple++
+			p := newPacking(chunks, c, o, o.BudgetTokens, strings.Count(got.Text[:strings.Index(got.Text, "1")], "["))
+			for i := range chunks {
+				p.place(i)
+			}
+			// The estimate counts a separator behind the last segment too.
+			if p.cost+p.labelCost(p.count) == c.Count(p.render(p.ordered())+separator) {
+				exact++
+			}
+		}
+	}
+	if exact < multiple {
+		t.Errorf("the estimated cost was exact for %d of %d contexts, want all", exact, multiple)
+	}
+}
+
+// crooked breaks every assumption about tokenizers: joining texts makes more
+// tokens than they have apart.
+type crooked struct{}
+
+func (crooked) Count(s string) int { return len(s)/8 + len(s)*len(s)/4000 }
+
+type corpus struct {
+	docs   map[text.DocID][]rune
+	chunks []Chunk
+}
+
+var fragments = []string{"the ", "Report ", "cost of ", "2024", "1,250.00 ", "is. ", "Why? ", "\n", "\n\n", "  ", "\t", "/path/x ", "über ", "検索", "🙂 ",
+	"don't ", "[1] ", "[[2]] ", "[", "3", "| a | b |\n", "- item\n", "e.g. ", "\r\n", "\u200b", "# Head\n", "ANNUAL ", "…", "''", "\u00a0"}
+
+func makeCorpus(r *rand.Rand, docs int) corpus {
+	c := corpus{docs: map[text.DocID][]rune{}}
+	for d := range docs {
+		var b strings.Builder
+		for range 1 + r.IntN(120) {
+			b.WriteString(fragments[r.IntN(len(fragments))])
+		}
+		id := text.DocID(fmt.Sprintf("doc/%d", d))
+		body := []rune(b.String())
+		c.docs[id] = body
+		title := []string{"", "Annual report", "[3] trick\nline", strings.Repeat("long ", 60)}[r.IntN(4)]
+		for start := 0; start < len(body); {
+			end := min(len(body), start+1+r.IntN(80))
+			next := end
+			for next < len(body) && strings.TrimSpace(string(body[next])) == "" {
+				next++
+			}
+			ch := Chunk{Doc: id, Rev: "r", URI: string(id), Title: title, Ordinal: len(c.chunks),
+				Span: text.RuneSpan{Start: start, End: end}, Text: string(body[start:end]), Gap: string(body[end:next]), Score: r.Float64()}
+			if r.IntN(2) == 0 {
+				ch.Heading = []string{"One", "Two"}[:1+r.IntN(2)]
+				ch.PageStart = 1 + r.IntN(9)
+				ch.PageEnd = ch.PageStart + r.IntN(2)
+			}
+			c.chunks = append(c.chunks, ch)
+			start = next
+			if r.IntN(3) == 0 { // overlap
+				start = max(ch.Span.Start+1, end-r.IntN(20))
+			}
+		}
+	}
+	return c
+}
+
+// pick returns chunks as a search would: some of few documents, none twice.
+func (c corpus) pick(r *rand.Rand) []Chunk {
+	at := r.IntN(len(c.chunks) - 30)
+	var out []Chunk
+	for _, i := range r.Perm(30)[:r.IntN(15)] {
+		out = append(out, c.chunks[at+i])
+	}
+	return out
+}
+
+func (c corpus) check(chunks []Chunk, counter Counter, o Options, got Context) error {
+	if n := counter.Count(got.Text); n != got.Tokens || n > o.BudgetTokens {
+		return fmt.Errorf("counted %d tokens, said %d, budget %d", n, got.Tokens, o.BudgetTokens)
+	}
+	seen := make([]int, len(chunks))
+	perDoc := map[text.DocID]int{}
+	trimmed := 0
+	rest := got.Text
+	for i, s := range got.Segments {
+		if string(c.docs[s.Doc][s.Span.Start:s.Span.End]) != s.Text {
+			return fmt.Errorf("segment %d: text is not the document's at %v", i, s.Span)
+		}
+		if s.Tokens != counter.Count(s.Text) {
+			return fmt.Errorf("segment %d: says %d tokens", i, s.Tokens)
+		}
+		header, after, _ := strings.Cut(strings.TrimPrefix(rest, separator), "\n")
+		if !strings.Contains(header, "["+s.Label+"]") || !strings.HasPrefix(after, s.Text) {
+			return fmt.Errorf("segment %d does not follow its header in the context", i)
+		}
+		rest = after[len(s.Text):]
+		perDoc[s.Doc]++
+		for _, j := range s.Chunks {
+			seen[j]++
+			if !s.Span.Contains(chunks[j].Span) {
+				trimmed++
+				if !s.Trimmed {
+					return fmt.Errorf("segment %d is trimmed and does not say so", i)
+				}
+			}
+		}
+		for _, u := range got.Segments[:i] {
+			if u.Doc == s.Doc && u.Span.Start <= s.Span.End && s.Span.Start <= u.Span.End {
+				return fmt.Errorf("segments %v and %v of %s were not merged", u.Span, s.Span, s.Doc)
+			}
+		}
+	}
+	if trimmed > 1 || trimmed == 1 && o.NoTrim {
+		return fmt.Errorf("%d chunks were trimmed", trimmed)
+	}
+	for _, d := range got.Dropped {
+		seen[d.Chunk]++
+	}
+	for i, n := range seen {
+		if n != 1 {
+			return fmt.Errorf("chunk %d is in %d places", i, n)
+		}
+	}
+	for doc, n := range perDoc {
+		if o.MaxPerSource > 0 && n > o.MaxPerSource {
+			return fmt.Errorf("%d segments of %s", n, doc)
+		}
+	}
+	headers := 0
+	brackets := len(got.Text) - len(strings.TrimLeft(got.Text, "["))
+	for l := range strings.FieldsFuncSeq(got.Text, endsLine) {
+		if leadingBrackets(l)[brackets] {
+			headers++
+		}
+	}
+	if headers != len(got.Segments) {
+		return fmt.Errorf("%d lines look like headers of %d segments", headers, len(got.Segments))
+	}
+	return nil
+}
+
+func BenchmarkPack(b *testing.B) {
+	c := counter(b, "o200k_base")
+	sentence := "The quarterly report lists revenue, costs and the number of staff in every region. "
+	for _, tc := range []struct{ chunks, budget, docs int }{{20, 2048, 8}, {100, 16_384, 20}, {500, 131_072, 1}} {
+		body := strings.Repeat(strings.Repeat(sentence, 4)+"\n\n", 4)
+		var chunks []Chunk
+		for i := range tc.chunks {
+			// Neighbours come apart, so that every second one bridges two segments.
+			pos := (i * 2) % tc.chunks
+			if i*2 >= tc.chunks {
+				pos++
+			}
+			text0 := fmt.Sprintf("%d. ", pos) + body
+			size := utf8.RuneCountInString(text0)
+			chunks = append(chunks, Chunk{Doc: text.DocID(fmt.Sprint(pos % tc.docs)), Rev: "r", Title: "Report", URI: "report.md",
+				Span: text.RuneSpan{Start: (pos/tc.docs)*2000 + 2000 - size, End: (pos/tc.docs)*2000 + 2000}, Text: text0})
+		}
+		b.Run(fmt.Sprintf("chunks=%d/budget=%d/docs=%d", tc.chunks, tc.budget, tc.docs), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Pack(chunks, c, Options{BudgetTokens: tc.budget}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,247 @@
+package pack
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+// packing is the state of one pass over the chunks.
+type packing struct {
+	chunks   []Chunk
+	options  Options
+	limit    int // of the estimated cost; at most options.BudgetTokens
+	brackets int // around labels
+	meter    meter
+
+	segments map[source][]*segment // each by start, none touching another
+	count    int                   // of all segments
+	perDoc   map[text.DocID]int    // number of segments
+	cost     int                   // of all segments, without labels
+	labels   []int                 // labels[n] is the cost of n labels
+	texts    map[string]bool       // of the chunks taken whole
+	dropped  []Drop
+	trimmed  bool // the one cut is done
+	need     int  // smallest context that did not fit as the first; 0: none tried
+}
+
+// source is a document in one revision: spans of it can be compared.
+type source struct {
+	doc text.DocID
+	rev string
+}
+
+func newPacking(chunks []Chunk, c Counter, o Options, limit, brackets int) *packing {
+	return &packing{
+		chunks: chunks, options: o, limit: limit, brackets: brackets, meter: meter{c},
+		segments: map[source][]*segment{}, perDoc: map[text.DocID]int{},
+		labels: []int{0}, texts: map[string]bool{},
+	}
+}
+
+// place takes chunk i into the context or drops it.
+func (p *packing) place(i int) {
+	ch := p.chunks[i]
+	body := strings.TrimSpace(ch.Text)
+	if p.covered(ch) || p.texts[body] {
+		p.drop(i, Duplicate)
+		return
+	}
+	g := p.grow(ch, i)
+	if p.capped(g) {
+		p.drop(i, SourceCap)
+		return
+	}
+	if p.fits(g) {
+		p.texts[body] = true
+		p.take(g)
+		return
+	}
+	if !p.trimmed && !p.options.NoTrim {
+		if g, ok := p.trim(ch, i); ok {
+			p.trimmed = true
+			p.take(g)
+			return
+		}
+	}
+	p.drop(i, OverBudget)
+}
+
+func (p *packing) drop(i int, r Reason) { p.dropped = append(p.dropped, Drop{i, r}) }
+
+// covered reports whether the span of ch is in the context.
+func (p *packing) covered(ch Chunk) bool {
+	if ch.Span.Len() == 0 {
+		return true
+	}
+	for _, s := range p.segments[source{ch.Doc, ch.Rev}] {
+		if s.span.Contains(ch.Span) {
+			return true
+		}
+	}
+	return false
+}
+
+// growth is a change that would take a chunk in: segment replaces absorbed.
+type growth struct {
+	segment  *segment
+	absorbed []*segment // of the same source, by start
+}
+
+// grow returns the change that chunk i makes, of which ch is the whole or the
+// beginning.
+func (p *packing) grow(ch Chunk, i int) growth {
+	var g growth
+	for _, s := range p.segments[source{ch.Doc, ch.Rev}] {
+		if s.touches(ch) {
+			g.absorbed = append(g.absorbed, s)
+		}
+	}
+	g.segment = p.merge(ch, i, g.absorbed)
+	return g
+}
+
+// capped reports whether g would give its document too many segments.
+func (p *packing) capped(g growth) bool {
+	limit := p.options.MaxPerSource
+	return limit > 0 && p.perDoc[g.segment.doc]-len(g.absorbed)+1 > limit
+}
+
+// fits reports whether the context stays within the budget with g. The first
+// segment is counted exactly.
+func (p *packing) fits(g growth) bool {
+	n := p.count - len(g.absorbed) + 1
+	if n == 1 {
+		need := p.meter.count(p.render([]*segment{g.segment}))
+		if need <= p.options.BudgetTokens {
+			return true
+		}
+		if p.need == 0 || need < p.need {
+			p.need = need
+		}
+		return false
+	}
+	cost := p.cost + g.segment.cost + p.labelCost(n)
+	for _, s := range g.absorbed {
+		cost -= s.cost
+	}
+	return cost <= p.limit
+}
+
+// labelCost returns the cost of the labels 1..n.
+func (p *packing) labelCost(n int) int {
+	for len(p.labels) <= n {
+		last := len(p.labels)
+		p.labels = append(p.labels, p.labels[last-1]+p.meter.count(openLabel(p.brackets, last)))
+	}
+	return p.labels[n]
+}
+
+// take makes the change g.
+func (p *packing) take(g growth) {
+	key := source{g.segment.doc, g.segment.rev}
+	for _, s := range g.absorbed {
+		p.cost -= s.cost
+	}
+	kept := slices.DeleteFunc(p.segments[key], func(s *segment) bool { return slices.Contains(g.absorbed, s) })
+	at, _ := slices.BinarySearchFunc(kept, g.segment.span.Start, func(s *segment, start int) int {
+		return cmp.Compare(s.span.Start, start)
+	})
+	p.segments[key] = slices.Insert(kept, at, g.segment)
+	p.cost += g.segment.cost
+	p.count += 1 - len(g.absorbed)
+	p.perDoc[key.doc] += 1 - len(g.absorbed)
+}
+
+// trim cuts ch behind the last sentence with which it fits.
+func (p *packing) trim(ch Chunk, i int) (growth, bool) {
+	sentences := text.Sentences(ch.Text)
+	var best growth
+	// The first fits sentences fit, the first tooMany do not. That a longer text
+	// never has fewer tokens is only nearly true, so this may miss a sentence;
+	// it never takes one too many.
+	fits, tooMany := 0, len(sentences)
+	for fits+1 < tooMany {
+		n := (fits + tooMany) / 2
+		part := head(ch, sentences[n-1].End)
+		if p.covered(part) {
+			fits = n // adds nothing: too short, not too long
+			continue
+		}
+		if g := p.grow(part, i); !p.capped(g) && p.fits(g) {
+			fits, best = n, g
+		} else {
+			tooMany = n
+		}
+	}
+	return best, best.segment != nil
+}
+
+// head returns ch up to byte offset end of its text, without trailing white
+// space.
+func head(ch Chunk, end int) Chunk {
+	body := text.TrimSpace(ch.Text, text.Span{End: end})
+	ch.Text = ch.Text[:body.End]
+	ch.Span.End = ch.Span.Start + runes(ch.Text)
+	ch.Gap = ""
+	return ch
+}
+
+// ordered returns the segments in the order of the context.
+func (p *packing) ordered() []*segment {
+	var all []*segment
+	best := map[source]int{}
+	for key, segments := range p.segments {
+		for i, s := range segments {
+			if i == 0 || s.chunks[0] < best[key] {
+				best[key] = s.chunks[0]
+			}
+		}
+		all = append(all, segments...)
+	}
+	// A chunk is in one segment, so the first chunks differ and so do the best
+	// ones of two sources: both orders are total.
+	slices.SortFunc(all, func(a, b *segment) int {
+		if p.options.Order == ByDocument {
+			return cmp.Or(
+				cmp.Compare(best[source{a.doc, a.rev}], best[source{b.doc, b.rev}]),
+				cmp.Compare(a.span.Start, b.span.Start))
+		}
+		return cmp.Compare(a.chunks[0], b.chunks[0])
+	})
+	return all
+}
+
+// imitated reports whether a line of the context that is not a header looks
+// like one.
+func (p *packing) imitated() bool {
+	for _, segments := range p.segments {
+		for _, s := range segments {
+			if leadingBrackets(s.text)[p.brackets] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// result writes the context and counts it exactly.
+func (p *packing) result() Context {
+	all := p.ordered()
+	out := Context{Text: p.render(all), Dropped: p.dropped}
+	out.Tokens = p.meter.count(out.Text)
+	for n, s := range all {
+		trimmed := slices.ContainsFunc(s.chunks, func(i int) bool { return !s.span.Contains(p.chunks[i].Span) })
+		out.Segments = append(out.Segments, Segment{
+			Label: strconv.Itoa(n + 1),
+			Doc:   s.doc, Rev: s.rev, URI: s.uri, Title: s.title,
+			Heading: s.heading, PageStart: s.pageStart, PageEnd: s.pageEnd,
+			Span: s.span, Text: s.text, Tokens: p.meter.count(s.text),
+			Score: s.score, Chunks: s.chunks, Trimmed: trimmed,
+		})
+	}
+	return out
+}

@@ -1,0 +1,147 @@
+// Package retrieve finds the chunks that answer a query.
+//
+// A query runs in two legs over one generation of an index: dense (the cosine
+// of the embedded query) and lexical (BM25). Their hits are checked against the
+// document records, so that a response never mixes two revisions of one
+// document, then fused into one order and rescored by context. [Retriever.Find]
+// does what needs the index, [Rank] what does not: [Retriever.Search] is one
+// after the other, and evaluation ranks what was found once under many
+// settings.
+//
+// The package packs no context (see retrieve/pack) and knows nothing of the
+// wire (see retrieve/server).
+//
+// Nouns: a leg is one way to score chunks; a candidate is a chunk that at least
+// one leg returned, with the exact scores of both ("completed"); the fused
+// score is the one number made of both; the final score is the fused score
+// after document prior and neighbour smoothing. Fused and final scores may be
+// negative and compare within one query only.
+package retrieve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ragloop/ragloop/internal/embed"
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/lexical"
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+// ErrLeg: a leg failed and the answer could not do without it. The failure may
+// be temporary.
+var ErrLeg = errors.New("retrieval leg failed")
+
+// Params are the retrieval parameters that a run records. The zero value is not
+// valid: start from [DefaultParams].
+type Params struct {
+	TopK               int     // chunks returned, 1..1000; default 20
+	Candidates         int     // per leg, TopK..1000; default 100
+	Fusion             Fusion  // default zscore(w=0.6)
+	DocumentPrior      float64 // 0..10, 0 off; default 0.8
+	NeighbourSmoothing float64 // 0..10, 0 off, the default
+	RequireAll         bool    // fail instead of degrading when a leg fails
+	Filter             index.Filter
+}
+
+// DefaultParams returns the defaults named at [Params]: the best average over
+// ten collections, never below the better leg alone.
+func DefaultParams() Params {
+	return Params{
+		TopK:          20,
+		Candidates:    100,
+		Fusion:        Fusion{Method: ZScore, Weight: 0.6},
+		DocumentPrior: 0.8,
+	}
+}
+
+// Ranked is one chunk of the final order.
+type Ranked struct {
+	index.Candidate
+	Rank   int     // 1-based
+	Score  float64 // after fusion and rescoring; comparable within one query only
+	Fused  float64 // before rescoring
+	Record index.Record
+}
+
+// Result of one query.
+type Result struct {
+	Chunks     []Ranked // the first Params.TopK of Candidates
+	Candidates []Ranked // every candidate that was ranked, in the final order
+	Degraded   []string // "dense: embedder unavailable"; empty: complete
+	Stages     []Stage
+}
+
+// Stage is a measured step.
+type Stage struct {
+	Name    string // "embed", "legs", "records", "fuse"
+	Elapsed time.Duration
+}
+
+// Found holds what the legs returned for one query, before fusion; evaluation
+// and tuning rank it under many settings without searching again.
+type Found struct {
+	// Legs holds the visible candidates by chunk id. The ranks of each leg are
+	// without holes: invisible chunks are not counted.
+	Legs     index.Legs
+	Records  map[text.DocID]index.Record // of every candidate's document
+	Degraded []string                    // as in Result
+	Stages   []Stage                     // in the order in which they began
+}
+
+// searcher is what retrieval needs of an index; implemented by
+// [index.Generation].
+type searcher interface {
+	Legs(ctx context.Context, s index.Search) (index.Legs, error)
+	Records(ctx context.Context, docs []text.DocID) (map[text.DocID]index.Record, error)
+}
+
+// Retriever answers queries from one generation. Safe for concurrent use.
+type Retriever struct {
+	index    searcher
+	embedder embed.Embedder
+	analyzer *lexical.Analyzer
+	now      func() time.Time // measures stages
+}
+
+// New returns a retriever over g. It fails with index.ErrRecipe when e's
+// fingerprint is not the one g was built with.
+func New(g *index.Generation, e embed.Embedder) (*Retriever, error) {
+	r, err := newRetriever(g, g.Recipe, e)
+	if err != nil {
+		return nil, fmt.Errorf("retrieve from collection %q, generation %d: %w", g.Collection, g.Number, err)
+	}
+	return r, nil
+}
+
+func newRetriever(s searcher, recipe index.Recipe, e embed.Embedder) (*Retriever, error) {
+	built, have := recipe.Embedder, e.Info()
+	if built.Fingerprint != have.Fingerprint {
+		return nil, fmt.Errorf("built with embedder %s (fingerprint %s), this one is %s (fingerprint %s): %w",
+			built.Name, built.Fingerprint, have.Name, have.Fingerprint, index.ErrRecipe)
+	}
+	a, err := lexical.New(recipe.Lexical)
+	if err != nil {
+		return nil, fmt.Errorf("make the lexical analyzer of the recipe: %w", err)
+	}
+	return &Retriever{index: s, embedder: e, analyzer: a, now: time.Now}, nil
+}
+
+// Search runs the whole pipeline: Find, then Rank. A leg that p.Fusion does not
+// use is not run; the result is the same.
+//
+// Errors: [*InvalidError] for a bad query or parameter (one or several, joined),
+// [ErrLeg] when a leg failed that the answer needs, context errors, errors of
+// the index.
+func (r *Retriever) Search(ctx context.Context, query string, p Params) (Result, error) {
+	f, err := r.find(ctx, query, p, p.Fusion.uses())
+	if err != nil {
+		return Result{}, err
+	}
+	begin := r.now()
+	all := order(f, p)
+	f.Stages = append(f.Stages, Stage{"fuse", r.now().Sub(begin)})
+	return Result{Chunks: top(all, p.TopK), Candidates: all, Degraded: f.Degraded, Stages: f.Stages}, nil
+}

@@ -1,0 +1,204 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
+
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/text"
+	"github.com/ragloop/ragloop/internal/tokens"
+	"github.com/ragloop/ragloop/retrieve"
+	"github.com/ragloop/ragloop/retrieve/pack"
+)
+
+var (
+	errReadOnly = errors.New("this server takes no documents")
+	errTooLarge = errors.New("too large")
+	errBusy     = errors.New("too many calls at once")
+)
+
+// sentinels is the one table from domain errors to codes; the first match
+// counts. A field makes it a BadRequest for that field.
+var sentinels = []struct {
+	err   error
+	code  codes.Code
+	field string
+}{
+	{pack.ErrBudget, codes.InvalidArgument, "budget_tokens"},
+	{tokens.ErrUnknownEncoding, codes.InvalidArgument, "tokenizer"},
+	{index.ErrPageToken, codes.InvalidArgument, "page_token"},
+	{text.ErrRange, codes.OutOfRange, ""},
+	{index.ErrNoCollection, codes.NotFound, ""},
+	{index.ErrNoDocument, codes.NotFound, ""},
+	{index.ErrRecipe, codes.FailedPrecondition, ""},
+	{index.ErrInvalid, codes.InvalidArgument, ""},
+	{index.ErrDamaged, codes.DataLoss, ""},
+	{errReadOnly, codes.Unimplemented, ""},
+	{errTooLarge, codes.ResourceExhausted, ""},
+	{errBusy, codes.ResourceExhausted, ""},
+}
+
+// upstream maps the codes of the index behind us. What is not here is our own
+// fault: INTERNAL.
+var upstream = map[codes.Code]codes.Code{
+	codes.Unavailable:       codes.Unavailable,
+	codes.DeadlineExceeded:  codes.Unavailable, // its deadline; ours is handled first
+	codes.Canceled:          codes.Unavailable,
+	codes.Aborted:           codes.Unavailable,
+	codes.ResourceExhausted: codes.Unavailable,
+	codes.DataLoss:          codes.DataLoss,
+}
+
+// violation is a field of a request that is not allowed.
+type violation struct{ field, problem string }
+
+// invalidRequest is an error that names fields.
+type invalidRequest []violation
+
+func (e invalidRequest) Error() string {
+	var texts []string
+	for _, v := range e {
+		texts = append(texts, v.field+" "+v.problem)
+	}
+	return "invalid request: " + strings.Join(texts, "; ")
+}
+
+func (e *invalidRequest) add(field, format string, args ...any) {
+	*e = append(*e, violation{field, fmt.Sprintf(format, args...)})
+}
+
+// addAll adds every retrieve.InvalidError of err, with a prefix but for the
+// query, which is no search option.
+func (e *invalidRequest) addAll(err error, prefix string) {
+	for _, invalid := range invalids(err) {
+		field := invalid.Field
+		if field != "query" {
+			field = prefix + field
+		}
+		e.add(field, "%s", invalid.Problem)
+	}
+}
+
+// err returns e, nil without violations.
+func (e invalidRequest) err() error {
+	if len(e) == 0 {
+		return nil
+	}
+	return e
+}
+
+// invalids returns every retrieve.InvalidError in the tree of err.
+func invalids(err error) []*retrieve.InvalidError {
+	switch e := err.(type) {
+	case nil:
+		return nil
+	case *retrieve.InvalidError:
+		return []*retrieve.InvalidError{e}
+	case interface{ Unwrap() error }:
+		return invalids(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		var all []*retrieve.InvalidError
+		for _, inner := range e.Unwrap() {
+			all = append(all, invalids(inner)...)
+		}
+		return all
+	}
+	return nil
+}
+
+// missing is an error that names what was not found.
+type missing struct {
+	kind, name string
+	err        error
+}
+
+func (e *missing) Error() string { return e.err.Error() }
+func (e *missing) Unwrap() error { return e.err }
+
+// received is an error of the transport, which has its code already: it passes
+// as it is.
+type received struct{ error }
+
+// statusOf returns what err is on the wire. ctx is the one of the call.
+func statusOf(ctx context.Context, err error) *status.Status {
+	if cause := ctx.Err(); cause != nil {
+		return status.New(contextCode(cause), wireText(err))
+	}
+	var fields invalidRequest
+	var rejected *RejectedError
+	var transport received
+	switch {
+	case errors.As(err, &transport):
+		return status.Convert(transport.error)
+	case errors.As(err, &fields):
+		return badRequest(err, fields)
+	case errors.As(err, &rejected):
+		return badRequest(err, invalidRequest{{"document." + rejected.Field, rejected.Err.Error()}})
+	}
+	if fields.addAll(err, "search."); len(fields) > 0 {
+		return badRequest(err, fields)
+	}
+	for _, s := range sentinels {
+		if !errors.Is(err, s.err) {
+			continue
+		}
+		if s.field != "" {
+			return badRequest(err, invalidRequest{{s.field, err.Error()}})
+		}
+		var m *missing
+		if s.code == codes.NotFound && errors.As(err, &m) {
+			return withDetail(status.New(s.code, wireText(err)), &errdetails.ResourceInfo{
+				ResourceType: m.kind, ResourceName: m.name, Description: wireText(err),
+			})
+		}
+		return status.New(s.code, wireText(err))
+	}
+	code := codes.Internal
+	if st, ok := status.FromError(err); ok {
+		if c, known := upstream[st.Code()]; known {
+			code = c
+		}
+	}
+	switch {
+	case code != codes.Internal:
+	case errors.Is(err, retrieve.ErrLeg):
+		code = codes.Unavailable
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		code = codes.Unavailable // of something behind us
+	}
+	return status.New(code, wireText(err))
+}
+
+func contextCode(cause error) codes.Code {
+	if errors.Is(cause, context.DeadlineExceeded) {
+		return codes.DeadlineExceeded
+	}
+	return codes.Canceled
+}
+
+func badRequest(err error, fields invalidRequest) *status.Status {
+	detail := &errdetails.BadRequest{}
+	for _, v := range fields {
+		detail.FieldViolations = append(detail.FieldViolations, &errdetails.BadRequest_FieldViolation{
+			Field: v.field, Description: strings.ToValidUTF8(v.problem, "\uFFFD"),
+		})
+	}
+	return withDetail(status.New(codes.InvalidArgument, wireText(err)), detail)
+}
+
+func withDetail(st *status.Status, detail protoadapt.MessageV1) *status.Status {
+	if with, err := st.WithDetails(detail); err == nil {
+		return with
+	}
+	return st // unreachable: the code is not OK and the detail's strings are UTF-8
+}
+
+// wireText returns the text of err as protobuf allows it.
+func wireText(err error) string { return strings.ToValidUTF8(err.Error(), "\uFFFD") }

@@ -1,0 +1,160 @@
+package server
+
+import (
+	"math"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/text"
+	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
+	"github.com/ragloop/ragloop/retrieve"
+	"github.com/ragloop/ragloop/retrieve/pack"
+)
+
+// count returns n as the wire has it. Numbers that large do not occur.
+func count(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) }
+
+func span(s text.RuneSpan) *ragloopv1.Span {
+	return &ragloopv1.Span{Start: count(s.Start), End: count(s.End)}
+}
+
+// valid returns texts, which may hold error messages of other programs, as
+// protobuf allows them.
+func valid(texts []string) []string {
+	var out []string
+	for _, s := range texts {
+		out = append(out, strings.ToValidUTF8(s, "\uFFFD"))
+	}
+	return out
+}
+
+func provenance(c Collection, p retrieve.Params) *ragloopv1.Provenance {
+	return &ragloopv1.Provenance{
+		Collection: c.Name, Generation: count(c.Generation), Recipe: c.Recipe, Embedder: c.Embedder, Fusion: p.Fusion.String(),
+	}
+}
+
+func stages(in []retrieve.Stage) []*ragloopv1.StageTiming {
+	var out []*ragloopv1.StageTiming
+	for _, s := range in {
+		out = append(out, &ragloopv1.StageTiming{Name: s.Name, Elapsed: durationpb.New(s.Elapsed)})
+	}
+	return out
+}
+
+func denseScore(c index.Candidate) *ragloopv1.LegScore {
+	return &ragloopv1.LegScore{Score: c.Dense, Rank: count(c.DenseRank)}
+}
+
+func lexicalScore(c index.Candidate) *ragloopv1.LegScore {
+	return &ragloopv1.LegScore{Score: c.Lexical, Rank: count(c.LexicalRank)}
+}
+
+func chunk(r retrieve.Ranked) *ragloopv1.Chunk {
+	c := r.Chunk
+	return &ragloopv1.Chunk{
+		Id: string(c.ID), Document: string(c.Doc), Revision: c.Rev, Ordinal: count(c.Ordinal),
+		Uri: r.Record.URI, Title: r.Record.Title, Heading: c.Heading,
+		PageStart: count(c.PageStart), PageEnd: count(c.PageEnd),
+		Span: span(c.Span), Text: c.Text, Tokens: count(c.Tokens),
+		Rank: count(r.Rank), Score: r.Score, Fused: r.Fused,
+		Dense: denseScore(r.Candidate), Lexical: lexicalScore(r.Candidate),
+		Tags: c.Tags, Meta: c.Meta,
+	}
+}
+
+func candidates(ranked []retrieve.Ranked) []*ragloopv1.Candidate {
+	var out []*ragloopv1.Candidate
+	for _, r := range ranked {
+		out = append(out, &ragloopv1.Candidate{
+			Id: string(r.Chunk.ID), Document: string(r.Chunk.Doc), Span: span(r.Chunk.Span),
+			Rank: count(r.Rank), Score: r.Score, Fused: r.Fused,
+			Dense: denseScore(r.Candidate), Lexical: lexicalScore(r.Candidate),
+		})
+	}
+	return out
+}
+
+// packable returns ranked chunks as the packer takes them.
+func packable(ranked []retrieve.Ranked) []pack.Chunk {
+	out := make([]pack.Chunk, len(ranked))
+	for i, r := range ranked {
+		c := r.Chunk
+		out[i] = pack.Chunk{
+			Doc: c.Doc, Rev: c.Rev, URI: r.Record.URI, Title: r.Record.Title, Ordinal: c.Ordinal,
+			Span: c.Span, Text: c.Text, Gap: c.Gap, Heading: c.Heading,
+			PageStart: c.PageStart, PageEnd: c.PageEnd, Score: r.Score,
+		}
+	}
+	return out
+}
+
+// segments returns the segments of a context that was packed from ranked.
+func segments(in []pack.Segment, ranked []retrieve.Ranked) []*ragloopv1.Segment {
+	var out []*ragloopv1.Segment
+	for _, s := range in {
+		segment := &ragloopv1.Segment{
+			Label: s.Label, Document: string(s.Doc), Revision: s.Rev, Uri: s.URI, Title: s.Title, Heading: s.Heading,
+			PageStart: count(s.PageStart), PageEnd: count(s.PageEnd), Span: span(s.Span), Text: s.Text,
+			Tokens: count(s.Tokens), Score: s.Score, Trimmed: s.Trimmed,
+		}
+		for _, i := range s.Chunks {
+			r := ranked[i]
+			segment.Chunks = append(segment.Chunks, &ragloopv1.SegmentChunk{
+				Id: string(r.Chunk.ID), Rank: count(r.Rank), DenseRank: count(r.DenseRank), LexicalRank: count(r.LexicalRank),
+			})
+		}
+		out = append(out, segment)
+	}
+	return out
+}
+
+var dropReasons = map[pack.Reason]ragloopv1.DropReason{
+	pack.Duplicate:  ragloopv1.DropReason_DROP_REASON_DUPLICATE,
+	pack.OverBudget: ragloopv1.DropReason_DROP_REASON_OVER_BUDGET,
+	pack.SourceCap:  ragloopv1.DropReason_DROP_REASON_SOURCE_CAP,
+}
+
+func dropped(in []pack.Drop, ranked []retrieve.Ranked) []*ragloopv1.DroppedChunk {
+	var out []*ragloopv1.DroppedChunk
+	for _, d := range in {
+		r := ranked[d.Chunk]
+		out = append(out, &ragloopv1.DroppedChunk{
+			Id: string(r.Chunk.ID), Document: string(r.Chunk.Doc), Span: span(r.Chunk.Span),
+			Rank: count(r.Rank), Reason: dropReasons[d.Reason],
+		})
+	}
+	return out
+}
+
+var documentStates = map[index.State]ragloopv1.DocumentState{
+	index.Indexed: ragloopv1.DocumentState_DOCUMENT_STATE_INDEXED,
+	index.Failed:  ragloopv1.DocumentState_DOCUMENT_STATE_FAILED,
+}
+
+func document(r index.Record) *ragloopv1.Document {
+	return &ragloopv1.Document{
+		Id: string(r.Doc), Uri: r.URI, MediaType: r.MediaType, Title: r.Title, Revision: r.Rev,
+		State: documentStates[r.State], Error: strings.ToValidUTF8(r.Error, "\uFFFD"),
+		ChunkCount: count(r.ChunkCount), Tokens: count(r.Tokens), TextBytes: count(r.Bytes), Pages: count(r.Pages),
+		IngestTime: timestamp(r.IngestedAt), Tags: r.Tags, Meta: r.Meta, ContentSha256: r.ContentSHA256,
+	}
+}
+
+// timestamp returns nil for the zero time.
+func timestamp(t time.Time) *timestamppb.Timestamp {
+	if t.IsZero() {
+		return nil
+	}
+	return timestamppb.New(t)
+}
+
+var putOutcomes = map[Outcome]ragloopv1.PutOutcome{
+	Indexed:   ragloopv1.PutOutcome_PUT_OUTCOME_INDEXED,
+	Replaced:  ragloopv1.PutOutcome_PUT_OUTCOME_REPLACED,
+	Unchanged: ragloopv1.PutOutcome_PUT_OUTCOME_UNCHANGED,
+}

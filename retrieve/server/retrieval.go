@@ -1,0 +1,140 @@
+package server
+
+import (
+	"context"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/ragloop/ragloop/internal/text"
+	"github.com/ragloop/ragloop/internal/tokens"
+	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
+	"github.com/ragloop/ragloop/retrieve"
+	"github.com/ragloop/ragloop/retrieve/pack"
+)
+
+// retrieval implements the service Retrieval.
+type retrieval struct {
+	ragloopv1.UnimplementedRetrievalServer
+	config Config
+}
+
+// collection finds the collection that a request names.
+func (c Config) collection(ctx context.Context, name string) (Collection, error) {
+	found, err := c.Collections.Collection(ctx, name)
+	if err != nil {
+		return Collection{}, &missing{"ragloop.v1.Collection", name, err}
+	}
+	return found, nil
+}
+
+// Retrieve searches and packs.
+func (s *retrieval) Retrieve(ctx context.Context, in *ragloopv1.RetrieveRequest) (*ragloopv1.RetrieveResponse, error) {
+	var bad invalidRequest
+	d := s.config.Defaults
+	params := d.searchParams(in.Search, &bad)
+	bad.addAll(retrieve.Check(in.Query, params), "search.")
+	options := d.packOptions(in.BudgetTokens, in.Pack, &bad)
+	tokenizer := d.Tokenizer
+	if in.Tokenizer != "" {
+		tokenizer = in.Tokenizer
+		checkTokenizer(tokenizer, &bad)
+	}
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	counter, err := tokens.New(tokenizer)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.config.collection(ctx, in.Collection)
+	if err != nil {
+		return nil, err
+	}
+	found, err := c.Searcher.Search(ctx, in.Query, params)
+	if err != nil {
+		return nil, err
+	}
+	begin := s.config.Now()
+	packed, err := pack.Pack(packable(found.Chunks), counter, options)
+	if err != nil {
+		return nil, err
+	}
+	found.Stages = append(found.Stages, retrieve.Stage{Name: "pack", Elapsed: s.config.Now().Sub(begin)})
+	out := &ragloopv1.RetrieveResponse{
+		Context:       packed.Text,
+		ContextTokens: count(packed.Tokens),
+		BudgetTokens:  count(options.BudgetTokens),
+		Segments:      segments(packed.Segments, found.Chunks),
+		Dropped:       dropped(packed.Dropped, found.Chunks),
+		RetrievalId:   s.config.NewID(),
+		Provenance:    provenance(c, params),
+		Tokenizer:     tokenizer,
+		Degraded:      valid(found.Degraded),
+		Stages:        stages(found.Stages),
+	}
+	if in.Explain {
+		out.Candidates = candidates(found.Candidates)
+	}
+	return out, nil
+}
+
+// Search returns ranked chunks.
+func (s *retrieval) Search(ctx context.Context, in *ragloopv1.SearchRequest) (*ragloopv1.SearchResponse, error) {
+	var bad invalidRequest
+	params := s.config.Defaults.searchParams(in.Search, &bad)
+	bad.addAll(retrieve.Check(in.Query, params), "search.")
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	c, err := s.config.collection(ctx, in.Collection)
+	if err != nil {
+		return nil, err
+	}
+	found, err := c.Searcher.Search(ctx, in.Query, params)
+	if err != nil {
+		return nil, err
+	}
+	out := &ragloopv1.SearchResponse{
+		RetrievalId: s.config.NewID(),
+		Provenance:  provenance(c, params),
+		Degraded:    valid(found.Degraded),
+		Stages:      stages(found.Stages),
+	}
+	for _, r := range found.Chunks {
+		out.Chunks = append(out.Chunks, chunk(r))
+	}
+	return out, nil
+}
+
+// GetDocument returns a document's text.
+func (s *retrieval) GetDocument(ctx context.Context, in *ragloopv1.GetDocumentRequest) (*ragloopv1.GetDocumentResponse, error) {
+	var bad invalidRequest
+	checkID("id", in.Id, &bad)
+	if sp := in.Span; sp != nil && (sp.Start < 0 || sp.End < sp.Start) {
+		bad.add("span", "is [%d, %d), allowed are 0 <= start <= end", sp.Start, sp.End)
+	}
+	if err := bad.err(); err != nil {
+		return nil, err
+	}
+	c, err := s.config.collection(ctx, in.Collection)
+	if err != nil {
+		return nil, err
+	}
+	body, record, err := c.Documents.Text(ctx, text.DocID(in.Id))
+	if err != nil {
+		return nil, &missing{"ragloop.v1.Document", in.Id, err}
+	}
+	where := text.RuneSpan{End: utf8.RuneCountInString(body)}
+	if in.Span != nil {
+		where = text.RuneSpan{Start: int(in.Span.Start), End: int(in.Span.End)}
+		if body, err = text.Slice(body, where); err != nil {
+			return nil, fmt.Errorf("get document %q: %w", in.Id, err)
+		}
+	}
+	// What a document has beside its text is bounded at ingestion.
+	if most := s.config.MaxResponseBytes / 2; len(body) > most {
+		return nil, fmt.Errorf("get document %q: the text asked for is %w: it has %d bytes, allowed are %d; ask for spans of it",
+			in.Id, errTooLarge, len(body), most)
+	}
+	return &ragloopv1.GetDocumentResponse{Document: document(record), Text: body, Span: span(where)}, nil
+}

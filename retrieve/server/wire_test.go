@@ -1,0 +1,286 @@
+package server
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"testing"
+	"testing/quick"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/text"
+	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
+	"github.com/ragloop/ragloop/retrieve"
+	"github.com/ragloop/ragloop/retrieve/pack"
+)
+
+// random returns values of a type with every field set at random.
+type random struct{ r *rand.Rand }
+
+// fill sets v, whose integers are kept in the range of the wire.
+func (r random) fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.Unix(r.r.Int64N(1<<33), r.r.Int64N(1e9)).UTC()))
+			return
+		}
+		for i := range v.NumField() {
+			r.fill(v.Field(i))
+		}
+	case reflect.String:
+		if v.Type() == reflect.TypeFor[index.State]() {
+			v.Set(reflect.ValueOf([]index.State{index.Indexed, index.Failed}[r.r.IntN(2)]))
+			return
+		}
+		v.SetString([]string{"", "a", "ünï", "two words", "🙂"}[r.r.IntN(5)])
+	case reflect.Int:
+		v.SetInt(int64(r.r.Int32()))
+	case reflect.Float64:
+		v.SetFloat(r.r.NormFloat64())
+	case reflect.Bool:
+		v.SetBool(r.r.IntN(2) == 0)
+	case reflect.Slice:
+		n := r.r.IntN(3)
+		if n == 0 {
+			return
+		}
+		v.Set(reflect.MakeSlice(v.Type(), n, n))
+		for i := range n {
+			r.fill(v.Index(i))
+		}
+	case reflect.Map:
+		v.Set(reflect.MakeMap(v.Type()))
+		for range 1 + r.r.IntN(2) {
+			key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+			r.fill(key)
+			r.fill(value)
+			v.SetMapIndex(key, value)
+		}
+	}
+}
+
+func sample[T any](r *rand.Rand) (v T) {
+	random{r}.fill(reflect.ValueOf(&v).Elem())
+	return v
+}
+
+// throughWire marshals and unmarshals m.
+func throughWire[M proto.Message](t *testing.T, m M) M {
+	t.Helper()
+	b, err := proto.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := m.ProtoReflect().New().Interface()
+	if err := proto.Unmarshal(b, out); err != nil {
+		t.Fatal(err)
+	}
+	return out.(M)
+}
+
+// roundTrips checks that what encode puts on the wire is read back by decode to
+// an equal value.
+func roundTrips[T any, M proto.Message](t *testing.T, encode func(T) M, decode func(M) T, o ...cmp.Option) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(7, 8))
+	for range 500 {
+		want := sample[T](r)
+		got := decode(throughWire(t, encode(want)))
+		if d := cmp.Diff(want, got, append(o, cmpopts.EquateEmpty())...); d != "" {
+			t.Fatalf("%T (-want +got):\n%s", want, d)
+		}
+	}
+}
+
+func TestRoundTripRecord(t *testing.T) {
+	states := map[ragloopv1.DocumentState]index.State{}
+	for domain, wire := range documentStates {
+		states[wire] = domain
+	}
+	roundTrips(t, document, func(m *ragloopv1.Document) index.Record {
+		return index.Record{
+			Doc: text.DocID(m.Id), Rev: m.Revision, URI: m.Uri, MediaType: m.MediaType, Title: m.Title, ContentSHA256: m.ContentSha256,
+			ChunkCount: int(m.ChunkCount), Tokens: int(m.Tokens), Bytes: int(m.TextBytes), Pages: int(m.Pages),
+			IngestedAt: m.IngestTime.AsTime(), State: states[m.State], Error: m.Error, Tags: m.Tags, Meta: m.Meta,
+		}
+	}, onlyFields[index.Record]("Doc", "Rev", "URI", "MediaType", "Title", "ContentSHA256", "ChunkCount", "Tokens", "Bytes", "Pages",
+		"IngestedAt", "State", "Error", "Tags", "Meta"))
+}
+
+// onlyFields compares the named fields of T: the others are not for the wire.
+func onlyFields[T any](names ...string) cmp.Option {
+	return cmp.FilterPath(func(p cmp.Path) bool {
+		field, ok := p.Last().(cmp.StructField)
+		return ok && p.Index(-2).Type() == reflect.TypeFor[T]() && !slices.Contains(names, field.Name())
+	}, cmp.Ignore())
+}
+
+func runeSpan(s *ragloopv1.Span) text.RuneSpan {
+	return text.RuneSpan{Start: int(s.Start), End: int(s.End)}
+}
+
+func candidateOf(dense, lexical *ragloopv1.LegScore) index.Candidate {
+	return index.Candidate{Dense: dense.Score, DenseRank: int(dense.Rank), Lexical: lexical.Score, LexicalRank: int(lexical.Rank)}
+}
+
+func TestRoundTripChunk(t *testing.T) {
+	roundTrips(t, chunk, func(m *ragloopv1.Chunk) retrieve.Ranked {
+		c := candidateOf(m.Dense, m.Lexical)
+		c.Chunk = index.Chunk{
+			ID: index.ChunkID(m.Id), Doc: text.DocID(m.Document), Rev: m.Revision, Ordinal: int(m.Ordinal), Span: runeSpan(m.Span),
+			Text: m.Text, Heading: m.Heading, PageStart: int(m.PageStart), PageEnd: int(m.PageEnd), Tokens: int(m.Tokens), Tags: m.Tags, Meta: m.Meta,
+		}
+		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Record: index.Record{URI: m.Uri, Title: m.Title}}
+	}, onlyFields[index.Record]("URI", "Title"), onlyFields[index.Chunk]("ID", "Doc", "Rev", "Ordinal", "Span", "Text", "Heading",
+		"PageStart", "PageEnd", "Tokens", "Tags", "Meta"))
+}
+
+func TestRoundTripCandidate(t *testing.T) {
+	encode := func(r retrieve.Ranked) *ragloopv1.Candidate { return candidates([]retrieve.Ranked{r})[0] }
+	roundTrips(t, encode, func(m *ragloopv1.Candidate) retrieve.Ranked {
+		c := candidateOf(m.Dense, m.Lexical)
+		c.Chunk = index.Chunk{ID: index.ChunkID(m.Id), Doc: text.DocID(m.Document), Span: runeSpan(m.Span)}
+		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused}
+	}, onlyFields[index.Record](), onlyFields[index.Chunk]("ID", "Doc", "Span"))
+}
+
+func TestRoundTripSegment(t *testing.T) {
+	ranked := []retrieve.Ranked{{Rank: 1}, {Rank: 2}, {Rank: 3}}
+	normal := func(s pack.Segment) pack.Segment {
+		for i := range s.Chunks {
+			s.Chunks[i] = s.Chunks[i] % len(ranked)
+		}
+		return s
+	}
+	encode := func(s pack.Segment) *ragloopv1.Segment { return segments([]pack.Segment{normal(s)}, ranked)[0] }
+	roundTrips(t, encode, func(m *ragloopv1.Segment) pack.Segment {
+		s := pack.Segment{
+			Label: m.Label, Doc: text.DocID(m.Document), Rev: m.Revision, URI: m.Uri, Title: m.Title, Heading: m.Heading,
+			PageStart: int(m.PageStart), PageEnd: int(m.PageEnd), Span: runeSpan(m.Span), Text: m.Text, Tokens: int(m.Tokens),
+			Score: m.Score, Trimmed: m.Trimmed,
+		}
+		for _, c := range m.Chunks {
+			s.Chunks = append(s.Chunks, int(c.Rank)-1)
+		}
+		return s
+	})
+}
+
+// wireSearch puts parameters on the wire, each of them set.
+func wireSearch(p retrieve.Params) *ragloopv1.SearchOptions {
+	out := &ragloopv1.SearchOptions{
+		TopK: new(int32(p.TopK)), Candidates: new(int32(p.Candidates)), Fusion: p.Fusion.String(),
+		DocumentPrior: &p.DocumentPrior, NeighbourSmoothing: &p.NeighbourSmoothing, RequireAll: &p.RequireAll,
+		Filter: &ragloopv1.Filter{Tags: p.Filter.Tags, Meta: p.Filter.Meta},
+	}
+	for _, d := range p.Filter.Docs {
+		out.Filter.Documents = append(out.Filter.Documents, string(d))
+	}
+	return out
+}
+
+func TestRoundTripParams(t *testing.T) {
+	fusions := []string{"zscore(w=0.25)", "minmax(w=1)", "dbsf", "rrf(k=7.5,w=0)", "dense", "lexical"}
+	valid := func(p retrieve.Params) retrieve.Params {
+		p.Fusion, _ = retrieve.ParseFusion(fusions[p.TopK%len(fusions)])
+		return p
+	}
+	r := rand.New(rand.NewPCG(9, 10))
+	for range 500 {
+		want := valid(sample[retrieve.Params](r))
+		var bad invalidRequest
+		got := Shipped().searchParams(throughWire(t, wireSearch(want)), &bad)
+		if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" || len(bad) > 0 {
+			t.Fatalf("violations %v, (-want +got):\n%s", bad, d)
+		}
+	}
+	// What is unset is the default, whatever the defaults are.
+	other := Defaults{Search: retrieve.Params{TopK: 7, Candidates: 70, Fusion: retrieve.Fusion{Method: retrieve.DBSF}, DocumentPrior: 0.1, RequireAll: true}}
+	for _, in := range []*ragloopv1.SearchOptions{nil, {}, {Filter: &ragloopv1.Filter{}}} {
+		if d := cmp.Diff(other.Search, other.searchParams(in, new(invalidRequest)), cmpopts.EquateEmpty()); d != "" {
+			t.Errorf("defaults for %v (-want +got):\n%s", in, d)
+		}
+	}
+}
+
+func TestRoundTripPackOptions(t *testing.T) {
+	orders := map[string]ragloopv1.SegmentOrder{
+		pack.ByRank: ragloopv1.SegmentOrder_SEGMENT_ORDER_RANK, pack.ByDocument: ragloopv1.SegmentOrder_SEGMENT_ORDER_DOCUMENT}
+	check := func(budget uint16, perSource uint8, byDocument, noTrim bool) bool {
+		want := pack.Options{BudgetTokens: int(budget) + 1, MaxPerSource: int(perSource), Order: pack.ByRank, NoTrim: noTrim}
+		if byDocument {
+			want.Order = pack.ByDocument
+		}
+		var bad invalidRequest
+		got := Shipped().packOptions(new(int32(want.BudgetTokens)), throughWire(t, &ragloopv1.PackOptions{
+			MaxSegmentsPerDocument: new(int32(want.MaxPerSource)), Order: orders[want.Order], NoTrim: want.NoTrim}), &bad)
+		return got == want && len(bad) == 0
+	}
+	if err := quick.Check(check, nil); err != nil {
+		t.Error(err)
+	}
+	if got := Shipped().packOptions(nil, nil, new(invalidRequest)); got != Shipped().Pack {
+		t.Errorf("options of an empty request = %+v, want %+v", got, Shipped().Pack)
+	}
+}
+
+func TestRoundTripNewDocument(t *testing.T) {
+	want := NewDocument{ID: "ä/b.md", URI: "u", MediaType: "text/markdown", Title: "t", Content: []byte{0xff, 0}, Tags: []string{"x", "y"}, Meta: map[string]string{"k": ""}}
+	got, err := newDocument(throughWire(t, &ragloopv1.NewDocument{
+		Id: string(want.ID), Uri: want.URI, MediaType: want.MediaType, Title: want.Title, Content: want.Content, Tags: want.Tags, Meta: want.Meta}))
+	if d := cmp.Diff(want, got); d != "" || err != nil {
+		t.Errorf("error %v, (-want +got):\n%s", err, d)
+	}
+}
+
+// TestEveryEnumValueHasADomainValue finds values that were added on one side
+// only.
+func TestEveryEnumValueHasADomainValue(t *testing.T) {
+	for _, tc := range []struct {
+		values protoreflect.EnumValueDescriptors
+		domain int
+	}{
+		{ragloopv1.DropReason(0).Descriptor().Values(), len(dropReasons)},
+		{ragloopv1.DocumentState(0).Descriptor().Values(), len(documentStates)},
+		{ragloopv1.PutOutcome(0).Descriptor().Values(), len(putOutcomes)},
+	} {
+		if tc.values.Len() != tc.domain+1 { // and the unspecified one
+			t.Errorf("%s: %d values for %d of the domain", tc.values.Get(0).FullName(), tc.values.Len(), tc.domain)
+		}
+	}
+}
+
+func TestInvalidText(t *testing.T) {
+	if d := cmp.Diff([]string{"a\uFFFDb"}, valid([]string{"a\xffb"})); d != "" {
+		t.Errorf("valid (-want +got):\n%s", d)
+	}
+}
+
+// FuzzSearchOptions decodes any options and validates what comes out: nothing
+// may panic, and what is accepted must be valid.
+func FuzzSearchOptions(f *testing.F) {
+	b, err := proto.Marshal(wireSearch(retrieve.DefaultParams()))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		in := &ragloopv1.SearchOptions{}
+		if proto.Unmarshal(b, in) != nil {
+			return
+		}
+		var bad invalidRequest
+		p := Shipped().searchParams(in, &bad)
+		bad.addAll(p.Validate(), "search.")
+		if (p.Validate() != nil) && len(bad) == 0 {
+			t.Errorf("%v is accepted as %+v", in, p)
+		}
+	})
+}
