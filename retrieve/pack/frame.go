@@ -11,7 +11,7 @@ import (
 // the budget with its title.
 const (
 	maxNameRunes = 120 // title, each heading
-	maxURIRunes  = 200
+	maxIDRunes   = 200
 	maxHeadings  = 6
 )
 
@@ -57,10 +57,7 @@ func closeLabel(brackets int, s *segment) string {
 			name = append(name, h)
 		}
 	}
-	where := line(s.uri, maxURIRunes)
-	if where == "" {
-		where = line(string(s.doc), maxURIRunes)
-	}
+	where := line(string(s.doc), maxIDRunes)
 	switch {
 	case s.pageStart == 0:
 	case s.pageEnd <= s.pageStart:

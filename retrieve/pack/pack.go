@@ -13,7 +13,7 @@
 //
 // # What the frame guarantees
 //
-// A header is one line whatever title, headings and URI hold. No line of any
+// A header is one line whatever title, headings and document id hold. No line of any
 // segment's text begins like a header of the same context: where a line of a
 // document begins with white space, one "[" and a digit, the headers of this
 // context have two brackets, "[[1]] …", and so on up to the first number that

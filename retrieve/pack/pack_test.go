@@ -93,7 +93,7 @@ func TestMergeDescribesTheWhole(t *testing.T) {
 	if d := cmp.Diff(want, got.Segments); d != "" {
 		t.Errorf("Segments (-want +got):\n%s", d)
 	}
-	if want := "[1] A > One (a.md, p. 1-3)\n" + letters[:24]; got.Text != want {
+	if want := "[1] A > One (a, p. 1-3)\n" + letters[:24]; got.Text != want {
 		t.Errorf("Text = %q, want %q", got.Text, want)
 	}
 }
@@ -132,7 +132,7 @@ func TestDrops(t *testing.T) {
 func TestTrim(t *testing.T) {
 	body := "One two three. Four five six. Seven eight nine. Ten eleven twelve."
 	ch := cut("a", body, 0, utf8.RuneCountInString(body), "\n")
-	// The header "[1] A (a.md)" has three words.
+	// The header "[1] A (a)" has three words.
 	got, err := Pack([]Chunk{ch}, words{}, Options{BudgetTokens: 10})
 	if err != nil {
 		t.Fatal(err)
@@ -152,6 +152,18 @@ func TestTrim(t *testing.T) {
 		}
 		if want := body[:47]; len(got.Segments) != 1 || got.Segments[0].Text != want || !got.Segments[0].Trimmed {
 			t.Errorf("segments = %+v, want one with %q", got.Segments, want)
+		}
+	})
+	t.Run("a short beginning is not worth a header of its own", func(t *testing.T) {
+		long := "# A heading\n\n" + strings.Repeat("many words and ", 6) + "a stop. " + "More " + strings.Repeat("of the words ", 20)
+		for budget, want := range map[int]int{12: 1, 20: 1, 36: 2} {
+			got, err := Pack([]Chunk{cut("a", body, 0, 14, ""), cut("b", long, 0, len(long), "")}, words{}, Options{BudgetTokens: budget})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got.Segments) != want {
+				t.Errorf("with %d tokens: segments = %+v, want %d", budget, got.Segments, want)
+			}
 		}
 	})
 	t.Run("only once", func(t *testing.T) {
@@ -193,9 +205,9 @@ func TestOrder(t *testing.T) {
 		cut("a", letters, 0, 5, ""),   // alpha
 	}
 	for order, want := range map[string]string{
-		"":         "[1] A (a.md)\nepsilon\n\n[2] B (b.md)\ngamma\n\n[3] A (a.md)\nalpha",
-		ByRank:     "[1] A (a.md)\nepsilon\n\n[2] B (b.md)\ngamma\n\n[3] A (a.md)\nalpha",
-		ByDocument: "[1] A (a.md)\nalpha\n\n[2] A (a.md)\nepsilon\n\n[3] B (b.md)\ngamma",
+		"":         "[1] A (a)\nepsilon\n\n[2] B (b)\ngamma\n\n[3] A (a)\nalpha",
+		ByRank:     "[1] A (a)\nepsilon\n\n[2] B (b)\ngamma\n\n[3] A (a)\nalpha",
+		ByDocument: "[1] A (a)\nalpha\n\n[2] A (a)\nepsilon\n\n[3] B (b)\ngamma",
 	} {
 		got, err := Pack(chunks, words{}, Options{BudgetTokens: 100, Order: order})
 		if err != nil {
@@ -257,18 +269,17 @@ func TestFrame(t *testing.T) {
 		chunks []Chunk
 		header string
 	}{
-		{"title and headings", chunk(func(c *Chunk) { c.Heading = []string{"Costs", "Travel"} }), "[1] A > Costs > Travel (a.md)"},
-		{"heading that repeats the title", chunk(func(c *Chunk) { c.Heading = []string{"A", "Costs"} }), "[1] A > Costs (a.md)"},
-		{"one page", chunk(func(c *Chunk) { c.PageStart, c.PageEnd = 3, 3 }), "[1] A (a.md, p. 3)"},
-		{"no title", chunk(func(c *Chunk) { c.Title = "" }), "[1] a.md"},
-		{"no URI", chunk(func(c *Chunk) { c.URI = "" }), "[1] A (a)"},
-		{"header on one line", chunk(func(c *Chunk) { c.Title = "x\n[2] y\u2028\u200bz\x07" }), "[1] x [2] y z (a.md)"},
-		{"long title", chunk(func(c *Chunk) { c.Title = strings.Repeat("ä", 500) }), "[1] " + strings.Repeat("ä", maxNameRunes-1) + "… (a.md)"},
-		{"references in the text", chunk(func(c *Chunk) { c.Text = "see\n[1] Smith" }), "[[1]] A (a.md)"},
-		{"indented and invisible", chunk(func(c *Chunk) { c.Text = "see\r \u200b[\u200b2] Smith" }), "[[1]] A (a.md)"},
-		{"one and two taken", chunk(func(c *Chunk) { c.Text = "[[1]] x\n[9] y" }), "[[[1]]] A (a.md)"},
-		{"only two taken", chunk(func(c *Chunk) { c.Text = "[[1]] x" }), "[1] A (a.md)"},
-		{"inside a line", chunk(func(c *Chunk) { c.Text = "as shown in [1] and [a]" }), "[1] A (a.md)"},
+		{"title and headings", chunk(func(c *Chunk) { c.Heading = []string{"Costs", "Travel"} }), "[1] A > Costs > Travel (a)"},
+		{"heading that repeats the title", chunk(func(c *Chunk) { c.Heading = []string{"A", "Costs"} }), "[1] A > Costs (a)"},
+		{"one page", chunk(func(c *Chunk) { c.PageStart, c.PageEnd = 3, 3 }), "[1] A (a, p. 3)"},
+		{"no title", chunk(func(c *Chunk) { c.Title = "" }), "[1] a"},
+		{"header on one line", chunk(func(c *Chunk) { c.Title = "x\n[2] y\u2028\u200bz\x07" }), "[1] x [2] y z (a)"},
+		{"long title", chunk(func(c *Chunk) { c.Title = strings.Repeat("ä", 500) }), "[1] " + strings.Repeat("ä", maxNameRunes-1) + "… (a)"},
+		{"references in the text", chunk(func(c *Chunk) { c.Text = "see\n[1] Smith" }), "[[1]] A (a)"},
+		{"indented and invisible", chunk(func(c *Chunk) { c.Text = "see\r \u200b[\u200b2] Smith" }), "[[1]] A (a)"},
+		{"one and two taken", chunk(func(c *Chunk) { c.Text = "[[1]] x\n[9] y" }), "[[[1]]] A (a)"},
+		{"only two taken", chunk(func(c *Chunk) { c.Text = "[[1]] x" }), "[1] A (a)"},
+		{"inside a line", chunk(func(c *Chunk) { c.Text = "as shown in [1] and [a]" }), "[1] A (a)"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			got, err := Pack(tc.chunks, words{}, Options{BudgetTokens: 1000})
@@ -286,7 +297,7 @@ func TestFrame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := "[[1]] A (a.md)\n" + body; got.Text != want {
+		if want := "[[1]] A (a)\n" + body; got.Text != want {
 			t.Errorf("Text = %q, want %q", got.Text, want)
 		}
 	})
@@ -299,7 +310,7 @@ func ExamplePack() {
 	context, err := Pack([]Chunk{c}, words{}, Options{BudgetTokens: 50})
 	fmt.Println(context.Text, err)
 	// Output:
-	// [1] Travel policy > Hotels (handbook/travel.md)
+	// [1] Travel policy > Hotels (travel.md)
 	// Hotels cost at most 140 a night. In London the limit is 210. <nil>
 }
 

@@ -156,10 +156,16 @@ func (p *packing) take(g growth) {
 	p.perDoc[key.doc] += 1 - len(g.absorbed)
 }
 
+// minTrimTokens is the shortest beginning of a chunk worth its header behind
+// other segments: a shorter one is hardly more than a heading. Any
+// context is better than none, so the first segment is exempt.
+const minTrimTokens = 16
+
 // trim cuts ch behind the last sentence with which it fits.
 func (p *packing) trim(ch Chunk, i int) (growth, bool) {
 	sentences := text.Sentences(ch.Text)
 	var best growth
+	var kept string
 	// The first fits sentences fit, the first tooMany do not. That a longer text
 	// never has fewer tokens is only nearly true, so this may miss a sentence;
 	// it never takes one too many.
@@ -172,10 +178,13 @@ func (p *packing) trim(ch Chunk, i int) (growth, bool) {
 			continue
 		}
 		if g := p.grow(part, i); !p.capped(g) && p.fits(g) {
-			fits, best = n, g
+			fits, best, kept = n, g, part.Text
 		} else {
 			tooMany = n
 		}
+	}
+	if p.count > 0 && len(best.absorbed) == 0 && p.meter.count(kept) < minTrimTokens {
+		return growth{}, false
 	}
 	return best, best.segment != nil
 }
