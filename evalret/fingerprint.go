@@ -1,0 +1,107 @@
+package evalret
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/text"
+	"github.com/ragloop/ragloop/retrieve/pack"
+)
+
+// Provenance is what an evaluation can't see for itself. Every part may be
+// empty: unknown.
+type Provenance struct {
+	Corpus string // CorpusFingerprint of the records
+	Recipe string // index.Recipe.Fingerprint
+	Code   string // version of the program
+}
+
+// Fingerprints name everything that decides a run's numbers. Runs may be
+// compared only where Corpus and QuerySet are equal.
+type Fingerprints struct {
+	Corpus    string `json:"corpus"`
+	Recipe    string `json:"recipe"`
+	Retrieval string `json:"retrieval"` // of the run's Parameters
+	QuerySet  string `json:"query_set"`
+	Code      string `json:"code"`
+	Seed      uint64 `json:"seed"`
+}
+
+// Parameters are the retrieval and packing parameters of a run as files show
+// them.
+type Parameters struct {
+	Fusion             string  `json:"fusion"`
+	TopK               int     `json:"top_k"`
+	Candidates         int     `json:"candidates"`
+	DocumentPrior      float64 `json:"document_prior"`
+	NeighbourSmoothing float64 `json:"neighbour_smoothing"`
+	Filter             *Filter `json:"filter,omitempty"`
+	Order              string  `json:"order"`
+	MaxPerSource       int     `json:"max_per_source"`
+	Trim               bool    `json:"trim"`
+	Tokenizer          string  `json:"tokenizer,omitempty"`
+}
+
+// Filter is a retrieval filter as files show it.
+type Filter struct {
+	Docs []text.DocID      `json:"docs,omitempty"`
+	Tags []string          `json:"tags,omitempty"`
+	Meta map[string]string `json:"meta,omitempty"`
+}
+
+func parameters(s Setting, tokenizer string) Parameters {
+	p := Parameters{
+		Fusion: s.Params.Fusion.String(), TopK: s.Params.TopK, Candidates: s.Params.Candidates,
+		DocumentPrior: s.Params.DocumentPrior, NeighbourSmoothing: s.Params.NeighbourSmoothing,
+		Order: s.Pack.Order, MaxPerSource: s.Pack.MaxPerSource, Trim: !s.Pack.NoTrim, Tokenizer: tokenizer,
+	}
+	if p.Order == "" {
+		p.Order = pack.ByRank
+	}
+	if f := s.Params.Filter; len(f.Docs)+len(f.Tags)+len(f.Meta) > 0 {
+		p.Filter = &Filter{Docs: f.Docs, Tags: f.Tags, Meta: f.Meta}
+	}
+	return p
+}
+
+// fingerprint returns the first 16 hex digits of the SHA-256 of p's JSON,
+// whose keys have a fixed order.
+func (p Parameters) fingerprint() string {
+	b, err := json.Marshal(p)
+	if err != nil {
+		return "" // unreachable: validated parameters are finite
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:8])
+}
+
+// CorpusFingerprint returns the first 16 hex digits of the SHA-256 over the id
+// and revision of every indexed document, ordered by id. Documents that failed
+// to be ingested have no part in it.
+func CorpusFingerprint(records iter.Seq2[index.Record, error]) (string, error) {
+	revisions := map[text.DocID]string{}
+	for r, err := range records {
+		if err != nil {
+			return "", fmt.Errorf("fingerprint corpus: %w", err)
+		}
+		if r.State == index.Indexed {
+			revisions[r.Doc] = r.Rev
+		}
+	}
+	h := sha256.New()
+	for _, doc := range slices.Sorted(maps.Keys(revisions)) {
+		// Lengths keep neighbouring values apart.
+		fmt.Fprintf(h, "%d:", len(doc))
+		io.WriteString(h, string(doc))
+		fmt.Fprintf(h, "%d:", len(revisions[doc]))
+		io.WriteString(h, revisions[doc])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8]), nil
+}

@@ -1,0 +1,114 @@
+// Package metric scores the results of one query against its labels.
+//
+// It is pure: no files, no retrieval, no averages. Averages and intervals are
+// made by package evalret from the per-query [Value]s that come from here.
+//
+// Nouns. A [Metric] is a value with exactly one printed name, for example
+// "nDCG@10" or "evidence_recall@1024t"; [Parse] reads what [Metric.String]
+// prints. A metric works on one [Level]:
+//
+//   - [Documents]: a ranking of documents against graded judgements
+//     ([Judge], [Metric.Ranking]). Definitions and edge cases are those of
+//     trec_eval 10 (https://github.com/usnistgov/trec_eval).
+//   - [Passages]: ranked chunks, or the segments of a packed context, against
+//     labelled evidence spans in document coordinates ([Metric.Spans]).
+//     Retrieved spans are united before anything is measured, so overlapping
+//     chunks are not counted twice and no value exceeds 1.
+//
+// Which tie rule applies where: a ranking that comes from retrieval is scored
+// in the order given, because that order is what a reader of the context sees.
+// A TREC run file has scores and no order; labels.Run.Ranking gives it
+// trec_eval's: score descending, then document id descending by bytes.
+//
+// A result is a number, not applicable, or failed ([Value]); never NaN.
+package metric
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Metric is one named metric with its parameters. The zero value is not a
+// metric; make one with [Parse] or as a literal and check it with
+// [Metric.Validate]. Metrics are comparable and may be map keys as long as
+// defaults are written one way, as Parse does: unset.
+type Metric struct {
+	Name  string  // "nDCG", "R", … as listed by [Definitions]
+	At    int     // cut-off; 0: none
+	Unit  Unit    // what At counts
+	Rel   int     // smallest grade that counts as relevant; 0 means 1
+	Theta float64 // share of an evidence span that must be covered, in (0, 1]; 0 means 0.5
+}
+
+// Unit says what a cut-off counts.
+type Unit uint8
+
+const (
+	// Items counts documents or chunks: "@10".
+	Items Unit = iota
+	// Tokens is the budget of a packed context: "@1024t".
+	Tokens
+)
+
+// Level says what kind of result a metric scores.
+type Level uint8
+
+const (
+	// Documents is a ranking of documents against graded judgements.
+	Documents Level = iota
+	// Passages is retrieved spans against labelled evidence spans.
+	Passages
+)
+
+const (
+	defaultRel   = 1
+	defaultTheta = 0.5
+)
+
+// String returns the one name of m, for example "R@100(rel=2)". Parameters
+// that have their default are left out.
+func (m Metric) String() string {
+	var b strings.Builder
+	b.WriteString(m.Name)
+	if m.At > 0 {
+		b.WriteByte('@')
+		b.WriteString(strconv.Itoa(m.At))
+		if m.Unit == Tokens {
+			b.WriteByte('t')
+		}
+	}
+	switch {
+	case m.Rel != 0 && m.Rel != defaultRel:
+		b.WriteString("(rel=" + strconv.Itoa(m.Rel) + ")")
+	case m.Theta != 0 && m.Theta != defaultTheta:
+		b.WriteString("(theta=" + strconv.FormatFloat(m.Theta, 'g', -1, 64) + ")")
+	}
+	return b.String()
+}
+
+// MarshalText returns m's name.
+func (m Metric) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads a name as [Parse] does.
+func (m *Metric) UnmarshalText(b []byte) error {
+	p, err := Parse(string(b))
+	if err != nil {
+		return err
+	}
+	*m = p
+	return nil
+}
+
+func (m Metric) rel() int {
+	if m.Rel == 0 {
+		return defaultRel
+	}
+	return m.Rel
+}
+
+func (m Metric) theta() float64 {
+	if m.Theta == 0 {
+		return defaultTheta
+	}
+	return m.Theta
+}

@@ -1,0 +1,151 @@
+package metric
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// ErrUnknown is wrapped by [Parse] and [Metric.Validate] for a name that is
+// no metric.
+var ErrUnknown = errors.New("unknown metric")
+
+// Parse reads a metric's name: NAME, NAME@K, NAME@Bt, each optionally followed
+// by one parameter in parentheses, "(rel=2)" or "(theta=1)". Names are case
+// sensitive. Parse(m.String()) is m. Errors say what is allowed.
+func Parse(s string) (Metric, error) {
+	m, err := parse(s)
+	if err != nil {
+		return Metric{}, fmt.Errorf("parse metric %q: %w", s, err)
+	}
+	return m, nil
+}
+
+// ParseList reads metrics separated by commas and refuses duplicates.
+func ParseList(s string) ([]Metric, error) {
+	var ms []Metric
+	seen := map[Metric]bool{}
+	for part := range strings.SplitSeq(s, ",") {
+		m, err := Parse(strings.TrimSpace(part))
+		if err != nil {
+			return nil, err
+		}
+		if seen[m] {
+			return nil, fmt.Errorf("parse metrics: %s is given twice", m)
+		}
+		seen[m] = true
+		ms = append(ms, m)
+	}
+	return ms, nil
+}
+
+func parse(s string) (Metric, error) {
+	rest, param := s, ""
+	if i := strings.IndexByte(s, '('); i >= 0 {
+		if !strings.HasSuffix(s, ")") {
+			return Metric{}, errors.New("parameters must end in \")\"")
+		}
+		rest, param = s[:i], s[i+1:len(s)-1]
+		if param == "" {
+			return Metric{}, errors.New("empty parameters; allowed: (rel=N) or (theta=X)")
+		}
+	}
+	name, cut, hasCut := strings.Cut(rest, "@")
+	m := Metric{Name: name}
+	if _, ok := m.Definition(); !ok {
+		return Metric{}, unknown(name)
+	}
+	if hasCut {
+		digits, tokens := strings.CutSuffix(cut, "t")
+		if tokens {
+			m.Unit = Tokens
+		}
+		n, err := strconv.Atoi(digits)
+		if err != nil || n < 1 || digits[0] == '0' || digits[0] == '+' {
+			return Metric{}, fmt.Errorf("cut-off %q: want a whole number from 1, followed by t for a token budget", cut)
+		}
+		m.At = n
+	}
+	if param != "" {
+		if err := m.set(param); err != nil {
+			return Metric{}, err
+		}
+	}
+	if err := m.Validate(); err != nil {
+		return Metric{}, err
+	}
+	if m.Rel == defaultRel {
+		m.Rel = 0
+	}
+	if m.Theta == defaultTheta {
+		m.Theta = 0
+	}
+	return m, nil
+}
+
+func (m *Metric) set(param string) error {
+	key, value, _ := strings.Cut(param, "=")
+	switch key {
+	case "rel":
+		n, err := strconv.Atoi(value)
+		if err != nil || n < 1 {
+			return fmt.Errorf("rel=%q: want a whole number from 1", value)
+		}
+		m.Rel = n
+	case "theta":
+		x, err := strconv.ParseFloat(value, 64)
+		if err != nil || !(x > 0 && x <= 1) {
+			return fmt.Errorf("theta=%q: want a number greater than 0 and at most 1", value)
+		}
+		m.Theta = x
+	default:
+		return fmt.Errorf("unknown parameter %q; allowed: rel, theta", key)
+	}
+	return nil
+}
+
+// Validate checks name, cut-off and parameters of a metric made as a literal.
+func (m Metric) Validate() error {
+	d, ok := m.Definition()
+	if !ok {
+		return unknown(m.Name)
+	}
+	switch {
+	case m.At < 0:
+		return fmt.Errorf("cut-off %d: want a whole number from 1", m.At)
+	case m.At == 0 && m.Unit == Tokens:
+		return errors.New("a token budget needs a number, as in \"@1024t\"")
+	case m.At == 0 && d.Cut == RequiredItems:
+		return fmt.Errorf("%s needs a cut-off, as in %q", m.Name, m.Name+"@10")
+	case m.At == 0 && d.Cut == ItemsOrTokens:
+		return fmt.Errorf("%s needs a cut-off, as in %q (chunks) or %q (tokens)", m.Name, m.Name+"@5", m.Name+"@1024t")
+	case m.Unit == Tokens && d.Cut != ItemsOrTokens:
+		return fmt.Errorf("%s takes no token budget; it ranks documents, as in %q", m.Name, m.Name+"@10")
+	case m.Unit == Items && m.At > MaxItems:
+		return fmt.Errorf("cut-off %d: at most %d", m.At, MaxItems)
+	case m.Unit == Tokens && m.At > MaxTokens:
+		return fmt.Errorf("token budget %d: at most %d", m.At, MaxTokens)
+	case m.Rel != 0 && !d.Rel:
+		return fmt.Errorf("%s takes no parameter rel", m.Name)
+	case m.Rel < 0:
+		return fmt.Errorf("rel=%d: want a whole number from 1", m.Rel)
+	case m.Theta != 0 && !d.Theta:
+		return fmt.Errorf("%s takes no parameter theta", m.Name)
+	case m.Theta != 0 && !(m.Theta > 0 && m.Theta <= 1):
+		return fmt.Errorf("theta=%v: want a number greater than 0 and at most 1", m.Theta)
+	}
+	return nil
+}
+
+func unknown(name string) error {
+	var names []string
+	hint := ""
+	for _, d := range definitions {
+		names = append(names, d.Name)
+		if strings.EqualFold(d.Name, name) {
+			hint = fmt.Sprintf(" (names are case sensitive: %s)", d.Name)
+		}
+	}
+	return fmt.Errorf("%w %q%s; allowed: %s", ErrUnknown, name, hint, strings.Join(names, ", "))
+}

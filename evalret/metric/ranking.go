@@ -1,0 +1,134 @@
+package metric
+
+import (
+	"math"
+	"slices"
+
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+// Judged is one query's ranking seen through its judgements. All document
+// metrics of the query are computed from it.
+type Judged struct {
+	// Grades holds the grade at each rank, best first; -1 for a document
+	// without a judgement.
+	Grades []int
+	// Ideal holds every grade ≥ 0 that the query's judgements have, retrieved
+	// or not, in descending order.
+	Ideal []int
+}
+
+// Judge looks up the grades of a ranking, best first. A document that occurs
+// again is skipped and the ones after it move up: for a ranking of chunks, the
+// best chunk speaks for its document (MaxP). A negative grade means that the
+// document was in the judged pool but not judged, as in TREC files.
+func Judge(ranking []text.DocID, grades map[text.DocID]int) Judged {
+	j := Judged{Grades: make([]int, 0, len(ranking)), Ideal: make([]int, 0, len(grades))}
+	for _, doc := range MaxP(ranking) {
+		g, ok := grades[doc]
+		if !ok || g < 0 {
+			g = -1
+		}
+		j.Grades = append(j.Grades, g)
+	}
+	for _, g := range grades {
+		if g >= 0 {
+			j.Ideal = append(j.Ideal, g)
+		}
+	}
+	slices.SortFunc(j.Ideal, func(a, b int) int { return b - a })
+	return j
+}
+
+// MaxP collapses a ranking of chunks, given as their documents, to a ranking
+// of documents: the first occurrence of each stays, in order.
+func MaxP(chunks []text.DocID) []text.DocID {
+	seen := make(map[text.DocID]struct{}, len(chunks))
+	docs := make([]text.DocID, 0, len(chunks))
+	for _, d := range chunks {
+		if _, ok := seen[d]; !ok {
+			seen[d] = struct{}{}
+			docs = append(docs, d)
+		}
+	}
+	return docs
+}
+
+const noRelevant = "no relevant document is labelled"
+
+// Ranking computes a document metric. It is not applicable when the query has
+// no relevant judged document; trec_eval prints 0 there, so a comparison with
+// its averages takes that value as 0. A metric of another level, or one that
+// [Metric.Validate] refuses, gives a failed value.
+func (m Metric) Ranking(j Judged) Value {
+	d, ok := m.Definition()
+	if !ok || d.Level != Documents || m.Validate() != nil {
+		return Fail(m.String() + " is not a document metric")
+	}
+	if m.Name == "nDCG" {
+		return ndcg(j, m.At)
+	}
+	rel := m.rel()
+	relevant := 0
+	for _, g := range j.Ideal {
+		if g >= rel {
+			relevant++
+		}
+	}
+	if relevant == 0 {
+		return NoValue(noRelevant)
+	}
+	top := j.Grades
+	if m.At > 0 && len(top) > m.At {
+		top = top[:m.At]
+	}
+	hits, first, sumP := 0, 0, 0.0
+	for i, g := range top {
+		if g < rel {
+			continue
+		}
+		hits++
+		if first == 0 {
+			first = i + 1
+		}
+		sumP += float64(hits) / float64(i+1)
+	}
+	switch m.Name {
+	case "P":
+		return Of(float64(hits) / float64(m.At))
+	case "R":
+		return Of(float64(hits) / float64(relevant))
+	case "AP":
+		return Of(sumP / float64(relevant))
+	case "Success":
+		if hits > 0 {
+			return Of(1)
+		}
+		return Of(0)
+	default: // RR
+		if first == 0 {
+			return Of(0)
+		}
+		return Of(1 / float64(first))
+	}
+}
+
+func ndcg(j Judged, k int) Value {
+	if len(j.Ideal) == 0 || j.Ideal[0] <= 0 {
+		return NoValue(noRelevant)
+	}
+	return Of(min(1, dcg(j.Grades, k)/dcg(j.Ideal, k)))
+}
+
+func dcg(grades []int, k int) float64 {
+	if k > 0 && len(grades) > k {
+		grades = grades[:k]
+	}
+	sum := 0.0
+	for i, g := range grades {
+		if g > 0 {
+			sum += float64(g) / math.Log2(float64(i+2))
+		}
+	}
+	return sum
+}

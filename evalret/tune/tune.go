@@ -1,0 +1,232 @@
+// Package tune compares chunkings and retrieval settings over a query set.
+//
+// A sweep is a [Grid]: every chunking with every retrieval setting. Each
+// distinct chunking is built once, by the caller's [Builder]; each query is
+// searched once per chunking, and all retrieval settings are ranked, packed
+// and scored from what was found. Everything is compared at equal token
+// budgets: at an equal number of chunks larger chunks and more overlap always
+// seem to win.
+//
+// Package tune decides by the data or says that it can't: a setting wins only
+// when its paired bootstrap interval against the current setting excludes 0
+// and its p-value, corrected for the number of settings tried (max-T), is at
+// most 0.05. It changes nothing; promoting a winner is somebody else's job.
+package tune
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/ragloop/ragloop/evalret"
+	"github.com/ragloop/ragloop/evalret/metric"
+	"github.com/ragloop/ragloop/internal/text"
+	"github.com/ragloop/ragloop/retrieve"
+	"github.com/ragloop/ragloop/retrieve/pack"
+)
+
+// Chunking is the part of a setting that needs an index of its own.
+type Chunking struct {
+	SizeTokens int     `json:"size_tokens"` // 16..8192
+	Overlap    float64 `json:"overlap"`     // share of SizeTokens, 0..0.5
+}
+
+// String returns "256/0.15": size and overlap.
+func (c Chunking) String() string {
+	return strconv.Itoa(c.SizeTokens) + "/" + strconv.FormatFloat(c.Overlap, 'g', -1, 64)
+}
+
+// Setting is one point of a grid.
+type Setting struct {
+	Chunking
+	TopK   int // chunks given to the packer, 1..1000
+	Fusion retrieve.Fusion
+}
+
+// String returns a short, unique name: "256/0.15 k10 zscore(w=0.6)".
+func (s Setting) String() string {
+	return fmt.Sprintf("%s k%d %s", s.Chunking, s.TopK, s.Fusion)
+}
+
+// Grid is the settings to try: each combination once. An empty list stands for
+// the current setting's value.
+type Grid struct {
+	Sizes    []int
+	Overlaps []float64
+	TopK     []int // at an equal budget it caps the chunks that the packer may choose from
+	Fusions  []retrieve.Fusion
+	Budgets  []int // token budgets; empty: evalret.DefaultBudgets
+}
+
+// Built is a corpus indexed with one chunking.
+type Built struct {
+	Finder evalret.Finder
+	Corpus string // evalret.CorpusFingerprint; equal for all chunkings of a sweep
+	Recipe string // fingerprint
+	Chunks int    // in the index
+	// Texts returns a document's text, labels.ErrNoDocument when there is none.
+	Texts func(context.Context, text.DocID) (string, error)
+	// Close, when not nil, is called when the chunking has been evaluated.
+	Close func() error
+}
+
+// Builder makes or opens the index of a chunking. Build is called once for
+// each distinct chunking, one after the other; an index made for the sweep
+// alone is removed by Built.Close.
+type Builder interface {
+	Build(ctx context.Context, c Chunking) (Built, error)
+}
+
+// Options of [Run].
+type Options struct {
+	Grid    Grid
+	Current Setting         // what is served now; always part of the sweep
+	Base    retrieve.Params // parameters that the grid does not vary; its TopK and Fusion are not used
+	Pack    pack.Options    // without BudgetTokens
+
+	Counter   pack.Counter // required
+	Tokenizer string       // required: the name of Counter's encoding
+
+	// Primary decides. Zero: evidence_recall at the budget of the grid nearest
+	// to 1,024 tokens, or nDCG@10 when no query has evidence.
+	Primary metric.Metric
+	// Margin is how much worse a cheaper setting may be to be called not
+	// worse, on the scale of Primary; 0 means 0.02.
+	Margin float64
+
+	Seed        uint64
+	Resamples   int // 0: 10,000
+	Concurrency int // queries at a time; 0: the number of CPUs
+	Code        string
+	Progress    func(Progress) // nil: none; never called concurrently
+}
+
+// Progress is the state of a sweep.
+type Progress struct {
+	Chunking  Chunking
+	Number    int // of this chunking, from 1
+	Chunkings int
+	Queries   int // searched under this chunking; 0: it is about to be built
+	Total     int // queries of the set
+}
+
+// ErrOptions is wrapped by errors about Options.
+var ErrOptions = errors.New("invalid sweep")
+
+const (
+	defaultMargin = 0.02
+	minSize       = 16
+	maxSize       = 8192
+	maxOverlap    = 0.5
+	// MaxSettings bounds a sweep.
+	MaxSettings = 500
+)
+
+// resolve fills in defaults and checks o.
+func (o Options) resolve() (Options, error) {
+	bad := func(format string, args ...any) (Options, error) {
+		return o, fmt.Errorf("%w: "+format, append([]any{ErrOptions}, args...)...)
+	}
+	g := &o.Grid
+	if len(g.Sizes) == 0 {
+		g.Sizes = []int{o.Current.SizeTokens}
+	}
+	if len(g.Overlaps) == 0 {
+		g.Overlaps = []float64{o.Current.Overlap}
+	}
+	if len(g.TopK) == 0 {
+		g.TopK = []int{o.Current.TopK}
+	}
+	if len(g.Fusions) == 0 {
+		g.Fusions = []retrieve.Fusion{o.Current.Fusion}
+	}
+	if len(g.Budgets) == 0 {
+		g.Budgets = evalret.DefaultBudgets()
+	}
+	if o.Margin == 0 {
+		o.Margin = defaultMargin
+	}
+	for _, size := range append(slices.Clone(g.Sizes), o.Current.SizeTokens) {
+		if size < minSize || size > maxSize {
+			return bad("chunk size %d tokens; allowed: %d to %d", size, minSize, maxSize)
+		}
+	}
+	for _, overlap := range append(slices.Clone(g.Overlaps), o.Current.Overlap) {
+		if !(overlap >= 0 && overlap <= maxOverlap) {
+			return bad("overlap %v; allowed: 0 to %v, a share of the chunk size", overlap, maxOverlap)
+		}
+	}
+	for _, k := range append(slices.Clone(g.TopK), o.Current.TopK) {
+		if k < 1 || k > retrieve.MaxCandidates {
+			return bad("top-k %d; allowed: 1 to %d", k, retrieve.MaxCandidates)
+		}
+	}
+	for _, b := range g.Budgets {
+		if b < 1 || b > metric.MaxTokens {
+			return bad("token budget %d; allowed: 1 to %d", b, metric.MaxTokens)
+		}
+	}
+	g.Budgets = slices.Clone(g.Budgets)
+	slices.Sort(g.Budgets)
+	g.Budgets = slices.Compact(g.Budgets)
+	if o.Counter == nil || o.Tokenizer == "" {
+		return bad("a token counter and its name are needed")
+	}
+	if !(o.Margin > 0 && o.Margin < 1) {
+		return bad("margin %v; allowed: greater than 0, less than 1", o.Margin)
+	}
+	if n := len(g.Sizes) * len(g.Overlaps) * len(g.TopK) * len(g.Fusions); n > MaxSettings {
+		return bad("%d settings; allowed: up to %d", n, MaxSettings)
+	}
+	for _, s := range o.settings() {
+		if err := o.params(s).Validate(); err != nil {
+			return bad("setting %s: %w", s, err)
+		}
+	}
+	return o, nil
+}
+
+// settings returns the grid's settings with the current one, each once:
+// grouped by chunking, smaller first, then by top-k, then by fusion as given.
+func (o Options) settings() []Setting {
+	var all []Setting
+	for _, size := range o.Grid.Sizes {
+		for _, overlap := range o.Grid.Overlaps {
+			for _, k := range o.Grid.TopK {
+				for _, fusion := range o.Grid.Fusions {
+					all = append(all, Setting{Chunking{size, overlap}, k, fusion})
+				}
+			}
+		}
+	}
+	all = append(all, o.Current)
+	slices.SortStableFunc(all, func(a, b Setting) int {
+		switch {
+		case a.SizeTokens != b.SizeTokens:
+			return a.SizeTokens - b.SizeTokens
+		case a.Overlap < b.Overlap:
+			return -1
+		case a.Overlap > b.Overlap:
+			return 1
+		}
+		return a.TopK - b.TopK
+	})
+	var unique []Setting
+	for _, s := range all {
+		if !slices.Contains(unique, s) {
+			unique = append(unique, s)
+		}
+	}
+	return unique
+}
+
+// params returns the retrieval parameters of s.
+func (o Options) params(s Setting) retrieve.Params {
+	p := o.Base
+	p.TopK, p.Fusion = s.TopK, s.Fusion
+	// A search needs at least top-k candidates per leg.
+	p.Candidates = max(p.Candidates, s.TopK)
+	return p
+}

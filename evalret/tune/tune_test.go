@@ -1,0 +1,348 @@
+package tune_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ragloop/ragloop/evalret"
+	"github.com/ragloop/ragloop/evalret/labels"
+	"github.com/ragloop/ragloop/evalret/stats"
+	"github.com/ragloop/ragloop/evalret/tune"
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/text"
+	"github.com/ragloop/ragloop/retrieve"
+)
+
+type words struct{}
+
+func (words) Count(s string) int { return len(strings.Fields(s)) }
+
+const evidenceText = "the answer is here."
+
+// corpus is n documents with their evidence at the start, and a query each.
+func corpus(n int) (labels.Set, map[text.DocID]string) {
+	set, docs := labels.Set{Name: "set"}, map[text.DocID]string{}
+	for i := range n {
+		doc := text.DocID(fmt.Sprintf("d%03d", i))
+		docs[doc] = evidenceText + strings.Repeat(" filler", 400)
+		set.Queries = append(set.Queries, labels.Query{
+			ID: fmt.Sprintf("q%03d", i), Text: string(doc) + "?",
+			Evidence: []labels.Evidence{{Doc: doc, Span: text.RuneSpan{Start: 0, End: len(evidenceText)}, Quote: evidenceText}},
+		})
+	}
+	return set, docs
+}
+
+// builder builds chunkings in which a share of the queries finds its evidence
+// first and the others do not find it at all.
+type builder struct {
+	docs   map[text.DocID]string
+	share  map[int]float64 // by chunk size; absent: 0.5
+	corpus func(tune.Chunking) string
+	fail   error
+
+	built  []tune.Chunking
+	finds  int
+	closed int
+}
+
+func (b *builder) Build(_ context.Context, c tune.Chunking) (tune.Built, error) {
+	if b.fail != nil {
+		return tune.Built{}, b.fail
+	}
+	b.built = append(b.built, c)
+	share, ok := b.share[c.SizeTokens]
+	if !ok {
+		share = 0.5
+	}
+	fingerprint := "corpus"
+	if b.corpus != nil {
+		fingerprint = b.corpus(c)
+	}
+	return tune.Built{
+		Finder: finder{b, c, share}, Corpus: fingerprint, Recipe: "recipe " + c.String(), Chunks: 100_000 / c.SizeTokens,
+		Texts: func(_ context.Context, doc text.DocID) (string, error) {
+			if s, ok := b.docs[doc]; ok {
+				return s, nil
+			}
+			return "", labels.ErrNoDocument
+		},
+		Close: func() error { b.closed++; return nil },
+	}, nil
+}
+
+type finder struct {
+	b     *builder
+	c     tune.Chunking
+	share float64
+}
+
+func (f finder) Find(_ context.Context, query string, _ retrieve.Params) (retrieve.Found, error) {
+	f.b.finds++ // the tests search one query at a time
+	doc := text.DocID(strings.TrimSuffix(query, "?"))
+	found := retrieve.Found{Records: map[text.DocID]index.Record{doc: {Doc: doc, Rev: "r", State: index.Indexed}}}
+	var i int
+	if _, err := fmt.Sscanf(query, "d%d?", &i); err != nil {
+		return found, err
+	}
+	// The multiples of the golden ratio fill [0, 1) evenly.
+	lucky := math.Mod(float64(i)*math.Phi, 1) < f.share
+	body := []rune(f.b.docs[doc])
+	width := 8 * f.c.SizeTokens / 4
+	for i := range 12 {
+		start := i * width
+		if i == 0 && !lucky {
+			continue
+		}
+		if start+width > len(body) {
+			break
+		}
+		found.Legs.Candidates = append(found.Legs.Candidates, index.Candidate{
+			Chunk: index.Chunk{
+				ID: index.ChunkID(fmt.Sprintf("%02d", i)), Doc: doc, Rev: "r", Ordinal: i,
+				Span: text.RuneSpan{Start: start, End: start + width}, Text: string(body[start : start+width]),
+			},
+			Dense: 1 - float64(i)/20, DenseRank: i + 1,
+		})
+	}
+	return found, nil
+}
+
+func options(t *testing.T) tune.Options {
+	t.Helper()
+	dense := retrieve.Fusion{Method: retrieve.Dense}
+	return tune.Options{
+		Grid:    tune.Grid{Sizes: []int{16, 32, 64}, Overlaps: []float64{0, 0.25}, TopK: []int{2, 5}, Budgets: []int{60, 120}},
+		Current: tune.Setting{Chunking: tune.Chunking{SizeTokens: 32}, TopK: 5, Fusion: dense},
+		Base:    retrieve.DefaultParams(), Counter: words{}, Tokenizer: "words",
+		Seed: 1, Resamples: 1000, Concurrency: 1, Code: "test",
+	}
+}
+
+func TestWinner(t *testing.T) {
+	set, docs := corpus(120)
+	b := &builder{docs: docs, share: map[int]float64{16: 0.9, 32: 0.5, 64: 0.2}}
+	r, err := tune.Run(context.Background(), set, b, options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Settings) != 12 || r.Queries != 120 || r.Primary.String() != "evidence_recall@120t" {
+		t.Fatalf("%d settings, %d queries, primary %s", len(r.Settings), r.Queries, r.Primary)
+	}
+	want := []tune.Chunking{{SizeTokens: 16}, {SizeTokens: 16, Overlap: 0.25}, {SizeTokens: 32}, {SizeTokens: 32, Overlap: 0.25}, {SizeTokens: 64}, {SizeTokens: 64, Overlap: 0.25}}
+	if diff := cmp.Diff(want, b.built); diff != "" {
+		t.Errorf("chunkings built (-want +got):\n%s", diff)
+	}
+	// Once for each chunking and query, whatever the number of settings.
+	if b.finds != 6*120 || b.closed != 6 {
+		t.Errorf("%d searches, %d closed, want 720 and 6", b.finds, b.closed)
+	}
+	if v := r.Verdict; v.Kind != tune.Winner || v.Winner != v.Best || r.Settings[v.Winner].Setting.SizeTokens != 16 {
+		t.Errorf("verdict = %+v, want chunks of 16 tokens to win", v)
+	}
+	for i, o := range r.Settings {
+		if o.Current != (i == r.Current) || (o.Comparison == nil) != o.Current {
+			t.Errorf("%s: current %v, comparison %v", o.Setting, o.Current, o.Comparison)
+		}
+		if o.Comparison == nil {
+			continue
+		}
+		want := map[int]stats.Verdict{16: stats.Better, 32: stats.Unclear, 64: stats.Worse}[o.Setting.SizeTokens]
+		if got := o.Comparison.Verdict(); got != want {
+			t.Errorf("%s is %q, want %q", o.Setting, got, want)
+		}
+	}
+	if !strings.Contains(r.Verdict.Sentence, "It is better than the current setting (32-token chunks, overlap 0, top-k 5) by") {
+		t.Errorf("sentence = %q", r.Verdict.Sentence)
+	}
+	if !slices.ContainsFunc(r.Warnings, func(w stats.Warning) bool { return w.Code == "selected" }) {
+		t.Errorf("warnings = %v, want one about choosing and measuring on the same queries", r.Warnings)
+	}
+}
+
+func TestNoClearWinner(t *testing.T) {
+	set, docs := corpus(60)
+	// 64 is better on few queries: within noise.
+	b := &builder{docs: docs, share: map[int]float64{16: 0.5, 32: 0.5, 64: 0.53}}
+	r, err := tune.Run(context.Background(), set, b, options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := r.Verdict
+	if v.Kind != tune.NoWinner || v.Winner != -1 || !strings.HasPrefix(v.Sentence, "No clear winner: with 60 labelled queries") {
+		t.Errorf("verdict = %+v, want no clear winner", v)
+	}
+	best := r.Settings[v.Best]
+	if best.Setting.SizeTokens == 64 && (v.MDE <= 0 || v.QueriesNeeded <= 60) {
+		t.Errorf("verdict = %+v: want the detectable difference and the queries needed", v)
+	}
+	// With two chunks instead of five a context has fewer tokens, and nothing
+	// is lost: evidence comes first or not at all.
+	if v.Cheaper < 0 || r.Settings[v.Cheaper].Setting.TopK != 2 || !strings.Contains(v.Sentence, "Cheaper, and not worse than the current setting by") {
+		t.Errorf("verdict = %+v, want a cheaper setting with top-k 2", v)
+	}
+}
+
+func TestTooFew(t *testing.T) {
+	set, docs := corpus(20)
+	r, err := tune.Run(context.Background(), set, &builder{docs: docs, share: map[int]float64{16: 1, 32: 0}}, options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := r.Verdict; v.Kind != tune.TooFew || v.Winner != -1 || v.Cheaper != -1 {
+		t.Errorf("verdict = %+v, want too few queries", v)
+	}
+}
+
+func TestNothingToCompare(t *testing.T) {
+	set, docs := corpus(30)
+	o := options(t)
+	o.Grid = tune.Grid{Budgets: []int{60}}
+	r, err := tune.Run(context.Background(), set, &builder{docs: docs}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict.Kind != tune.Nothing || len(r.Settings) != 1 || r.Settings[0].Setting != o.Current {
+		t.Errorf("verdict = %+v over %d settings", r.Verdict, len(r.Settings))
+	}
+	for i := range set.Queries {
+		set.Queries[i].Evidence = nil
+	}
+	r, err = tune.Run(context.Background(), set, &builder{docs: docs}, options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Verdict.Kind != tune.Nothing || r.Queries != 0 {
+		t.Errorf("without labels: verdict = %+v", r.Verdict)
+	}
+}
+
+func TestDocumentLabelsAreEnough(t *testing.T) {
+	set, docs := corpus(40)
+	for i, q := range set.Queries {
+		set.Queries[i].Docs = map[text.DocID]int{q.Evidence[0].Doc: 1}
+		set.Queries[i].Evidence = nil
+	}
+	r, err := tune.Run(context.Background(), set, &builder{docs: docs}, options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Primary.String() != "nDCG@10" || r.Queries != 40 {
+		t.Errorf("primary %s over %d queries, want nDCG@10 over 40", r.Primary, r.Queries)
+	}
+}
+
+func TestJSON(t *testing.T) {
+	set, docs := corpus(40)
+	encode := func() []byte {
+		r, err := tune.Run(context.Background(), set, &builder{docs: docs, share: map[int]float64{16: 0.9}}, options(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	b := encode()
+	if string(b) != string(encode()) {
+		t.Error("two equal sweeps give different bytes")
+	}
+	var shape struct {
+		Verdict  map[string]any
+		Settings []struct {
+			Name    string
+			Metrics map[string]struct {
+				Value *float64
+				N     int
+				CI95  *[2]float64
+			}
+			AgainstCurrent *struct {
+				Diff    *float64
+				CI95    *[2]float64
+				Verdict string
+			} `json:"against_current"`
+			Current bool
+		}
+		Warnings []stats.Warning
+	}
+	if err := json.Unmarshal(b, &shape); err != nil {
+		t.Fatal(err)
+	}
+	if shape.Verdict["kind"] == "" || shape.Verdict["sentence"] == "" || len(shape.Settings) != 12 {
+		t.Errorf("JSON = %s", b)
+	}
+	for _, s := range shape.Settings {
+		if m := s.Metrics["evidence_recall@120t"]; m.Value == nil || m.CI95 == nil || m.N != 40 {
+			t.Errorf("%s: evidence_recall@120t = %+v", s.Name, m)
+		}
+		if s.Current != (s.AgainstCurrent == nil) {
+			t.Errorf("%s: current %v, against_current %v", s.Name, s.Current, s.AgainstCurrent)
+		}
+	}
+}
+
+func TestProgress(t *testing.T) {
+	set, docs := corpus(30)
+	o := options(t)
+	var got []string
+	o.Progress = func(p tune.Progress) {
+		if p.Queries == 0 || p.Queries == p.Total {
+			got = append(got, fmt.Sprintf("%d/%d %s %d/%d", p.Number, p.Chunkings, p.Chunking, p.Queries, p.Total))
+		}
+	}
+	o.Grid.Sizes, o.Grid.Overlaps = []int{32, 16}, []float64{0}
+	if _, err := tune.Run(context.Background(), set, &builder{docs: docs}, o); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"1/2 16/0 0/30", "1/2 16/0 30/30", "2/2 32/0 0/30", "2/2 32/0 30/30"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("progress (-want +got):\n%s", diff)
+	}
+}
+
+func TestRefuses(t *testing.T) {
+	set, docs := corpus(30)
+	change := func(edit func(*tune.Options)) tune.Options {
+		o := options(t)
+		edit(&o)
+		return o
+	}
+	tests := map[string]struct {
+		o    tune.Options
+		want string
+	}{
+		"size":    {change(func(o *tune.Options) { o.Grid.Sizes = []int{8} }), "chunk size 8 tokens; allowed: 16 to 8192"},
+		"overlap": {change(func(o *tune.Options) { o.Grid.Overlaps = []float64{0.6} }), "overlap 0.6; allowed: 0 to 0.5"},
+		"top-k":   {change(func(o *tune.Options) { o.Grid.TopK = []int{0} }), "top-k 0; allowed: 1 to 1000"},
+		"budget":  {change(func(o *tune.Options) { o.Grid.Budgets = []int{0} }), "token budget 0; allowed: 1 to"},
+		"current": {change(func(o *tune.Options) { o.Current.SizeTokens = 0 }), "chunk size 0 tokens"},
+		"counter": {change(func(o *tune.Options) { o.Counter = nil }), "token counter"},
+		"margin":  {change(func(o *tune.Options) { o.Margin = -1 }), "margin -1"},
+		"fusion":  {change(func(o *tune.Options) { o.Grid.Fusions = []retrieve.Fusion{{Method: "best"}} }), "fusion"},
+		"many":    {change(func(o *tune.Options) { o.Grid.TopK = slices.Repeat([]int{5}, 100) }), "600 settings; allowed: up to 500"},
+	}
+	for name, tt := range tests {
+		_, err := tune.Run(context.Background(), set, &builder{docs: docs}, tt.o)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || !(errors.Is(err, tune.ErrOptions) || errors.Is(err, evalret.ErrOptions)) {
+			t.Errorf("%s: %v, want an options error with %q", name, err, tt.want)
+		}
+	}
+	broken := errors.New("disk full")
+	if _, err := tune.Run(context.Background(), set, &builder{docs: docs, fail: broken}, options(t)); !errors.Is(err, broken) || !strings.Contains(err.Error(), "chunking 16/0: build") {
+		t.Errorf("builder failing: %v", err)
+	}
+	b := &builder{docs: docs, corpus: func(c tune.Chunking) string { return c.String() }}
+	if _, err := tune.Run(context.Background(), set, b, options(t)); err == nil || !strings.Contains(err.Error(), "settings can't be compared") || b.closed != 2 {
+		t.Errorf("another corpus: %v, %d closed", err, b.closed)
+	}
+}
