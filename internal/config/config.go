@@ -160,15 +160,21 @@ func (l *Loaded) validate() error {
 	} else {
 		// Settings of the other kind would do nothing: say so instead of ignoring them.
 		def := Default().Embedder
-		for key, unset := range map[string]bool{
-			"base_url": c.Embedder.BaseURL == def.BaseURL, "model": c.Embedder.Model == def.Model,
-			"api_key": c.Embedder.APIKey == def.APIKey, "dimension": c.Embedder.Dimension == def.Dimension,
-			"max_tokens": c.Embedder.MaxTokens == def.MaxTokens, "timeout": c.Embedder.Timeout == def.Timeout,
-			"query_prefix": c.Embedder.QueryPrefix == def.QueryPrefix, "passage_prefix": c.Embedder.PassagePrefix == def.PassagePrefix,
+		for _, o := range []struct {
+			name  string
+			unset bool
+		}{
+			{"base_url", c.Embedder.BaseURL == def.BaseURL},
+			{"model", c.Embedder.Model == def.Model},
+			{"api_key", c.Embedder.APIKey == def.APIKey},
+			{"dimension", c.Embedder.Dimension == def.Dimension},
+			{"max_tokens", c.Embedder.MaxTokens == def.MaxTokens},
+			{"timeout", c.Embedder.Timeout == def.Timeout},
+			{"query_prefix", c.Embedder.QueryPrefix == def.QueryPrefix},
+			{"passage_prefix", c.Embedder.PassagePrefix == def.PassagePrefix},
 		} {
-			rules = append(rules, rule{"embedder." + key, unset, "is set, but only embedder.kind: openai uses it"})
+			rules = append(rules, rule{"embedder." + o.name, o.unset, "is set, but only embedder.kind: openai uses it"})
 		}
-		slices.SortStableFunc(rules, func(a, b rule) int { return strings.Compare(a.key, b.key) })
 	}
 	for _, r := range rules {
 		if !r.ok {
