@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ragloop/ragloop/evalret"
+	"github.com/ragloop/ragloop/evalret/labels"
+	"github.com/ragloop/ragloop/evalret/metric"
+	"github.com/ragloop/ragloop/evalret/report"
+	"github.com/ragloop/ragloop/ingest"
+	"github.com/ragloop/ragloop/internal/config"
+	"github.com/ragloop/ragloop/internal/embed"
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/text"
+	"github.com/ragloop/ragloop/internal/tokens"
+	"github.com/ragloop/ragloop/retrieve"
+	"github.com/ragloop/ragloop/retrieve/pack"
+)
+
+// defaultSeed seeds the intervals and tests of evaluations; any number would do.
+const defaultSeed = 1
+
+type evalFlags struct {
+	set, beir, split, metrics, out string
+	seed                           uint64
+}
+
+func (a *app) evalCmd() *cobra.Command {
+	var f evalFlags
+	cmd := &cobra.Command{
+		Use:   "eval --set FILE | --beir DIR",
+		Short: "Measure retrieval on a labelled query set and write a report",
+		Long: `eval asks every query of a labelled set, scores what retrieval found for it and
+prints a table: lexical leg, dense leg and the configured fusion side by side.
+It writes a self-contained HTML report.
+
+--set takes JSON Lines:
+  {"id","query","evidence":[{"doc","start","end","quote"}],"docs":{"DOC":GRADE},
+   "answerable":true,"answer":"…","tags":["…"]}
+--beir takes a folder in BEIR's layout (corpus.jsonl, queries.jsonl,
+qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
+		Args: args(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			switch {
+			case (f.set == "") == (f.beir == ""):
+				return errors.New(`eval takes one of --set FILE and --beir DIR; see "ragloop eval --help"`)
+			case f.beir != "":
+				return a.evalBEIR(cmd.Context(), f)
+			default:
+				return a.evalSet(cmd.Context(), f)
+			}
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.set, "set", "", "query set (JSON Lines)")
+	fl.StringVar(&f.beir, "beir", "", "folder in BEIR's layout")
+	fl.StringVar(&f.split, "split", "test", "with --beir: which qrels to use")
+	fl.StringVar(&f.metrics, "metrics", "", `metrics to compute, for example "nDCG@10,R@100,evidence_recall@1024t" (default: a standard list)`)
+	fl.StringVar(&f.out, "out", "report.html", `file of the HTML report; "" writes none`)
+	fl.Uint64Var(&f.seed, "seed", defaultSeed, "seed of the intervals and tests")
+	a.bindRetrieval(cmd)
+	a.bindChunking(cmd)
+	return cmd
+}
+
+func (a *app) evalSet(ctx context.Context, f evalFlags) (err error) {
+	if err := a.onlyFor("eval --beir", "chunk.size_tokens", "chunk.overlap", "chunk.index_prefix"); err != nil {
+		return err
+	}
+	set, err := labels.ReadFile(f.set)
+	if err != nil {
+		return err
+	}
+	client, err := a.existing(ctx)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, client.Close)
+	gen, err := a.open(ctx, client)
+	if err != nil {
+		return err
+	}
+	e, err := a.bareEmbedder()
+	if err != nil {
+		return err
+	}
+	result, err := a.evaluate(ctx, gen, e, set, f)
+	if err != nil {
+		return err
+	}
+	return a.printEvaluation(result, f, "ragloop eval --collection "+gen.Collection+" --set "+f.set)
+}
+
+// onlyFor fails when a flag was given that the chosen form of the command
+// would ignore.
+func (a *app) onlyFor(what string, keys ...string) error {
+	for _, key := range keys {
+		if _, ok := a.flags[key]; ok {
+			return fmt.Errorf("the flag for %s only goes with %q: an existing collection keeps its recipe", key, what)
+		}
+	}
+	return nil
+}
+
+func (a *app) evalBEIR(ctx context.Context, f evalFlags) (err error) {
+	data, err := labels.ReadBEIR(f.beir, f.split)
+	if err != nil {
+		return err
+	}
+	if data.Unjudged > 0 {
+		a.say("%d queries without judgements in %s are left out", data.Unjudged, f.split)
+	}
+	if data.Absent > 0 {
+		a.say("%d judged documents are not in the corpus; they count as not found", data.Absent)
+	}
+	var items []ingest.Item
+	for _, d := range data.Documents {
+		items = append(items, ingest.Text(d.ID, d.Title, d.Text))
+	}
+	s, err := a.scratch(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close(ctx)) }()
+	gen, err := s.build(ctx, "beir", a.chunker(), ingest.Documents(items))
+	if err != nil {
+		return err
+	}
+	result, err := a.evaluate(ctx, gen, s.embedder, data.Set, f)
+	if err != nil {
+		return err
+	}
+	return a.printEvaluation(result, f, "ragloop eval --beir "+f.beir+" --split "+f.split)
+}
+
+// evaluate measures the configured retrieval and its two legs over gen.
+func (a *app) evaluate(ctx context.Context, gen *index.Generation, e embed.Embedder, set labels.Set, f evalFlags) (evalret.Evaluation, error) {
+	r, err := retrieve.New(gen, e)
+	if err != nil {
+		return evalret.Evaluation{}, err
+	}
+	params, err := a.params()
+	if err != nil {
+		return evalret.Evaluation{}, err
+	}
+	counter, err := tokens.New(gen.Recipe.Chunker.Tokenizer)
+	if err != nil {
+		return evalret.Evaluation{}, err
+	}
+	var metrics []metric.Metric
+	if f.metrics != "" {
+		if metrics, err = metric.ParseList(f.metrics); err != nil {
+			return evalret.Evaluation{}, fmt.Errorf("eval: --metrics: %w", err)
+		}
+	}
+	corpus, err := evalret.CorpusFingerprint(gen.List(ctx))
+	if err != nil {
+		return evalret.Evaluation{}, err
+	}
+	p := a.progress()
+	defer p.done()
+	return evalret.Evaluate(ctx, set, r, evalret.Options{
+		Settings:  evalret.Standard(params, a.packing()),
+		Metrics:   metrics,
+		Counter:   counter,
+		Tokenizer: counter.Name(),
+		Texts:     texts(gen),
+		Seed:      f.seed,
+		Detail:    evalret.Contexts,
+		Provenance: evalret.Provenance{
+			Corpus: corpus, Recipe: gen.Recipe.Fingerprint(), Code: codeVersion(),
+		},
+		Progress: p.count("queries"),
+	})
+}
+
+// params returns the configured retrieval parameters.
+func (a *app) params() (retrieve.Params, error) {
+	c := a.cfg.Config.Retrieve
+	fusion, err := retrieve.ParseFusion(c.Fusion)
+	if err != nil {
+		return retrieve.Params{}, &config.Error{Key: "retrieve.fusion", Origin: a.cfg.Origin["retrieve.fusion"], Problem: err.Error()}
+	}
+	return retrieve.Params{
+		TopK: c.TopK, Candidates: c.Candidates, Fusion: fusion, DocumentPrior: c.DocumentPrior,
+		NeighbourSmoothing: c.NeighbourSmoothing, RequireAll: c.RequireAll,
+	}, nil
+}
+
+// packing returns the configured packing options, without a budget.
+func (a *app) packing() pack.Options {
+	c := a.cfg.Config.Retrieve
+	return pack.Options{MaxPerSource: c.MaxPerSource, Order: c.Order}
+}
+
+// texts returns the function that labels are checked with.
+func texts(gen *index.Generation) func(context.Context, text.DocID) (string, error) {
+	return func(ctx context.Context, doc text.DocID) (string, error) {
+		body, _, err := gen.Text(ctx, doc)
+		if errors.Is(err, index.ErrNoDocument) {
+			return "", fmt.Errorf("%w: %s", labels.ErrNoDocument, doc)
+		}
+		return body, err
+	}
+}
+
+func (a *app) printEvaluation(e evalret.Evaluation, f evalFlags, command string) error {
+	if f.out != "" {
+		o := report.Options{Command: command}
+		if err := writeFile(f.out, func(w io.Writer) error { return report.HTML(w, e, o) }); err != nil {
+			return err
+		}
+	}
+	if a.json {
+		if err := report.JSON(a.out, e); err != nil {
+			return err
+		}
+	} else if err := report.Text(a.out, e); err != nil {
+		return err
+	}
+	if f.out != "" {
+		a.say("report: %s", f.out)
+	}
+	return nil
+}
+
+// writeFile writes a file as a whole or not at all.
+func writeFile(name string, write func(io.Writer) error) (err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	defer os.Remove(tmp.Name()) // gone after the rename
+	if err := errors.Join(write(tmp), tmp.Chmod(0o644), tmp.Close()); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	if err := os.Rename(tmp.Name(), name); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}

@@ -1,0 +1,25 @@
+// Command ragloop builds, serves, measures and tunes a retrieval index: the
+// build → evaluate → improve loop of retrieval-augmented generation.
+//
+// This package parses flags, wires the stages together and prints; what the
+// stages do is documented with them. Machine output (--json) goes to standard
+// output and is stable; progress and messages go to standard error.
+//
+// Exit codes: 0 success, 1 the command ran and found something wrong (a
+// document failed, a label is broken), 2 it could not run (usage, bad input,
+// infrastructure).
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}, os.Environ())
+	stop()
+	os.Exit(code)
+}

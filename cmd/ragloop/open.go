@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/ragloop/ragloop/internal/embed"
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/tokens"
+)
+
+// dial connects to the index that the configuration names.
+func (a *app) dial(ctx context.Context) (*index.Client, error) {
+	return index.Dial(ctx, a.indexOptions())
+}
+
+func (a *app) indexOptions() index.Options {
+	c := a.cfg.Config
+	return index.Options{
+		Addr: c.Qdrant.Addr, APIKey: c.Qdrant.APIKey, TLS: c.Qdrant.TLS,
+		DataDir: filepath.Join(c.DataDir, "index"),
+	}
+}
+
+// existing connects to an index that must already be there: a command that only
+// reads creates no data directory on a misspelt --data.
+func (a *app) existing(ctx context.Context) (*index.Client, error) {
+	c := a.cfg.Config
+	if c.Qdrant.Addr == "" {
+		if _, err := os.Stat(filepath.Join(c.DataDir, "index")); err != nil {
+			return nil, fmt.Errorf("open the index: %w; \"ragloop ingest PATH\" makes one, --data names another directory", err)
+		}
+	}
+	return a.dial(ctx)
+}
+
+// open returns the served generation of the configured collection.
+func (a *app) open(ctx context.Context, client *index.Client) (*index.Generation, error) {
+	return a.openCollection(ctx, client, a.cfg.Config.Collection)
+}
+
+func (a *app) openCollection(ctx context.Context, client *index.Client, name string) (*index.Generation, error) {
+	gen, err := client.Open(ctx, name)
+	if !errors.Is(err, index.ErrNoCollection) {
+		return gen, err
+	}
+	names, listErr := client.Collections(ctx)
+	if listErr != nil || len(names) == 0 {
+		return nil, fmt.Errorf("%w; the index is empty, \"ragloop ingest PATH\" fills it", err)
+	}
+	return nil, fmt.Errorf("%w; there are %v", err, names)
+}
+
+// bareEmbedder returns the configured embedder, without the cache.
+func (a *app) bareEmbedder() (embed.Embedder, error) {
+	c := a.cfg.Config.Embedder
+	if c.Kind == "builtin" {
+		return embed.NewBuiltin()
+	}
+	return embed.NewHTTP(embed.HTTPConfig{
+		BaseURL: c.BaseURL, Model: c.Model, APIKey: c.APIKey, Dimension: c.Dimension, MaxTokens: c.MaxTokens,
+		QueryPrefix: c.QueryPrefix, PassagePrefix: c.PassagePrefix, Timeout: c.Timeout,
+	})
+}
+
+// embedder returns the configured embedder behind the cache, for commands that
+// embed documents. done closes the cache.
+func (a *app) embedder() (e embed.Embedder, done func() error, err error) {
+	e, err = a.bareEmbedder()
+	if err != nil {
+		return nil, nil, err
+	}
+	c := a.cfg.Config
+	if !c.Embedder.Cache {
+		return e, func() error { return nil }, nil
+	}
+	if err := os.MkdirAll(c.DataDir, 0o755); err != nil {
+		return nil, nil, fmt.Errorf("open the embedding cache: %w", err)
+	}
+	cache, err := embed.OpenCache(filepath.Join(c.DataDir, "embeddings.db"), e)
+	if err != nil {
+		return nil, nil, err
+	}
+	return cache, cache.Close, nil
+}
+
+func (a *app) counter() (*tokens.Counter, error) {
+	return tokens.New(a.cfg.Config.Chunk.Tokenizer)
+}
+
+// closing joins what f returns into *err: a Close that fails after writing is
+// an error of the command.
+func closing(err *error, f func() error) { *err = errors.Join(*err, f()) }

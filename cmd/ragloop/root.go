@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/ragloop/ragloop/internal/config"
+)
+
+const (
+	exitOK     = 0
+	exitFailed = 1 // the command ran, and its subject failed
+	exitUsage  = 2 // the command could not run
+)
+
+// errFailed marks an error whose exit code is exitFailed.
+var errFailed = errors.New("failed")
+
+// streams are the three standard streams of one run.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// app is what the subcommands share: streams, configuration and the global flags.
+type app struct {
+	streams
+	environ []string
+	json    bool
+	config  string            // path of the configuration file
+	flags   map[string]string // configuration keys set by flags
+	cfg     *config.Loaded    // set before any subcommand runs
+	log     *slog.Logger
+}
+
+// run executes one command line and returns its exit code.
+func run(ctx context.Context, args []string, s streams, environ []string) int {
+	a := &app{streams: s, environ: environ, flags: map[string]string{}}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(s.in)
+	root.SetOut(s.out)
+	root.SetErr(s.err)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errFailed):
+		fmt.Fprintln(s.err, "ragloop:", err)
+		return exitFailed
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(s.err, "ragloop: interrupted; what was committed stays, run the same command to go on")
+		return exitUsage
+	default:
+		fmt.Fprintln(s.err, "ragloop:", err)
+		return exitUsage
+	}
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ragloop",
+		Short: "Build, serve, measure and tune a retrieval index",
+		Long: `ragloop is the loop of retrieval-augmented generation as one program:
+ingest documents, serve token-budgeted context over gRPC, measure retrieval on
+labelled queries, tune what you ship. Start with "ragloop demo".`,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return a.load(cmd) },
+	}
+	f := root.PersistentFlags()
+	f.StringVar(&a.config, "config", "", "configuration file (YAML)")
+	f.BoolVar(&a.json, "json", false, "stable machine output on standard output")
+	a.bindPersistent(root, "data", "data_dir", "directory of the local mode and the embedding cache")
+	a.bindPersistent(root, "qdrant", "qdrant.addr", "host:port of a Qdrant server (default: local mode)")
+	a.bindPersistent(root, "collection", "collection", "collection to use")
+	a.bindPersistent(root, "log-level", "log_level", "debug, info, warn or error")
+	root.AddCommand(
+		a.demoCmd(), a.ingestCmd(), a.queryCmd(), a.serveCmd(), a.evalCmd(), a.tuneCmd(),
+		a.docsCmd(), a.labelsCmd(), a.generationsCmd(), a.extractCmd(), a.embedCmd(), a.localdbCmd(),
+		a.configCmd(), a.doctorCmd(), a.versionCmd(),
+	)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")
+	})
+	return root
+}
+
+// load reads the configuration once the flags are known.
+func (a *app) load(cmd *cobra.Command) error {
+	cfg, err := config.Load(a.config, a.environ, a.flags)
+	if err != nil {
+		return err
+	}
+	a.cfg = cfg
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(cfg.Config.LogLevel)); err != nil {
+		return fmt.Errorf("read configuration: log_level: %w", err)
+	}
+	a.log = slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
+	return nil
+}
+
+// keyFlag is a flag that sets a configuration key; the loader checks its value.
+type keyFlag struct {
+	flags map[string]string
+	key   string
+	bool  bool
+}
+
+func (k keyFlag) String() string     { return "" }
+func (k keyFlag) Set(s string) error { k.flags[k.key] = s; return nil }
+func (k keyFlag) Type() string {
+	if k.bool {
+		return "bool"
+	}
+	return "value"
+}
+func (k keyFlag) IsBoolFlag() bool { return k.bool }
+
+// bind adds a flag that overrides a configuration key.
+func (a *app) bind(cmd *cobra.Command, name, key, usage string) {
+	cmd.Flags().Var(keyFlag{flags: a.flags, key: key}, name, usage)
+}
+
+func (a *app) bindBool(cmd *cobra.Command, name, key, usage string) {
+	cmd.Flags().Var(keyFlag{flags: a.flags, key: key, bool: true}, name, usage)
+	cmd.Flags().Lookup(name).NoOptDefVal = "true"
+}
+
+func (a *app) bindPersistent(cmd *cobra.Command, name, key, usage string) {
+	cmd.PersistentFlags().Var(keyFlag{flags: a.flags, key: key}, name, usage)
+}
+
+// say prints a message for people to standard error.
+func (a *app) say(format string, args ...any) { fmt.Fprintf(a.err, format+"\n", args...) }
+
+// terminal reports whether w is a terminal, which alone gets colour and progress.
+func terminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// bold and dim style s when w is a terminal.
+func bold(w io.Writer, s string) string { return style(w, "1", s) }
+func dim(w io.Writer, s string) string  { return style(w, "2", s) }
+
+func style(w io.Writer, code, s string) string {
+	if !terminal(w) || s == "" {
+		return s
+	}
+	return "\x1b[" + code + "m" + s + "\x1b[0m"
+}
+
+// noArgs and the like of cobra name no offender; this one does.
+func args(n int, names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, got []string) error {
+		if len(got) != n {
+			return fmt.Errorf("%s takes %s, got %d arguments; see %q", cmd.CommandPath(),
+				wanted(names), len(got), cmd.CommandPath()+" --help")
+		}
+		return nil
+	}
+}
+
+func wanted(names []string) string {
+	if len(names) == 0 {
+		return "no arguments"
+	}
+	return strings.Join(names, " ")
+}

@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/ragloop/ragloop/ingest"
+	"github.com/ragloop/ragloop/ingest/extract"
+	"github.com/ragloop/ragloop/internal/embed"
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/lexical"
+	"github.com/ragloop/ragloop/internal/text"
+	"github.com/ragloop/ragloop/retrieve"
+	"github.com/ragloop/ragloop/retrieve/server"
+)
+
+func (a *app) serveCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve retrieval and ingestion over gRPC",
+		Long: `serve answers the services of ragloop.v1, health and reflection at --listen
+until it is interrupted. It listens on loopback unless told otherwise: it asks
+for no credentials. A collection that does not exist yet is created empty.`,
+		Args: args(0),
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			ctx := cmd.Context()
+			client, err := a.dial(ctx)
+			if err != nil {
+				return err
+			}
+			defer closing(&err, client.Close)
+			e, err := a.bareEmbedder()
+			if err != nil {
+				return err
+			}
+			gen, err := a.openOrCreate(ctx, client, e)
+			if err != nil {
+				return err
+			}
+			srv, err := a.newServer(client, e)
+			if err != nil {
+				return err
+			}
+			lis, err := net.Listen("tcp", a.cfg.Config.Serve.Listen)
+			if err != nil {
+				return fmt.Errorf("serve: %w", err)
+			}
+			a.say("serving %s on %s; stop with Ctrl-C", gen, lis.Addr())
+			return srv.Serve(ctx, lis)
+		},
+	}
+	a.bind(cmd, "listen", "serve.listen", "address to listen on")
+	a.bindRetrieval(cmd)
+	a.bindChunking(cmd)
+	return cmd
+}
+
+// openOrCreate opens the configured collection. Where there is none it makes an
+// empty one of the configured recipe, so that documents can be pushed to it.
+func (a *app) openOrCreate(ctx context.Context, client *index.Client, e embed.Embedder) (*index.Generation, error) {
+	name := a.cfg.Config.Collection
+	gen, err := client.Open(ctx, name)
+	if !errors.Is(err, index.ErrNoCollection) {
+		return gen, err
+	}
+	// There is nothing to measure an average length on: Qdrant's default holds
+	// until an "ingest" builds the collection from a corpus.
+	plan := ingest.Plan{Collection: name, Chunker: a.chunker(), Lexical: lexical.Default()}
+	built, err := ingest.Build(ctx, client, plan, ingest.Documents(nil), ingest.Options{Embedder: e})
+	if err != nil {
+		return nil, err
+	}
+	a.say("created the empty collection %s", name)
+	return built.Generation, nil
+}
+
+func (a *app) newServer(client *index.Client, e embed.Embedder) (*server.Server, error) {
+	params, err := a.params()
+	if err != nil {
+		return nil, err
+	}
+	c := a.cfg.Config
+	o := a.packing()
+	o.BudgetTokens = c.Retrieve.BudgetTokens
+	return server.New(server.Config{
+		Collections:   newServed(client, e, c.Collection),
+		Defaults:      server.Defaults{Search: params, Pack: o, Tokenizer: c.Chunk.Tokenizer},
+		Log:           a.log,
+		MaxConcurrent: c.Serve.MaxConcurrent,
+		DrainTimeout:  c.Serve.DrainTimeout,
+	})
+}
+
+// serveInProcess starts the service in this process and connects to it, so that
+// a query without a server runs the code that a server runs.
+func (a *app) serveInProcess(ctx context.Context) (conn *grpc.ClientConn, done func() error, err error) {
+	client, err := a.existing(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	closers := []func() error{client.Close}
+	done = func() error {
+		var errs []error
+		for i := len(closers) - 1; i >= 0; i-- {
+			errs = append(errs, closers[i]())
+		}
+		return errors.Join(errs...)
+	}
+	fail := func(err error) (*grpc.ClientConn, func() error, error) { return nil, nil, errors.Join(err, done()) }
+	if _, err := a.open(ctx, client); err != nil { // a better message than the service's
+		return fail(err)
+	}
+	e, err := a.bareEmbedder()
+	if err != nil {
+		return fail(err)
+	}
+	srv, err := a.newServer(client, e)
+	if err != nil {
+		return fail(err)
+	}
+	lis := bufconn.Listen(1 << 20)
+	ctx, stop := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(ctx, lis) }()
+	closers = append(closers, func() error { stop(); return <-served })
+	conn, err = grpc.NewClient("passthrough:///ragloop",
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }),
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes)))
+	if err != nil {
+		return fail(fmt.Errorf("connect to the service in this process: %w", err))
+	}
+	closers = append(closers, conn.Close)
+	return conn, done, nil
+}
+
+// servedFor is how long a request may be answered from a generation that is not
+// the served one any more.
+const servedFor = time.Second
+
+// served opens collections for the service and follows their aliases.
+type served struct {
+	client   *index.Client
+	embedder embed.Embedder
+	name     string // the default collection
+	now      func() time.Time
+
+	mu   sync.Mutex
+	open map[string]opened
+}
+
+type opened struct {
+	number  int
+	checked time.Time
+	c       server.Collection
+}
+
+func newServed(client *index.Client, e embed.Embedder, name string) *served {
+	return &served{client: client, embedder: e, name: name, now: time.Now, open: map[string]opened{}}
+}
+
+func (s *served) Collection(ctx context.Context, name string) (server.Collection, error) {
+	if name == "" {
+		name = s.name
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, ok := s.open[name]
+	if ok && s.now().Sub(o.checked) < servedFor {
+		return o.c, nil
+	}
+	number, err := s.client.Served(ctx, name)
+	if err != nil {
+		delete(s.open, name)
+		return server.Collection{}, err
+	}
+	if !ok || o.number != number {
+		if o.c, err = s.collection(ctx, name); err != nil {
+			return server.Collection{}, err
+		}
+		o.number = o.c.Generation
+	}
+	o.checked = s.now()
+	s.open[name] = o
+	return o.c, nil
+}
+
+func (s *served) collection(ctx context.Context, name string) (server.Collection, error) {
+	gen, err := s.client.Open(ctx, name)
+	if err != nil {
+		return server.Collection{}, err
+	}
+	r, err := retrieve.New(gen, s.embedder)
+	if err != nil {
+		return server.Collection{}, err
+	}
+	w, err := ingest.NewWorker(gen, ingest.Options{Embedder: s.embedder})
+	if err != nil {
+		return server.Collection{}, err
+	}
+	return server.Collection{
+		Name: name, Generation: gen.Number, Recipe: gen.Recipe.Fingerprint(), Embedder: gen.Recipe.Embedder.Name,
+		Searcher: r, Documents: gen, Ingester: pushed{w},
+	}, nil
+}
+
+// pushed ingests the documents that come over the wire.
+type pushed struct{ w *ingest.Worker }
+
+func (p pushed) Put(ctx context.Context, d server.NewDocument) (server.PutResult, error) {
+	r, err := p.w.Put(ctx, ingest.Item{
+		ID: d.ID, URI: d.URI, MediaType: d.MediaType, Title: d.Title, Tags: d.Tags, Meta: d.Meta, Open: ingest.Bytes(d.Content),
+	})
+	if err != nil {
+		return server.PutResult{}, err
+	}
+	out := server.PutResult{Record: r.Record, Warnings: r.Warnings}
+	switch r.Outcome {
+	case ingest.Failed:
+		field := "content"
+		if errors.Is(r.Err, extract.ErrUnsupported) {
+			field = "media_type"
+		}
+		return out, &server.RejectedError{Field: field, Err: r.Err}
+	case ingest.Unchanged:
+		out.Outcome = server.Unchanged
+	case ingest.Replaced:
+		out.Outcome = server.Replaced
+	default:
+		out.Outcome = server.Indexed
+	}
+	return out, nil
+}
+
+func (p pushed) Delete(ctx context.Context, doc text.DocID) (bool, error) {
+	return p.w.Delete(ctx, doc)
+}

@@ -1,0 +1,234 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ragloop/ragloop/evalret"
+	"github.com/ragloop/ragloop/evalret/labels"
+	"github.com/ragloop/ragloop/evalret/metric"
+	"github.com/ragloop/ragloop/evalret/report"
+	"github.com/ragloop/ragloop/evalret/tune"
+	"github.com/ragloop/ragloop/ingest"
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/tokens"
+	"github.com/ragloop/ragloop/retrieve"
+)
+
+type tuneFlags struct {
+	set, out, metric               string
+	sizes, overlaps, topK, budgets []string
+	fusions                        []string
+	margin                         float64
+	seed                           uint64
+}
+
+func (a *app) tuneCmd() *cobra.Command {
+	var f tuneFlags
+	cmd := &cobra.Command{
+		Use:   "tune --set FILE [PATH…]",
+		Short: "Compare chunk sizes, overlaps, top-k and fusions at equal token budgets",
+		Long: `tune builds each chunking of the grid once in a scratch index, asks every query
+once per chunking, and scores all settings at the same token budgets. It names a
+winner only where the data can tell one from the setting that is served now.
+
+PATH… are the files and directories of the corpus; without them tune reads
+again the files that the collection was ingested from.`,
+		RunE: func(cmd *cobra.Command, paths []string) error { return a.tune(cmd.Context(), f, paths) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.set, "set", "", "query set (JSON Lines)")
+	fl.StringSliceVar(&f.sizes, "sizes", nil, "chunk sizes in tokens (default: the current one)")
+	fl.StringSliceVar(&f.overlaps, "overlaps", nil, "overlaps, 0 to 0.5 (default: the current one)")
+	fl.StringSliceVar(&f.topK, "top-k", nil, "chunks given to the packer (default: the configured number)")
+	fl.StringArrayVar(&f.fusions, "fusion", nil, "fusion to try; may be repeated (default: the configured one)")
+	fl.StringSliceVar(&f.budgets, "budgets", nil, "token budgets (default: 512,1024,2048,4096)")
+	fl.StringVar(&f.metric, "metric", "", "metric that decides (default: evidence_recall at the budget nearest to 1024 tokens)")
+	fl.Float64Var(&f.margin, "margin", 0.02, "how much worse a cheaper setting may be to be called not worse")
+	fl.StringVar(&f.out, "out", "tune.html", `file of the HTML report; "" writes none`)
+	fl.Uint64Var(&f.seed, "seed", defaultSeed, "seed of the intervals and tests")
+	return cmd
+}
+
+func (a *app) tune(ctx context.Context, f tuneFlags, paths []string) (err error) {
+	if f.set == "" {
+		return errors.New(`tune needs --set FILE; see "ragloop tune --help"`)
+	}
+	grid, err := f.grid()
+	if err != nil {
+		return err
+	}
+	var primary metric.Metric
+	if f.metric != "" {
+		if primary, err = metric.Parse(f.metric); err != nil {
+			return fmt.Errorf("tune: --metric: %w", err)
+		}
+	}
+	set, err := labels.ReadFile(f.set)
+	if err != nil {
+		return err
+	}
+	params, err := a.params()
+	if err != nil {
+		return err
+	}
+	recipe, records, err := a.current(ctx)
+	if err != nil {
+		return err
+	}
+	src := reopened(records)
+	if len(paths) > 0 {
+		var done func()
+		if src, done, err = a.paths(paths, nil); err != nil {
+			return err
+		}
+		defer done()
+	}
+	counter, err := tokens.New(recipe.Chunker.Tokenizer)
+	if err != nil {
+		return err
+	}
+	s, err := a.scratch(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close(ctx)) }()
+	if got, want := s.embedder.Info().Fingerprint, recipe.Embedder.Fingerprint; got != want {
+		return fmt.Errorf("tune: %w: collection %s has embedder %s, configured is %s", index.ErrRecipe, a.cfg.Config.Collection, recipe.Embedder.Name, s.embedder.Info().Name)
+	}
+	p := a.progress()
+	defer p.done()
+	result, err := tune.Run(ctx, set, &builder{s: s, chunker: recipe.Chunker, src: src}, tune.Options{
+		Grid: grid,
+		Current: tune.Setting{
+			Chunking: tune.Chunking{SizeTokens: recipe.Chunker.SizeTokens, Overlap: recipe.Chunker.Overlap},
+			TopK:     params.TopK, Fusion: params.Fusion,
+		},
+		Base: params, Pack: a.packing(), Counter: counter, Tokenizer: counter.Name(),
+		Primary: primary, Margin: f.margin, Seed: f.seed, Code: codeVersion(),
+		Progress: func(tp tune.Progress) {
+			p.count(fmt.Sprintf("queries on chunking %s (%d of %d)", tp.Chunking, tp.Number, tp.Chunkings))(tp.Queries, tp.Total)
+		},
+	})
+	if err != nil {
+		return err
+	}
+	p.done()
+	if f.out != "" {
+		o := report.Options{Command: "ragloop tune --collection " + a.cfg.Config.Collection + " --set " + f.set}
+		if err := writeFile(f.out, func(w io.Writer) error { return report.TuneHTML(w, result, o) }); err != nil {
+			return err
+		}
+	}
+	if a.json {
+		err = report.TuneJSON(a.out, result)
+	} else {
+		err = report.TuneText(a.out, result)
+	}
+	if err == nil && f.out != "" {
+		a.say("report: %s", f.out)
+	}
+	return err
+}
+
+// current returns the recipe that is served and the records of its documents,
+// by id. It closes the index again: the sweep does not need it.
+func (a *app) current(ctx context.Context) (recipe index.Recipe, records []index.Record, err error) {
+	client, err := a.existing(ctx)
+	if err != nil {
+		return recipe, nil, err
+	}
+	defer closing(&err, client.Close)
+	gen, err := a.open(ctx, client)
+	if err != nil {
+		return recipe, nil, err
+	}
+	for r, err := range gen.List(ctx) {
+		if err != nil {
+			return recipe, nil, err
+		}
+		if r.State == index.Indexed {
+			records = append(records, r)
+		}
+	}
+	slices.SortFunc(records, func(x, y index.Record) int { return cmp.Compare(x.Doc, y.Doc) })
+	return gen.Recipe, records, nil
+}
+
+// builder makes the chunkings of a sweep as scratch collections.
+type builder struct {
+	s       *scratch
+	chunker index.ChunkerRecipe
+	src     ingest.Source
+}
+
+func (b *builder) Build(ctx context.Context, c tune.Chunking) (tune.Built, error) {
+	chunker := b.chunker
+	chunker.SizeTokens, chunker.Overlap = c.SizeTokens, c.Overlap
+	name := fmt.Sprintf("tune_%d_%s", c.SizeTokens, strings.ReplaceAll(strconv.FormatFloat(c.Overlap, 'f', -1, 64), ".", "_"))
+	gen, err := b.s.build(ctx, name, chunker, b.src)
+	if err != nil {
+		return tune.Built{}, err
+	}
+	r, err := retrieve.New(gen, b.s.embedder)
+	if err != nil {
+		return tune.Built{}, err
+	}
+	corpus, err := evalret.CorpusFingerprint(gen.List(ctx))
+	if err != nil {
+		return tune.Built{}, err
+	}
+	stats, err := gen.Stats(ctx)
+	if err != nil {
+		return tune.Built{}, err
+	}
+	return tune.Built{
+		Finder: r, Corpus: corpus, Recipe: gen.Recipe.Fingerprint(), Chunks: stats.Chunks, Texts: texts(gen),
+		Close: func() error { return b.s.drop(ctx, name) },
+	}, nil
+}
+
+// grid parses the lists; tune.Run checks the ranges.
+func (f tuneFlags) grid() (g tune.Grid, err error) {
+	if g.Sizes, err = parseList("--sizes", f.sizes, strconv.Atoi); err != nil {
+		return g, err
+	}
+	if g.TopK, err = parseList("--top-k", f.topK, strconv.Atoi); err != nil {
+		return g, err
+	}
+	if g.Budgets, err = parseList("--budgets", f.budgets, strconv.Atoi); err != nil {
+		return g, err
+	}
+	g.Overlaps, err = parseList("--overlaps", f.overlaps, func(s string) (float64, error) { return strconv.ParseFloat(s, 64) })
+	if err != nil {
+		return g, err
+	}
+	for _, s := range f.fusions {
+		fusion, err := retrieve.ParseFusion(s)
+		if err != nil {
+			return g, fmt.Errorf("tune: --fusion: %w", err)
+		}
+		g.Fusions = append(g.Fusions, fusion)
+	}
+	return g, nil
+}
+
+func parseList[T any](flag string, in []string, parse func(string) (T, error)) ([]T, error) {
+	var out []T
+	for _, s := range in {
+		v, err := parse(strings.TrimSpace(s))
+		if err != nil {
+			return nil, fmt.Errorf("tune: %s: %q is no number", flag, s)
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
