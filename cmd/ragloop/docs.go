@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -19,15 +20,15 @@ func (a *app) docsCmd() *cobra.Command {
 	var state string
 	ls := &cobra.Command{
 		Use: "ls", Short: "List the documents of a collection", Args: args(0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.listDocs(cmd, state) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.listDocs(cmd.Context(), state) },
 	}
 	ls.Flags().StringVar(&state, "state", "", "only documents in this state: indexed or failed")
 	cmd.AddCommand(ls, &cobra.Command{
 		Use: "show DOC", Short: "Print the stored text of a document", Args: args(1, "DOC"),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.showDoc(cmd, text.DocID(args[0])) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.showDoc(cmd.Context(), text.DocID(args[0])) },
 	}, &cobra.Command{
 		Use: "rm DOC…", Short: "Remove documents", Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.removeDocs(cmd, args) },
+		RunE: func(cmd *cobra.Command, args []string) error { return a.removeDocs(cmd.Context(), args) },
 	})
 	return cmd
 }
@@ -59,30 +60,26 @@ func recordJSON(r index.Record) docJSON {
 	}
 }
 
-func (a *app) listDocs(cmd *cobra.Command, state string) (err error) {
+func (a *app) listDocs(ctx context.Context, state string) error {
 	states := []string{string(index.Indexed), string(index.Failed)}
 	if state != "" && !slices.Contains(states, state) {
 		return fmt.Errorf("docs ls: --state is %q, allowed are %s", state, strings.Join(states, ", "))
 	}
-	ctx := cmd.Context()
-	client, err := a.existing(ctx)
-	if err != nil {
-		return err
-	}
-	defer closing(&err, client.Close)
-	gen, err := a.open(ctx, client)
-	if err != nil {
-		return err
-	}
-	var records []index.Record
-	for r, err := range gen.List(ctx) {
-		if err != nil {
-			return err
+	return a.onServed(ctx, func(_ *index.Client, gen *index.Generation) error {
+		var records []index.Record
+		for r, err := range gen.List(ctx) {
+			if err != nil {
+				return err
+			}
+			if state == "" || string(r.State) == state {
+				records = append(records, r)
+			}
 		}
-		if state == "" || string(r.State) == state {
-			records = append(records, r)
-		}
-	}
+		return a.printDocs(gen, records)
+	})
+}
+
+func (a *app) printDocs(gen *index.Generation, records []index.Record) error {
 	slices.SortFunc(records, func(x, y index.Record) int { return strings.Compare(string(x.Doc), string(y.Doc)) })
 	if a.json {
 		enc := json.NewEncoder(a.out)
@@ -113,111 +110,39 @@ func (a *app) listDocs(cmd *cobra.Command, state string) (err error) {
 	return nil
 }
 
-func (a *app) showDoc(cmd *cobra.Command, doc text.DocID) (err error) {
-	ctx := cmd.Context()
-	client, err := a.existing(ctx)
-	if err != nil {
-		return err
-	}
-	defer closing(&err, client.Close)
-	gen, err := a.open(ctx, client)
-	if err != nil {
-		return err
-	}
-	body, record, err := gen.Text(ctx, doc)
-	if err != nil {
-		return err
-	}
-	if a.json {
-		return json.NewEncoder(a.out).Encode(struct {
-			docJSON
-			Text string `json:"text"`
-		}{recordJSON(record), body})
-	}
-	_, err = fmt.Fprintln(a.out, body)
-	return err
-}
-
-func (a *app) removeDocs(cmd *cobra.Command, names []string) (err error) {
-	ctx := cmd.Context()
-	client, err := a.existing(ctx)
-	if err != nil {
-		return err
-	}
-	defer closing(&err, client.Close)
-	gen, err := a.open(ctx, client)
-	if err != nil {
-		return err
-	}
-	var absent []string
-	for _, name := range names {
-		existed, err := gen.Delete(ctx, text.DocID(name))
+func (a *app) showDoc(ctx context.Context, doc text.DocID) error {
+	return a.onServed(ctx, func(_ *index.Client, gen *index.Generation) error {
+		body, record, err := gen.Text(ctx, doc)
 		if err != nil {
 			return err
 		}
-		if !existed {
-			absent = append(absent, name)
+		if a.json {
+			return json.NewEncoder(a.out).Encode(struct {
+				docJSON
+				Text string `json:"text"`
+			}{recordJSON(record), body})
 		}
-	}
-	a.say("removed %d of %d documents from %s", len(names)-len(absent), len(names), gen)
-	if len(absent) > 0 {
-		return fmt.Errorf("docs rm %w: no such document in %s: %s", errFailed, gen, strings.Join(absent, ", "))
-	}
-	return nil
+		_, err = fmt.Fprintln(a.out, body)
+		return err
+	})
 }
 
-func (a *app) generationsCmd() *cobra.Command {
-	return &cobra.Command{
-		Use: "generations", Short: "List the builds of a collection and their recipes", Args: args(0),
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			ctx := cmd.Context()
-			client, err := a.existing(ctx)
+func (a *app) removeDocs(ctx context.Context, names []string) error {
+	return a.onServed(ctx, func(_ *index.Client, gen *index.Generation) error {
+		var absent []string
+		for _, name := range names {
+			existed, err := gen.Delete(ctx, text.DocID(name))
 			if err != nil {
 				return err
 			}
-			defer closing(&err, client.Close)
-			served, err := a.open(ctx, client)
-			if err != nil {
-				return err
+			if !existed {
+				absent = append(absent, name)
 			}
-			gens, err := client.Generations(ctx, a.cfg.Config.Collection)
-			if err != nil {
-				return err
-			}
-			enc := json.NewEncoder(a.out)
-			w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-			if !a.json {
-				fmt.Fprintln(w, "generation\tserved\tdocuments\tchunks\ttokens\tsize\toverlap\ttokenizer\tembedder\trecipe")
-			}
-			for _, g := range gens {
-				stats, err := g.Stats(ctx)
-				if err != nil {
-					return err
-				}
-				if a.json {
-					err = enc.Encode(struct {
-						Generation  string       `json:"generation"`
-						Served      bool         `json:"served"`
-						Documents   int          `json:"documents"`
-						Chunks      int          `json:"chunks"`
-						Tokens      int          `json:"tokens"`
-						Recipe      index.Recipe `json:"recipe"`
-						Fingerprint string       `json:"fingerprint"`
-					}{g.String(), g.Number == served.Number, stats.Documents, stats.Chunks, stats.Tokens, g.Recipe, g.Recipe.Fingerprint()})
-					if err != nil {
-						return err
-					}
-					continue
-				}
-				mark := ""
-				if g.Number == served.Number {
-					mark = "yes"
-				}
-				c := g.Recipe.Chunker
-				fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%v\t%s\t%s\t%s\n", g, mark, stats.Documents, stats.Chunks, stats.Tokens,
-					c.SizeTokens, c.Overlap, c.Tokenizer, g.Recipe.Embedder.Name, g.Recipe.Fingerprint())
-			}
-			return w.Flush()
-		},
-	}
+		}
+		a.say("removed %d of %d documents from %s", len(names)-len(absent), len(names), gen)
+		if len(absent) > 0 {
+			return fmt.Errorf("docs rm %w: no such document in %s: %s", errFailed, gen, strings.Join(absent, ", "))
+		}
+		return nil
+	})
 }

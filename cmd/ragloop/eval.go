@@ -24,6 +24,9 @@ import (
 	"github.com/ragloop/ragloop/retrieve/pack"
 )
 
+// maxListed bounds lists of faults printed beside a result.
+const maxListed = 20
+
 // defaultSeed seeds the intervals and tests of evaluations; any number would do.
 const defaultSeed = 1
 
@@ -70,7 +73,7 @@ qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 	return cmd
 }
 
-func (a *app) evalSet(ctx context.Context, f evalFlags) (err error) {
+func (a *app) evalSet(ctx context.Context, f evalFlags) error {
 	if err := a.onlyFor("eval --beir", "chunk.size_tokens", "chunk.overlap", "chunk.index_prefix"); err != nil {
 		return err
 	}
@@ -78,24 +81,17 @@ func (a *app) evalSet(ctx context.Context, f evalFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	client, err := a.existing(ctx)
-	if err != nil {
-		return err
-	}
-	defer closing(&err, client.Close)
-	gen, err := a.open(ctx, client)
-	if err != nil {
-		return err
-	}
-	e, err := a.bareEmbedder()
-	if err != nil {
-		return err
-	}
-	result, err := a.evaluate(ctx, gen, e, set, f)
-	if err != nil {
-		return err
-	}
-	return a.printEvaluation(result, f, "ragloop eval --collection "+gen.Collection+" --set "+f.set)
+	return a.onServed(ctx, func(_ *index.Client, gen *index.Generation) error {
+		e, err := a.bareEmbedder()
+		if err != nil {
+			return err
+		}
+		result, err := a.evaluate(ctx, gen, e, set, f)
+		if err != nil {
+			return err
+		}
+		return a.printEvaluation(result, f, "ragloop eval --collection "+gen.Collection+" --set "+f.set)
+	})
 }
 
 // onlyFor fails when a flag was given that the chosen form of the command
@@ -224,6 +220,13 @@ func (a *app) printEvaluation(e evalret.Evaluation, f evalFlags, command string)
 		}
 	} else if err := report.Text(a.out, e); err != nil {
 		return err
+	}
+	for i, b := range e.Labels.Broken {
+		if i == maxListed {
+			a.say("… and %d more; \"ragloop labels check\" lists all", len(e.Labels.Broken)-i)
+			break
+		}
+		a.say("left out: %s:%d: query %q: %s in %s: %s", e.Labels.Set, b.Line, b.Query, b.Field, b.Doc, b.Detail)
 	}
 	if f.out != "" {
 		a.say("report: %s", f.out)

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -18,60 +18,53 @@ func (a *app) labelsCmd() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Compare the labels of a query set with the indexed documents",
 		Args:  args(1, "FILE"),
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			set, err := labels.ReadFile(args[0])
-			if err != nil {
-				return err
-			}
-			ctx := cmd.Context()
-			client, err := a.existing(ctx)
-			if err != nil {
-				return err
-			}
-			defer closing(&err, client.Close)
-			gen, err := a.open(ctx, client)
-			if err != nil {
-				return err
-			}
-			report := labels.Check(set, func(doc text.DocID) (string, error) {
-				body, _, err := gen.Text(ctx, doc)
-				if errors.Is(err, index.ErrNoDocument) {
-					return "", labels.ErrNoDocument
-				}
-				return body, err
-			})
-			if report.Err != nil {
-				return report.Err
-			}
-			if a.json {
-				if err := json.NewEncoder(a.out).Encode(struct {
-					Queries int             `json:"queries"`
-					Spans   int             `json:"spans"`
-					Exact   int             `json:"exact"`
-					Moved   int             `json:"moved"`
-					Docs    int             `json:"docs"`
-					Broken  []labels.Broken `json:"broken"`
-				}{report.Queries, report.Spans, report.Exact, report.Moved + report.Normalised, report.Docs, report.Broken}); err != nil {
-					return err
-				}
-			} else {
-				fmt.Fprintln(a.out, report)
-				for _, w := range report.Warnings {
-					fmt.Fprintf(a.out, "warning: %s\n", w.Message)
-				}
-				for _, m := range report.Moves {
-					fmt.Fprintf(a.out, "moved: %s:%d %s %s: %d-%d is now %d-%d (%s)\n", args[0], m.Line, m.Query, m.Field,
-						m.From.Span.Start, m.From.Span.End, m.To.Span.Start, m.To.Span.End, m.How)
-				}
-				for _, b := range report.Broken {
-					fmt.Fprintf(a.out, "broken: %s:%d %s %s in %s: %s\n", args[0], b.Line, b.Query, b.Field, b.Doc, b.Detail)
-				}
-			}
-			if n := len(report.Broken); n > 0 {
-				return fmt.Errorf("labels check %w: %d labels of %s do not match their documents", errFailed, n, args[0])
-			}
-			return nil
-		},
+		RunE:  func(cmd *cobra.Command, args []string) error { return a.checkLabels(cmd.Context(), args[0]) },
 	})
 	return cmd
+}
+
+func (a *app) checkLabels(ctx context.Context, file string) error {
+	set, err := labels.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	return a.onServed(ctx, func(_ *index.Client, gen *index.Generation) error {
+		current := texts(gen)
+		report := labels.Check(set, func(doc text.DocID) (string, error) { return current(ctx, doc) })
+		if report.Err != nil {
+			return report.Err
+		}
+		if err := a.printLabels(file, report); err != nil {
+			return err
+		}
+		if n := len(report.Broken); n > 0 {
+			return fmt.Errorf("labels check %w: %d labels of %s do not match their documents", errFailed, n, file)
+		}
+		return nil
+	})
+}
+
+func (a *app) printLabels(file string, r labels.Report) error {
+	if a.json {
+		return json.NewEncoder(a.out).Encode(struct {
+			Queries int             `json:"queries"`
+			Spans   int             `json:"spans"`
+			Exact   int             `json:"exact"`
+			Moved   int             `json:"moved"`
+			Docs    int             `json:"docs"`
+			Broken  []labels.Broken `json:"broken"`
+		}{r.Queries, r.Spans, r.Exact, r.Moved + r.Normalised, r.Docs, append([]labels.Broken{}, r.Broken...)})
+	}
+	fmt.Fprintln(a.out, r)
+	for _, w := range r.Warnings {
+		fmt.Fprintf(a.out, "warning: %s\n", w.Message)
+	}
+	for _, m := range r.Moves {
+		fmt.Fprintf(a.out, "moved: %s:%d %s %s: %d-%d is now %d-%d (%s)\n", file, m.Line, m.Query, m.Field,
+			m.From.Span.Start, m.From.Span.End, m.To.Span.Start, m.To.Span.End, m.How)
+	}
+	for _, b := range r.Broken {
+		fmt.Fprintf(a.out, "broken: %s:%d %s %s in %s: %s\n", file, b.Line, b.Query, b.Field, b.Doc, b.Detail)
+	}
+	return nil
 }

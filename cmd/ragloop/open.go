@@ -39,11 +39,7 @@ func (a *app) existing(ctx context.Context) (*index.Client, error) {
 
 // open returns the served generation of the configured collection.
 func (a *app) open(ctx context.Context, client *index.Client) (*index.Generation, error) {
-	return a.openCollection(ctx, client, a.cfg.Config.Collection)
-}
-
-func (a *app) openCollection(ctx context.Context, client *index.Client, name string) (*index.Generation, error) {
-	gen, err := client.Open(ctx, name)
+	gen, err := client.Open(ctx, a.cfg.Config.Collection)
 	if !errors.Is(err, index.ErrNoCollection) {
 		return gen, err
 	}
@@ -52,6 +48,20 @@ func (a *app) openCollection(ctx context.Context, client *index.Client, name str
 		return nil, fmt.Errorf("%w; the index is empty, \"ragloop ingest PATH\" fills it", err)
 	}
 	return nil, fmt.Errorf("%w; there are %v", err, names)
+}
+
+// onServed runs f on the served generation of the configured collection.
+func (a *app) onServed(ctx context.Context, f func(*index.Client, *index.Generation) error) (err error) {
+	client, err := a.existing(ctx)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, client.Close)
+	gen, err := a.open(ctx, client)
+	if err != nil {
+		return err
+	}
+	return f(client, gen)
 }
 
 // bareEmbedder returns the configured embedder, without the cache.

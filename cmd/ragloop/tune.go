@@ -62,6 +62,9 @@ func (a *app) tune(ctx context.Context, f tuneFlags, paths []string) (err error)
 	if f.set == "" {
 		return errors.New(`tune needs --set FILE; see "ragloop tune --help"`)
 	}
+	if !(f.margin > 0 && f.margin < 1) {
+		return fmt.Errorf("tune: --margin is %v, allowed is more than 0 and less than 1", f.margin)
+	}
 	grid, err := f.grid()
 	if err != nil {
 		return err
@@ -142,25 +145,20 @@ func (a *app) tune(ctx context.Context, f tuneFlags, paths []string) (err error)
 // current returns the recipe that is served and the records of its documents,
 // by id. It closes the index again: the sweep does not need it.
 func (a *app) current(ctx context.Context) (recipe index.Recipe, records []index.Record, err error) {
-	client, err := a.existing(ctx)
-	if err != nil {
-		return recipe, nil, err
-	}
-	defer closing(&err, client.Close)
-	gen, err := a.open(ctx, client)
-	if err != nil {
-		return recipe, nil, err
-	}
-	for r, err := range gen.List(ctx) {
-		if err != nil {
-			return recipe, nil, err
+	err = a.onServed(ctx, func(_ *index.Client, gen *index.Generation) error {
+		recipe = gen.Recipe
+		for r, err := range gen.List(ctx) {
+			if err != nil {
+				return err
+			}
+			if r.State == index.Indexed {
+				records = append(records, r)
+			}
 		}
-		if r.State == index.Indexed {
-			records = append(records, r)
-		}
-	}
+		return nil
+	})
 	slices.SortFunc(records, func(x, y index.Record) int { return cmp.Compare(x.Doc, y.Doc) })
-	return gen.Recipe, records, nil
+	return recipe, records, err
 }
 
 // builder makes the chunkings of a sweep as scratch collections.
