@@ -1,0 +1,76 @@
+package qdrantlocal
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"github.com/qdrant/go-client/qdrant"
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/test/bufconn"
+)
+
+// Version is what HealthCheck reports: the server version whose recorded behaviour local mode reproduces.
+const Version = "1.18.3"
+
+// MaxMessageBytes bounds requests and answers.
+const MaxMessageBytes = 1 << 30
+
+// NewServer returns a gRPC server of s with Qdrant's services and
+// grpc.health.v1. It accepts the pings that go-client sends on idle
+// connections, which grpc-go's default policy would punish. The caller serves
+// and stops it, before it closes s.
+func (s *Store) NewServer() *grpc.Server {
+	srv := grpc.NewServer(
+		grpc.MaxRecvMsgSize(MaxMessageBytes), grpc.MaxSendMsgSize(MaxMessageBytes),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
+		grpc.ChainUnaryInterceptor(refuseUnknownFields),
+	)
+	qdrant.RegisterQdrantServer(srv, qdrantServer{})
+	qdrant.RegisterCollectionsServer(srv, &collectionsServer{s: s})
+	qdrant.RegisterPointsServer(srv, &pointsServer{s: s})
+	qdrant.RegisterSnapshotsServer(srv, qdrant.UnimplementedSnapshotsServer{})
+	healthpb.RegisterHealthServer(srv, healthServer{})
+	return srv
+}
+
+// Connect starts a server of s inside the process and returns the
+// configuration with which qdrant.NewClient reaches it. The server stops with
+// s.Close; close the client before.
+func (s *Store) Connect() *qdrant.Config {
+	lis := bufconn.Listen(1 << 20)
+	srv := s.NewServer()
+	s.mu.Lock()
+	if s.closed {
+		srv.Stop() // dialling fails then
+	}
+	s.stop = append(s.stop, srv.GracefulStop)
+	s.serving.Go(func() { _ = srv.Serve(lis) }) // ends with the stop
+	s.mu.Unlock()
+	return &qdrant.Config{
+		Host: "passthrough:///local", PoolSize: 1, SkipCompatibilityCheck: true,
+		GrpcOptions: []grpc.DialOption{
+			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }),
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessageBytes), grpc.MaxCallSendMsgSize(MaxMessageBytes)),
+		},
+	}
+}
+
+type qdrantServer struct {
+	qdrant.UnimplementedQdrantServer
+}
+
+func (qdrantServer) HealthCheck(context.Context, *qdrant.HealthCheckRequest) (*qdrant.HealthCheckReply, error) {
+	return &qdrant.HealthCheckReply{Title: "qdrant - vector search engine", Version: Version}, nil
+}
+
+// healthServer answers that every service is up, known or not, as the server does.
+type healthServer struct {
+	healthpb.UnimplementedHealthServer
+}
+
+func (healthServer) Check(context.Context, *healthpb.HealthCheckRequest) (*healthpb.HealthCheckResponse, error) {
+	return &healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_SERVING}, nil
+}
