@@ -37,7 +37,7 @@ var ErrLeg = errors.New("retrieval leg failed")
 // Params are the retrieval parameters that a run records. The zero value is not
 // valid: start from [DefaultParams].
 type Params struct {
-	TopK               int     // chunks returned, 1..1000; default 20
+	TopK               int     // chunks returned, 1..1000; default 50
 	Candidates         int     // per leg, TopK..1000; default 100
 	Fusion             Fusion  // default zscore(w=0.6)
 	DocumentPrior      float64 // 0..10, 0 off; default 0.8
@@ -50,7 +50,7 @@ type Params struct {
 // ten collections, never below the better leg alone.
 func DefaultParams() Params {
 	return Params{
-		TopK:          20,
+		TopK:          50,
 		Candidates:    100,
 		Fusion:        Fusion{Method: ZScore, Weight: 0.6},
 		DocumentPrior: 0.8,

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ragloop/ragloop/ingest"
+	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/text"
 )
@@ -43,7 +44,8 @@ others: it is listed, recorded and makes the exit code 1.`,
 				return err
 			}
 			defer done()
-			built, err := a.build(cmd.Context(), a.cfg.Config.Collection, a.chunker(), src, buildOptions{prune: prune, rebuild: rebuild})
+			plan := ingest.Plan{Collection: a.cfg.Config.Collection, Chunker: a.chunker(), Rebuild: rebuild}
+			built, err := a.build(cmd.Context(), plan, src, prune)
 			if err != nil {
 				return err
 			}
@@ -80,10 +82,8 @@ func (a *app) chunker() index.ChunkerRecipe {
 	}
 }
 
-type buildOptions struct{ prune, rebuild bool }
-
-// build opens index and embedder for one ingest.Build and closes them again.
-func (a *app) build(ctx context.Context, collection string, chunker index.ChunkerRecipe, src ingest.Source, o buildOptions) (built ingest.Built, err error) {
+// build opens index and embedder for one build and closes them again.
+func (a *app) build(ctx context.Context, plan ingest.Plan, src ingest.Source, prune bool) (built ingest.Built, err error) {
 	client, err := a.dial(ctx)
 	if err != nil {
 		return ingest.Built{}, err
@@ -94,10 +94,14 @@ func (a *app) build(ctx context.Context, collection string, chunker index.Chunke
 		return ingest.Built{}, err
 	}
 	defer closing(&err, done)
+	return a.buildOn(ctx, client, e, plan, src, prune)
+}
+
+// buildOn is ingest.Build with progress.
+func (a *app) buildOn(ctx context.Context, client *index.Client, e embed.Embedder, plan ingest.Plan, src ingest.Source, prune bool) (ingest.Built, error) {
 	p := a.progress()
 	defer p.done()
-	return ingest.Build(ctx, client, ingest.Plan{Collection: collection, Chunker: chunker, Rebuild: o.rebuild}, src,
-		ingest.Options{Embedder: e, Prune: o.prune, OnEvent: p.event})
+	return ingest.Build(ctx, client, plan, src, ingest.Options{Embedder: e, Prune: prune, OnEvent: p.event})
 }
 
 // paths makes one source of files and directories. done closes it.

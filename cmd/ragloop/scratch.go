@@ -67,10 +67,8 @@ func (a *app) scratch(ctx context.Context) (s *scratch, err error) {
 func (s *scratch) build(ctx context.Context, name string, chunker index.ChunkerRecipe, src ingest.Source) (*index.Generation, error) {
 	name = "ragloop_scratch_" + name
 	s.names = append(s.names, name)
-	p := s.a.progress()
-	defer p.done()
-	built, err := ingest.Build(ctx, s.client, ingest.Plan{Collection: name, Chunker: chunker, Rebuild: true}, src,
-		ingest.Options{Embedder: s.embedder, OnEvent: p.event})
+	plan := ingest.Plan{Collection: name, Chunker: chunker, Rebuild: true}
+	built, err := s.a.buildOn(ctx, s.client, s.embedder, plan, src, false)
 	if err != nil {
 		return nil, err
 	}

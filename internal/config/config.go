@@ -87,10 +87,10 @@ func Default() Config {
 		DataDir:    ".ragloop",
 		Collection: "default",
 		LogLevel:   "warn",
-		Chunk:      Chunk{SizeTokens: 256, Overlap: 0, IndexPrefix: true, Tokenizer: "o200k_base"},
+		Chunk:      Chunk{SizeTokens: 200, Overlap: 0, IndexPrefix: true, Tokenizer: "o200k_base"},
 		Embedder:   Embedder{Kind: "builtin", Timeout: 60 * time.Second, Cache: true},
 		Retrieve: Retrieve{
-			TopK: 20, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8,
+			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8,
 			BudgetTokens: 2048, Order: "rank",
 		},
 		Serve: Serve{Listen: "127.0.0.1:6363", MaxConcurrent: 256, DrainTimeout: 10 * time.Second},

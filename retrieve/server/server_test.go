@@ -105,9 +105,9 @@ func TestInvalidRequests(t *testing.T) {
 		{"top_k above", retrieve(&ragloopv1.RetrieveRequest{Query: "q", Search: &ragloopv1.SearchOptions{TopK: new(int32(1001))}}),
 			[]string{"search.top_k: is 1001, allowed are 1 to 1000"}},
 		{"candidates below top_k", retrieve(&ragloopv1.RetrieveRequest{Query: "q", Search: &ragloopv1.SearchOptions{Candidates: new(int32(5))}}),
-			[]string{"search.candidates: is 5, allowed are 20 (top_k) to 1000"}},
+			[]string{"search.candidates: is 5, allowed are 50 (top_k) to 1000"}},
 		{"budget of no segment", retrieve(&ragloopv1.RetrieveRequest{Query: question, BudgetTokens: new(int32(3))}),
-			[]string{"budget_tokens: pack: token budget too small: the budget is 3 tokens, needed are at least 15"}},
+			[]string{"budget_tokens: pack: token budget too small: the budget is 3 tokens, needed are at least 13"}},
 		{"search", func() error { _, err := c.Search(ctx, &ragloopv1.SearchRequest{}); return err }, []string{"query: is blank"}},
 		{"get without id", func() error { _, err := c.GetDocument(ctx, &ragloopv1.GetDocumentRequest{}); return err }, []string{"id: is empty"}},
 		{"get a span that ends first", func() error {

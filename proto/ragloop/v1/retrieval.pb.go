@@ -206,7 +206,7 @@ func (x *Filter) GetMeta() map[string]string {
 type SearchOptions struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Number of chunks to rank; Retrieve packs from these. Range: 1..1000.
-	// Unset: 20.
+	// Unset: 50.
 	TopK *int32 `protobuf:"varint,1,opt,name=top_k,json=topK,proto3,oneof" json:"top_k,omitempty"`
 	// Number of chunks that each leg (dense, lexical) contributes before fusion.
 	// Range: top_k..1000. Unset: 100, or top_k where that is larger.
