@@ -1,0 +1,226 @@
+package embed
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// HTTPConfig describes an endpoint that speaks OpenAI's embeddings protocol:
+// OpenAI, Ollama, vLLM, Text Embeddings Inference and others.
+type HTTPConfig struct {
+	BaseURL   string // up to and without "/embeddings": "https://api.openai.com/v1"; required
+	Model     string // as the endpoint calls it; required
+	APIKey    string // sent as a bearer token; empty: none is sent
+	Dimension int    // of the vectors, 1 to 65,536; required, and checked in every response
+	MaxTokens int    // window of the model; 0: unknown. Longer texts are sent as they are
+
+	BatchTexts  int           // texts per request; 0: 64
+	BatchTokens int           // estimated tokens per request, unless one text has more; 0: 8192
+	Timeout     time.Duration // of one request; 0: 60 s
+	MaxRetries  int           // of one request; 0: 6; negative: none
+
+	QueryPrefix   string // put in front of queries; the model's documentation says which
+	PassagePrefix string // put in front of passages
+
+	Client *http.Client // nil: a client of its own with the default transport
+}
+
+// HTTP embeds with a remote model. It is safe for concurrent use; the requests
+// of one call are made one after the other, so concurrency is the caller's
+// choice.
+//
+// Status 429, 5xx and network errors are retried with growing pauses, or after
+// the pause that the endpoint asks for in Retry-After, for five minutes at most.
+// Other statuses are not. A response with too few, too many, repeated or missing
+// indices, of another dimension, or with a vector that is zero or has a
+// component that is no finite number is an error that wraps [ErrContract].
+//
+// Vectors are scaled to unit length. Bytes that are not UTF-8 are sent as U+FFFD.
+// Whether the empty text has a vector is for the endpoint to say.
+type HTTP struct {
+	config   HTTPConfig
+	endpoint string
+	info     Info
+}
+
+var _ Embedder = (*HTTP)(nil)
+
+// ErrContract is wrapped by errors about responses that break the embeddings protocol.
+var ErrContract = errors.New("the endpoint broke the embeddings contract")
+
+const (
+	retryFor     = 5 * time.Minute
+	maxDimension = 1 << 16
+	// maxNumber is a generous length of one number in a response.
+	maxNumber = 40
+	// maxOverhead is what a response may be longer than its numbers.
+	maxOverhead = 1 << 20
+)
+
+// NewHTTP returns an embedder for the endpoint. Nothing is sent yet.
+//
+// The fingerprint covers the model's name, the dimension and both prefixes but
+// not the address: the same model behind another host gives the same vectors.
+// Endpoints that serve different weights under one name need different names.
+func NewHTTP(c HTTPConfig) (*HTTP, error) {
+	base, err := url.Parse(c.BaseURL)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("configure HTTP embedder: base URL: %w", err)
+	case base.Scheme != "http" && base.Scheme != "https" || base.Host == "":
+		return nil, fmt.Errorf("configure HTTP embedder: base URL %q, want http://HOST or https://HOST with an optional path", base.Redacted())
+	case c.Model == "":
+		return nil, errors.New("configure HTTP embedder: model is empty")
+	case c.Dimension < 1 || c.Dimension > maxDimension:
+		return nil, fmt.Errorf("configure HTTP embedder: dimension is %d, want the dimension of the model's vectors, 1 to %d", c.Dimension, maxDimension)
+	case c.MaxTokens < 0 || c.BatchTexts < 0 || c.BatchTokens < 0 || c.Timeout < 0:
+		return nil, fmt.Errorf("configure HTTP embedder: max tokens %d, batch texts %d, batch tokens %d, timeout %v: none may be negative",
+			c.MaxTokens, c.BatchTexts, c.BatchTokens, c.Timeout)
+	}
+	setDefault(&c.BatchTexts, 64)
+	setDefault(&c.BatchTokens, 8192)
+	setDefault(&c.Timeout, 60*time.Second)
+	setDefault(&c.MaxRetries, 6)
+	c.MaxRetries = max(c.MaxRetries, 0)
+	if c.Client == nil {
+		c.Client = &http.Client{}
+	}
+	// Quoting keeps the parts apart whatever they contain.
+	identity := fmt.Sprintf("%q %d %q %q", c.Model, c.Dimension, c.QueryPrefix, c.PassagePrefix)
+	sum := sha256.Sum256([]byte(identity))
+	return &HTTP{
+		config:   c,
+		endpoint: base.JoinPath("embeddings").String(),
+		info: Info{
+			Name:        c.Model,
+			Fingerprint: fmt.Sprintf("http/%x", sum[:16]),
+			Dimension:   c.Dimension,
+			MaxTokens:   c.MaxTokens,
+		},
+	}, nil
+}
+
+func setDefault[T comparable](v *T, value T) {
+	var zero T
+	if *v == zero {
+		*v = value
+	}
+}
+
+// Info implements [Embedder].
+func (h *HTTP) Info() Info { return h.info }
+
+// CountTokens implements [Embedder] with an estimate, one token for three bytes
+// and two special ones: the endpoint's tokenizer is not known.
+func (h *HTTP) CountTokens(s string) int { return (len(s)+2)/3 + 2 }
+
+// Embed implements [Embedder].
+func (h *HTTP) Embed(ctx context.Context, task Task, texts []string) ([][]float32, error) {
+	var prefix string
+	switch task {
+	case Query:
+		prefix = h.config.QueryPrefix
+	case Passage:
+		prefix = h.config.PassagePrefix
+	case Raw:
+	default:
+		return nil, unknownTask(task.String())
+	}
+	vectors := make([][]float32, 0, len(texts))
+	for len(vectors) < len(texts) {
+		batch := h.nextBatch(prefix, texts[len(vectors):])
+		got, err := h.request(ctx, batch)
+		if err != nil {
+			return vectors, fmt.Errorf("embed texts %d to %d of %d with %s at %s: %w",
+				len(vectors)+1, len(vectors)+len(batch), len(texts), h.config.Model, h.host(), err)
+		}
+		vectors = append(vectors, got...)
+	}
+	return vectors, nil
+}
+
+func (h *HTTP) host() string {
+	u, err := url.Parse(h.endpoint)
+	if err != nil {
+		return "" // unreachable: NewHTTP made it from a parsed URL
+	}
+	return u.Host
+}
+
+// nextBatch returns the first texts with the prefix in front: as many as one
+// request may have, and at least one.
+func (h *HTTP) nextBatch(prefix string, texts []string) []string {
+	var batch []string
+	tokens := 0
+	for _, text := range texts {
+		text = prefix + text
+		tokens += h.CountTokens(text)
+		if len(batch) == h.config.BatchTexts || len(batch) > 0 && tokens > h.config.BatchTokens {
+			break
+		}
+		batch = append(batch, text)
+	}
+	return batch
+}
+
+// request embeds one batch, with retries.
+func (h *HTTP) request(ctx context.Context, batch []string) ([][]float32, error) {
+	body, err := json.Marshal(struct {
+		Model          string   `json:"model"`
+		Input          []string `json:"input"`
+		EncodingFormat string   `json:"encoding_format"`
+	}{h.config.Model, batch, "float"})
+	if err != nil {
+		return nil, err // unreachable: strings always marshal
+	}
+	response, err := backoff.Retry(ctx, func() ([]byte, error) { return h.post(ctx, body, len(batch)) },
+		backoff.WithMaxTries(uint(h.config.MaxRetries)+1),
+		backoff.WithMaxElapsedTime(retryFor))
+	if err != nil {
+		return nil, err
+	}
+	return decodeEmbeddings(response, len(batch), h.config.Dimension)
+}
+
+// post makes one attempt and returns the body of a good response. Errors that
+// are not worth another attempt are marked permanent.
+func (h *HTTP) post(ctx context.Context, body []byte, texts int) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.config.Timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, h.endpoint, bytes.NewReader(body))
+	if err != nil {
+		return nil, backoff.Permanent(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Accept", "application/json")
+	if h.config.APIKey != "" {
+		request.Header.Set("Authorization", "Bearer "+h.config.APIKey)
+	}
+	response, err := h.config.Client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, statusError(response)
+	}
+	limit := int64(maxOverhead + texts*h.config.Dimension*maxNumber)
+	data, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
+	if err != nil {
+		return nil, fmt.Errorf("read response: %w", err)
+	}
+	if int64(len(data)) > limit {
+		return nil, backoff.Permanent(fmt.Errorf("%w: the response to %d texts is longer than %d bytes", ErrContract, texts, limit))
+	}
+	return data, nil
+}

@@ -1,0 +1,71 @@
+package simd
+
+import "math"
+
+// minQuantised is the number of rows that the buffer of quantised activations
+// always has room for: the rows of the largest tile.
+const minQuantised = 12
+
+func widenPortable(dst []float32, src []uint32) {
+	for i, word := range src {
+		d := dst[i/PanelWidth*PanelWidth*groupCols+i%PanelWidth:]
+		d[0] = float32(int8(word))
+		d[PanelWidth] = float32(int8(word >> 8))
+		d[2*PanelWidth] = float32(int8(word >> 16))
+		d[3*PanelWidth] = float32(int8(word >> 24))
+	}
+}
+
+func mulInt8Portable(dst []float32, q []uint8, n int, w *Matrix, _ *Scratch) {
+	for p := range w.rows / PanelWidth {
+		panel := w.panel(p)
+		for i := range n {
+			row := q[i*w.cols : (i+1)*w.cols]
+			sums := [PanelWidth]int32(w.offsets[p*PanelWidth:])
+			for c := 0; c < w.cols; c += groupCols {
+				x0, x1, x2, x3 := int32(row[c]), int32(row[c+1]), int32(row[c+2]), int32(row[c+3])
+				words := panel[c/groupCols*PanelWidth:][:PanelWidth]
+				for j, v := range words {
+					sums[j] += x0*int32(int8(v)) + x1*int32(int8(v>>8)) + x2*int32(int8(v>>16)) + x3*int32(int8(v>>24))
+				}
+			}
+			for j, v := range sums {
+				dst[i*w.rows+p*PanelWidth+j] = float32(v)
+			}
+		}
+	}
+}
+
+func quantisePortable(q []uint8, x []float32) float32 {
+	var largest float32
+	for _, v := range x {
+		largest = max(largest, abs(v))
+	}
+	if largest < quantiseMin {
+		for i := range q {
+			q[i] = 128
+		}
+		return 0
+	}
+	inverse := 127 / largest
+	for i, v := range x {
+		q[i] = quantum(v, inverse)
+	}
+	return largest / 127
+}
+
+// quantiseMin is the magnitude below which a row counts as zero, so that its
+// inverse is finite.
+const quantiseMin = 1e-30
+
+func quantum(v, inverse float32) uint8 {
+	return uint8(math.RoundToEven(float64(float32(v*inverse))) + 128)
+}
+
+func scaleBiasPortable(y []float32, row float32, col, bias []float32) {
+	for j := range y {
+		y[j] = float32(float32(y[j]*row)*col[j]) + bias[j]
+	}
+}
+
+func abs(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }

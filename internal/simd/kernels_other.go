@@ -1,0 +1,7 @@
+//go:build !amd64 || purego
+
+package simd
+
+// detect finds no vector kernels: there are none for this architecture, or the
+// build asked for none.
+func detect() []kernels { return nil }

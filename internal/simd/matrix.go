@@ -1,0 +1,190 @@
+package simd
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Matrix is a matrix of int8 weights with one scale per row (output), in which
+// a few columns may be exact. It is packed for the kernels: panels of 16 rows,
+// in each panel groups of 4 columns, in each group a word for each of the 16
+// rows, which holds its 4 columns, the first in the low byte. It is immutable
+// and safe for concurrent use.
+type Matrix struct {
+	rows, cols int
+	packed     []uint32
+	scales     []float32
+	// offsets[r] is -128 × the sum of row r: it takes back the 128 that makes
+	// quantised activations unsigned.
+	offsets []int32
+
+	exactColumns []int
+	exact        []float32 // panels as Gemm wants them, of the exact columns
+}
+
+// Exact holds the columns of a matrix that are not quantised: those whose
+// inputs are so much larger than the others that rounding their weights, or
+// fitting their activations into the same 8 bits as the rest, would cost
+// precision everywhere (Dettmers et al., "LLM.int8()", 2022). The zero value
+// has none.
+type Exact struct {
+	Columns []int     // ascending
+	Weights []float32 // row major, a row of len(Columns) for each row of the matrix
+}
+
+const (
+	// MatrixRows divides the number of rows of every [Matrix].
+	MatrixRows = 2 * PanelWidth
+
+	groupCols = 4
+	maxCols   = 1 << 16 // keeps sums of products of bytes within int32
+)
+
+// NewMatrix packs row-major int8 values (as bytes): element (r, c) stands for
+// scales[r] × values[r·cols+c], except in the exact columns, whose values must
+// be 0. rows must be a multiple of [MatrixRows] and cols of 4, at most 65,536.
+// values is copied, scales is kept.
+func NewMatrix(values []byte, scales []float32, rows, cols int, exact Exact) (*Matrix, error) {
+	if rows <= 0 || rows%MatrixRows != 0 || cols <= 0 || cols%groupCols != 0 || cols > maxCols {
+		return nil, fmt.Errorf("pack matrix of %d×%d: rows must be a multiple of %d, columns a multiple of %d up to %d", rows, cols, MatrixRows, groupCols, maxCols)
+	}
+	if len(values) != rows*cols || len(scales) != rows || len(exact.Weights) != rows*len(exact.Columns) {
+		return nil, fmt.Errorf("pack matrix of %d×%d: got %d values, %d scales and %d exact weights in %d columns",
+			rows, cols, len(values), len(scales), len(exact.Weights), len(exact.Columns))
+	}
+	for i, c := range exact.Columns {
+		if c < 0 || c >= cols || i > 0 && c <= exact.Columns[i-1] {
+			return nil, fmt.Errorf("pack matrix of %d×%d: exact columns %v are not ascending and below %d", rows, cols, exact.Columns, cols)
+		}
+		for r := range rows {
+			if values[r*cols+c] != 0 {
+				return nil, fmt.Errorf("pack matrix of %d×%d: exact column %d has another value at row %d", rows, cols, c, r)
+			}
+		}
+	}
+	m := &Matrix{
+		rows: rows, cols: cols, packed: make([]uint32, rows*cols/groupCols), scales: scales, offsets: make([]int32, rows),
+		exactColumns: exact.Columns, exact: make([]float32, len(exact.Weights)),
+	}
+	for r := range rows {
+		row := values[r*cols : (r+1)*cols]
+		dst := m.panel(r / PanelWidth)[r%PanelWidth:]
+		var sum int32
+		for c := 0; c < cols; c += groupCols {
+			word := binary.LittleEndian.Uint32(row[c:])
+			dst[c/groupCols*PanelWidth] = word
+			sum += int32(int8(word)) + int32(int8(word>>8)) + int32(int8(word>>16)) + int32(int8(word>>24))
+		}
+		m.offsets[r] = -128 * sum
+		k := len(exact.Columns)
+		for i, v := range exact.Weights[r*k : (r+1)*k] {
+			m.exact[r/PanelWidth*PanelWidth*k+i*PanelWidth+r%PanelWidth] = v
+		}
+	}
+	return m, nil
+}
+
+// Rows returns the number of outputs.
+func (m *Matrix) Rows() int { return m.rows }
+
+// Cols returns the number of inputs.
+func (m *Matrix) Cols() int { return m.cols }
+
+// panel returns the packed weights of outputs 16p to 16p+15.
+func (m *Matrix) panel(p int) []uint32 {
+	size := PanelWidth * m.cols / groupCols
+	return m.packed[p*size : (p+1)*size]
+}
+
+// Scratch holds the working memory of the products, which grows to what was
+// needed most. The zero value is ready; it must not be shared by goroutines.
+type Scratch struct {
+	panel     []float32 // one panel as floats
+	product   []float32 // a column of partial products
+	wide      []float32 // quantised activations as floats
+	sums      []int32   // a column of exact sums
+	row       []float32 // one row of activations
+	exact     []float32 // activations of the exact columns
+	quantised []uint8
+	rowScales []float32
+}
+
+// resize returns s with length n, keeping its memory when that is enough. The
+// contents are unspecified.
+func resize[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}
+
+// MulFloat32 computes dst = x·mᵀ + bias for n rows of x. Activations stay
+// float32 and weights become floats panel by panel. It panics if a length does
+// not fit.
+func (m *Matrix) MulFloat32(dst, x, bias []float32, n int, s *Scratch) {
+	m.check(dst, x, bias, n)
+	if n == 0 {
+		return
+	}
+	s.panel = resize(s.panel, PanelWidth*m.cols)
+	for p := range m.rows / PanelWidth {
+		active.widen(s.panel, m.panel(p))
+		active.gemm(dst[p*PanelWidth:], m.rows, x, m.cols, s.panel, n, m.cols, false)
+	}
+	s.rowScales = resize(s.rowScales, n)
+	for i := range s.rowScales {
+		s.rowScales[i] = 1
+	}
+	m.finish(dst, x, bias, n, s)
+}
+
+// MulInt8 computes dst = x·mᵀ + bias for n rows of x, with each row of x first
+// rounded to 127 steps on either side of zero, its largest magnitude being
+// step 127; the exact columns are neither rounded nor counted in that
+// magnitude. Products and sums of steps are exact. It panics if a length does
+// not fit.
+func (m *Matrix) MulInt8(dst, x, bias []float32, n int, s *Scratch) {
+	m.check(dst, x, bias, n)
+	if n == 0 {
+		return
+	}
+	s.quantised = resize(s.quantised, max(n, minQuantised)*m.cols)
+	s.rowScales = resize(s.rowScales, n)
+	s.row = resize(s.row, m.cols)
+	for i := range n {
+		copy(s.row, x[i*m.cols:])
+		for _, c := range m.exactColumns {
+			s.row[c] = 0
+		}
+		s.rowScales[i] = active.quantise(s.quantised[i*m.cols:(i+1)*m.cols], s.row)
+	}
+	active.mulInt8(dst, s.quantised, n, m, s)
+	m.finish(dst, x, bias, n, s)
+}
+
+// finish scales n rows of raw products and adds the bias and the exact columns.
+func (m *Matrix) finish(dst, x, bias []float32, n int, s *Scratch) {
+	for i := range n {
+		active.scaleBias(dst[i*m.rows:(i+1)*m.rows], s.rowScales[i], m.scales, bias)
+	}
+	k := len(m.exactColumns)
+	if k == 0 {
+		return
+	}
+	s.exact = resize(s.exact, n*k)
+	for i := range n {
+		row := x[i*m.cols : (i+1)*m.cols]
+		for j, c := range m.exactColumns {
+			s.exact[i*k+j] = row[c]
+		}
+	}
+	for p := range m.rows / PanelWidth {
+		active.gemm(dst[p*PanelWidth:], m.rows, s.exact, k, m.exact[p*PanelWidth*k:(p+1)*PanelWidth*k], n, k, true)
+	}
+}
+
+func (m *Matrix) check(dst, x, bias []float32, n int) {
+	if len(x) < n*m.cols || len(dst) < n*m.rows || len(bias) != m.rows {
+		panic(fmt.Sprintf("simd.Matrix: %d rows times %d×%d with lengths x %d, dst %d, bias %d", n, m.cols, m.rows, len(x), len(dst), len(bias)))
+	}
+}
