@@ -44,7 +44,7 @@ func goldens(t testing.TB) []golden {
 	t.Helper()
 	path := "testdata/golden.jsonl"
 	if dir := os.Getenv("RAGLOOP_DATA"); dir != "" {
-		path = dir + "/model/bge-small-en-v1.5/golden.jsonl"
+		path = dir + "/../model/bge-small-en-v1.5/golden.jsonl"
 	}
 	file, err := os.Open(path)
 	if err != nil {

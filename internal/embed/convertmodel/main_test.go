@@ -272,7 +272,7 @@ func TestCommittedModel(t *testing.T) {
 	}
 	out := filepath.Join(t.TempDir(), "model")
 	var log bytes.Buffer
-	if err := run([]string{"-in", filepath.Join(data, "model/bge-small-en-v1.5"), "-out", out}, &log, &log); err != nil {
+	if err := run([]string{"-in", filepath.Join(data, "../model/bge-small-en-v1.5"), "-out", out}, &log, &log); err != nil {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(out)

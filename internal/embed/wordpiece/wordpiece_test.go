@@ -76,7 +76,7 @@ func TestReference(t *testing.T) {
 	tok.recogniseSpecialNames = true
 	files := []string{"testdata/tokens.jsonl.gz", "../testdata/golden.jsonl"}
 	if dir := os.Getenv("RAGLOOP_DATA"); dir != "" {
-		files = append(files, dir+"/model/bge-small-en-v1.5/tokens.jsonl", dir+"/model/bge-small-en-v1.5/golden.jsonl")
+		files = append(files, dir+"/../model/bge-small-en-v1.5/tokens.jsonl", dir+"/../model/bge-small-en-v1.5/golden.jsonl")
 	}
 	const window = 512
 	for _, path := range files {
