@@ -72,7 +72,7 @@ func build(ctx context.Context, c *index.Client, plan Plan, src Source, o Option
 		plan.Lexical = lexical.Default()
 		plan.Lexical.AvgLen = 0
 	}
-	want := RecipeOf(o.Embedder.Info(), plan.Chunker, plan.Lexical)
+	want := recipeOf(o.Embedder.Info(), plan.Chunker, plan.Lexical)
 	// Before anything is created: this also refuses parameters out of range.
 	probe := want
 	probe.Lexical.AvgLen = cmp.Or(want.Lexical.AvgLen, lexical.Default().AvgLen)

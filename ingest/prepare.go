@@ -180,6 +180,12 @@ func (p *preparer) prepare(ctx context.Context, item Item, old prior) (prepared,
 	if err := out.record.Validate(); err != nil {
 		return failed(item, old, content, input, err), nil
 	}
+	if r := old.record; out.outcome == Replaced && !old.damaged && r.Rev == out.record.Rev {
+		// Nothing that its chunks hold has changed: the stored ones are right.
+		out.write = writeRecord
+		out.record.ChunkCount, out.record.Tokens = r.ChunkCount, r.Tokens
+		return out, nil
+	}
 	if err := p.fill(&out, doc.Text, chunks); err != nil {
 		return failed(item, old, content, input, fmt.Errorf("chunk %s: %w", item.name(), err)), nil
 	}

@@ -307,6 +307,9 @@ func (w *Worker) store(ctx context.Context, docs []prepared) error {
 			}
 			entries = append(entries, index.Entry{Record: p.record, Points: p.points})
 		case writeRecord:
+			if p.outcome != Failed {
+				p.record.IngestedAt = w.o.Now()
+			}
 			updates = append(updates, p.record)
 		}
 	}

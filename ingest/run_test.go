@@ -184,7 +184,12 @@ func TestEveryInputCounts(t *testing.T) {
 		}
 		item := base()
 		change(&item)
+		e.embedded()
 		r := put(item)
+		// Where the document came from is in its record alone.
+		if n, inChunks := e.embedded(), !slices.Contains([]string{"uri", "name", "media type"}, name); n > 0 != inChunks {
+			t.Errorf("%s: %d chunks embedded", name, n)
+		}
 		if r.Outcome != Replaced {
 			t.Errorf("%s: changed document is %s", name, r.Outcome)
 		}

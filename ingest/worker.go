@@ -74,9 +74,9 @@ type Worker struct {
 // Strategy names the chunking strategy in a recipe.
 const Strategy = "structure"
 
-// RecipeOf returns the recipe of what this program makes with an embedder, a
+// recipeOf returns the recipe of what this program makes with an embedder, a
 // chunking and lexical parameters. An empty strategy stands for [Strategy].
-func RecipeOf(e embed.Info, c index.ChunkerRecipe, l lexical.Params) index.Recipe {
+func recipeOf(e embed.Info, c index.ChunkerRecipe, l lexical.Params) index.Recipe {
 	if c.Strategy == "" {
 		c.Strategy = Strategy
 	}
@@ -99,7 +99,7 @@ func NewWorker(g *index.Generation, o Options) (*Worker, error) {
 	}
 	c := g.Recipe.Chunker
 	c.Strategy = Strategy
-	if err := g.Recipe.Check(RecipeOf(o.Embedder.Info(), c, g.Recipe.Lexical)); err != nil {
+	if err := g.Recipe.Check(recipeOf(o.Embedder.Info(), c, g.Recipe.Lexical)); err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	p, err := newPreparer(g.Recipe, o.Embedder)

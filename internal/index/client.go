@@ -174,12 +174,6 @@ func (c *Client) handshake(ctx context.Context, what string) error {
 // Info returns what c is connected to, as it was when Dial connected.
 func (c *Client) Info() Info { return c.info }
 
-// Ping asks the server whether it answers.
-func (c *Client) Ping(ctx context.Context) error {
-	_, err := call(ctx, c, true, "ask qdrant at "+c.info.Addr+" for its version", c.qc.HealthCheck)
-	return err
-}
-
 // Close releases the connection and, in local mode, the data directory.
 // Calls in flight and later ones fail.
 func (c *Client) Close() error {

@@ -67,9 +67,9 @@ func parsePhysical(name string) (collection string, number int, records, ok bool
 	return m[1], number, m[3] != "", err == nil
 }
 
-// CheckName returns nil where name can name a collection, otherwise an error
+// checkName returns nil where name can name a collection, otherwise an error
 // that says what is allowed.
-func CheckName(name string) error {
+func checkName(name string) error {
 	bad := func(why string) error {
 		return fmt.Errorf("%w: collection name %q %s", ErrInvalid, name, why)
 	}
@@ -89,10 +89,12 @@ func CheckName(name string) error {
 }
 
 // Create makes the next generation of a collection with recipe r. It is not served until Serve.
-// The number is one above every number in use, those of left-overs included.
+// The number is one above every number in use. The left-over of an interrupted
+// Create, which holds nothing, is completed; that of an interrupted Drop counts
+// as in use.
 func (c *Client) Create(ctx context.Context, collection string, r Recipe) (*Generation, error) {
 	what := fmt.Sprintf("create a generation of %q", collection)
-	if err := CheckName(collection); err != nil {
+	if err := checkName(collection); err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	if err := r.validate(); err != nil {
@@ -102,13 +104,20 @@ func (c *Client) Create(ctx context.Context, collection string, r Recipe) (*Gene
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	number := 1
+	last := 0
 	for _, n := range names {
 		if col, num, _, ok := parsePhysical(n); ok && col == collection {
-			number = max(number, num+1)
+			last = max(last, num)
 		}
 	}
-	g := &Generation{Collection: collection, Number: number, Recipe: r, c: c, fingerprint: r.Fingerprint()}
+	g := &Generation{Collection: collection, Number: last + 1, Recipe: r, c: c, fingerprint: r.Fingerprint()}
+	if last > 0 && !slices.Contains(names, physical(collection, last)) {
+		if n, err := c.count(ctx, physical(collection, last)+recordSuffix, nil); err != nil {
+			return nil, fmt.Errorf("%s: %w", what, err)
+		} else if n == 0 {
+			g.Number = last
+		}
+	}
 	if err := g.create(ctx); err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
@@ -181,7 +190,6 @@ var (
 		{keyDoc, qdrant.FieldType_FieldTypeKeyword, nil},
 		{keyRev, qdrant.FieldType_FieldTypeKeyword, nil},
 		{keyTags, qdrant.FieldType_FieldTypeKeyword, nil},
-		{keyOrd, qdrant.FieldType_FieldTypeInteger, nil},
 	}
 	recordIndexes = []payloadIndex{{keyTenant, qdrant.FieldType_FieldTypeKeyword, isTenant}}
 )
@@ -224,7 +232,7 @@ func (g *Generation) ensure(ctx context.Context, collection string, want []paylo
 // It stays the same generation when another one is served later.
 func (c *Client) Open(ctx context.Context, collection string) (*Generation, error) {
 	what := fmt.Sprintf("open collection %q", collection)
-	if err := CheckName(collection); err != nil {
+	if err := checkName(collection); err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	name, err := c.resolve(ctx, collection)
@@ -353,7 +361,7 @@ func (c *Client) Drop(ctx context.Context, g *Generation) error {
 // the documents of all tenants. Dropping what does not exist is no error.
 func (c *Client) DropCollection(ctx context.Context, collection string) error {
 	what := fmt.Sprintf("drop collection %q", collection)
-	if err := CheckName(collection); err != nil {
+	if err := checkName(collection); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	_, err := call(ctx, c, false, what, func(ctx context.Context) (struct{}, error) {

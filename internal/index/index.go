@@ -27,7 +27,7 @@
 //
 //	tenant      keyword, indexed as tenant
 //	doc, rev    keyword, indexed
-//	ord         integer, indexed: position in the document, from 0
+//	ord         integer: position in the document, from 0
 //	start, end  integer: code points of the document's text
 //	text        keyword: the text, never with the index prefix
 //	gap         keyword: white space up to the next chunk
@@ -70,6 +70,8 @@ var (
 	ErrPageToken = errors.New("not a page token of this list")
 	// ErrInvalid: a request that can never succeed: a bad name, vector, filter or limit.
 	ErrInvalid = errors.New("invalid request")
+	// ErrChanged: another writer got ahead; doing the whole again succeeds.
+	ErrChanged = errors.New("document was changed meanwhile")
 	// ErrDamaged: what is stored contradicts itself; [Generation.Repair] names the documents.
 	ErrDamaged = errors.New("stored data is damaged")
 )

@@ -90,9 +90,9 @@ func TestFingerprintCoversEveryField(t *testing.T) {
 			t.Errorf("%s and %s have the same fingerprint", part, other)
 		}
 		seen[f] = part
-		d := base.Diff(r)
+		d := base.diff(r)
 		if len(d) != 1 || !strings.HasPrefix(d[0], part+": stored ") {
-			t.Errorf("Diff after a change of the %s = %q", part, d)
+			t.Errorf("diff after a change of the %s = %q", part, d)
 		}
 		if err := base.Check(r); !errors.Is(err, ErrRecipe) || !strings.Contains(err.Error(), d[0]) {
 			t.Errorf("Check after a change of the %s = %v", part, err)
@@ -138,13 +138,13 @@ func nan() float64 { var zero float64; return zero / zero }
 
 func TestCheckName(t *testing.T) {
 	for _, name := range []string{"docs", "a", "Docs-2.v_1", "données", "x__g", "x__g0", "x__gA", "a__b"} {
-		if err := CheckName(name); err != nil {
-			t.Errorf("CheckName(%q) = %v", name, err)
+		if err := checkName(name); err != nil {
+			t.Errorf("checkName(%q) = %v", name, err)
 		}
 	}
 	for _, name := range []string{"", ".", "..", ".hidden", "-x", "a/b", "a b", "a\x00", "a\xff", "x__g1", "x__g12_docs", strings.Repeat("x", 201)} {
-		if err := CheckName(name); !errors.Is(err, ErrInvalid) {
-			t.Errorf("CheckName(%q) = %v, want %v", name, err, ErrInvalid)
+		if err := checkName(name); !errors.Is(err, ErrInvalid) {
+			t.Errorf("checkName(%q) = %v, want %v", name, err, ErrInvalid)
 		}
 	}
 }

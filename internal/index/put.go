@@ -183,7 +183,7 @@ func (g *Generation) superseded(entries []Entry) *qdrant.Filter {
 }
 
 // UpdateRecords replaces the records of documents whose chunks stay as they
-// are. Each must be stored with the same state and revision (ErrInvalid
+// are. Each must be stored with the same state and revision (ErrChanged
 // otherwise, ErrNoDocument where there is none), and keeps its counts.
 func (g *Generation) UpdateRecords(ctx context.Context, records []Record) error {
 	if len(records) == 0 {
@@ -197,6 +197,9 @@ func (g *Generation) UpdateRecords(ctx context.Context, records []Record) error 
 	defer done()
 	docs := make([]text.DocID, len(records))
 	for i, r := range records {
+		if err := r.Validate(); err != nil {
+			return fmt.Errorf("%s: document %q: %w", what, r.Doc, err)
+		}
 		docs[i] = r.Doc
 	}
 	stored, err := g.Records(ctx, docs)
@@ -210,7 +213,7 @@ func (g *Generation) UpdateRecords(ctx context.Context, records []Record) error 
 			return fmt.Errorf("%s: %w: %q", what, ErrNoDocument, r.Doc)
 		}
 		if s.Rev != r.Rev || s.State != r.State {
-			return fmt.Errorf("%s: %w: document %q is stored as %s with revision %q, not %s with %q", what, ErrInvalid, r.Doc, s.State, s.Rev, r.State, r.Rev)
+			return fmt.Errorf("%s: %w: document %q is stored as %s with revision %q, not %s with %q", what, ErrChanged, r.Doc, s.State, s.Rev, r.State, r.Rev)
 		}
 		r.ChunkCount, r.Tokens = s.ChunkCount, s.Tokens
 		points = append(points, g.recordPoint(r))

@@ -315,8 +315,12 @@ func TestUpdateRecords(t *testing.T) {
 		t.Errorf("Text = %q, %+v, %v", s, got, err)
 	}
 	r.Rev = "r2"
-	if err := g.UpdateRecords(t.Context(), []Record{r}); !errors.Is(err, ErrInvalid) {
+	if err := g.UpdateRecords(t.Context(), []Record{r}); !errors.Is(err, ErrChanged) {
 		t.Errorf("with another revision: %v", err)
+	}
+	r.Error = "\xff"
+	if err := g.UpdateRecords(t.Context(), []Record{r}); !errors.Is(err, ErrInvalid) {
+		t.Errorf("with bytes that are no text: %v", err)
 	}
 	if err := g.UpdateRecords(t.Context(), []Record{{Doc: "x"}}); !errors.Is(err, ErrNoDocument) {
 		t.Errorf("of nothing: %v", err)

@@ -267,17 +267,19 @@ func (g *Generation) Stats(ctx context.Context) (Stats, error) {
 // tenant's own, and those of all tenants. Where own is not the sum of the
 // records' ChunkCount, a Repair is due.
 func (g *Generation) CountChunks(ctx context.Context) (own, all int, err error) {
-	count := func(f *qdrant.Filter) (uint64, error) {
-		return call(ctx, g.c, true, "count the chunks of "+g.String(), func(ctx context.Context) (uint64, error) {
-			return g.c.qc.Count(ctx, &qdrant.CountPoints{CollectionName: g.chunks(), Filter: f, Exact: qdrant.PtrOf(true)})
-		})
+	own, err = g.c.count(ctx, g.chunks(), g.c.scope())
+	if err == nil {
+		all, err = g.c.count(ctx, g.chunks(), nil)
 	}
-	n, err := count(g.c.scope())
-	if err != nil {
-		return 0, 0, err
-	}
-	total, err := count(nil)
-	return int(n), int(total), err
+	return own, all, err
+}
+
+// count counts the points that match filter, all where it is nil.
+func (c *Client) count(ctx context.Context, collection string, filter *qdrant.Filter) (int, error) {
+	n, err := call(ctx, c, true, "count the points of "+collection, func(ctx context.Context) (uint64, error) {
+		return c.qc.Count(ctx, &qdrant.CountPoints{CollectionName: collection, Filter: filter, Exact: qdrant.PtrOf(true)})
+	})
+	return int(n), err
 }
 
 // scan yields the points that match filter by id, with the payload keys asked

@@ -3,6 +3,7 @@ package qdrantlocal
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -65,18 +66,19 @@ func (d *disk) checkpoint(s *Store) error {
 	}
 	defer f.Close()
 	size, err := d.freeze(s, f, number)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = syncDir(d.dir)
+	}
 	if err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := syncDir(d.dir); err != nil {
-		return err
+		// Half a checkpoint would only take the space that the disk may lack.
+		return errors.Join(err, os.Remove(name))
 	}
 	m := manifest{Version: formatVersion, Checkpoint: number, CheckpointBytes: size, FirstLog: number}
 	if err := writeManifest(d.dir, m); err != nil {
-		return err
+		return err // the manifest on disk may be either one
 	}
 	d.manifest = m
 	d.removeStale()
@@ -93,10 +95,13 @@ func (d *disk) freeze(s *Store, f *os.File, number uint64) (size int64, err erro
 	if err := w.flush(); err != nil {
 		return 0, err
 	}
-	err = d.log.rotate(func() (file, int64, error) { return d.newLogFile(number) })
-	if err == nil {
-		d.number = number
-	}
+	err = d.log.rotate(func() (file, int64, error) {
+		f, size, err := d.newLogFile(number)
+		if err == nil {
+			d.number = number // even if the old log cannot be closed
+		}
+		return f, size, err
+	})
 	return w.size, err
 }
 

@@ -23,7 +23,7 @@ func TestClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expect(t, "version", health.GetVersion(), Version)
+	expect(t, "version", health.GetVersion(), version)
 	if err := client.CreateCollection(ctx, &qdrant.CreateCollection{
 		CollectionName: "c", VectorsConfig: qdrant.NewVectorsConfig(&qdrant.VectorParams{Size: 2, Distance: qdrant.Distance_Cosine}),
 	}); err != nil {
@@ -42,6 +42,20 @@ func TestClient(t *testing.T) {
 	expect(t, "nearest", scored(res), []string{"1:0.8"})
 	expect(t, "payload", res[0].GetPayload()["k"].GetStringValue(), "a")
 	expect(t, "normalised vector", res[0].GetVectors().GetVector().GetDense().GetData(), []float32{0.6, 0.8})
+}
+
+func TestConnectAfterClose(t *testing.T) {
+	s := OpenMemory()
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	client, err := qdrant.NewClient(s.Connect())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	_, err = client.HealthCheck(t.Context())
+	expectCode(t, "call of a closed store", err, codes.Unavailable)
 }
 
 // TestNothingIsIgnored asks for what local mode does not have.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -13,12 +14,20 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// crashDirEnv makes the test binary a writer that is going to be killed.
-const crashDirEnv = "QDRANTLOCAL_CRASH_DIR"
+// crashDirEnv makes the test binary a writer that is going to be killed;
+// crashFirstEnv is the first id that it writes.
+const (
+	crashDirEnv   = "QDRANTLOCAL_CRASH_DIR"
+	crashFirstEnv = "QDRANTLOCAL_CRASH_FIRST"
+)
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(crashDirEnv); dir != "" {
-		if err := writeUntilKilled(dir); err != nil {
+		first, err := strconv.ParseUint(os.Getenv(crashFirstEnv), 10, 64)
+		if err == nil {
+			err = writeUntilKilled(dir, first)
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 		os.Exit(1)
@@ -26,12 +35,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// crashWriters write at the same time, writer w the ids w, w+crashWriters and so on.
+// crashWriters write at the same time, writer w the ids first+w, first+w+crashWriters and so on.
 const crashWriters = 4
 
 // writeUntilKilled upserts points, deletes every fifth again and prints a line
 // for everything that was acknowledged, while checkpoints are made all the time.
-func writeUntilKilled(dir string) error {
+func writeUntilKilled(dir string, first uint64) error {
 	s, err := Open(context.Background(), Options{Dir: dir})
 	if err != nil {
 		return err
@@ -47,7 +56,7 @@ func writeUntilKilled(dir string) error {
 	failed := make(chan error, crashWriters+1)
 	for w := range uint64(crashWriters) {
 		go func() {
-			for n := w; ; n += crashWriters {
+			for n := first + w; ; n += crashWriters {
 				_, err := ps.Upsert(ctx, &qdrant.UpsertPoints{
 					CollectionName: "c", Wait: proto.Bool(true), Points: []*qdrant.PointStruct{hybridPoint(n)},
 				})
@@ -92,7 +101,9 @@ func TestKilledWhileWriting(t *testing.T) {
 	}
 	state := map[uint64]string{}
 	for round := range 3 {
-		acknowledged := runAndKill(t, exe, dir, 40*(round+1))
+		// Every child has ids of its own: what it wrote last may be stored without
+		// having been acknowledged.
+		acknowledged := runAndKill(t, exe, dir, uint64(round)<<32, 40*(round+1))
 		for n, op := range acknowledged {
 			state[n] = op
 		}
@@ -123,10 +134,10 @@ func TestKilledWhileWriting(t *testing.T) {
 
 // runAndKill lets a child write until it acknowledged enough updates, kills it
 // and returns the last acknowledged state of each point.
-func runAndKill(t *testing.T, exe, dir string, enough int) map[uint64]string {
+func runAndKill(t *testing.T, exe, dir string, first uint64, enough int) map[uint64]string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), exe)
-	cmd.Env = append(os.Environ(), crashDirEnv+"="+dir)
+	cmd.Env = append(os.Environ(), crashDirEnv+"="+dir, fmt.Sprintf("%s=%d", crashFirstEnv, first))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -20,10 +22,29 @@ import (
 const (
 	lockName     = "LOCK"
 	manifestName = "MANIFEST"
+	manifestTemp = "MANIFEST.tmp"
 )
 
 func logName(n uint64) string        { return fmt.Sprintf("log-%016d", n) }
 func checkpointName(n uint64) string { return fmt.Sprintf("checkpoint-%016d", n) }
+
+// numbered returns the numbers of the files in dir that name would give one,
+// in ascending order. Other files are somebody else's.
+func numbered(dir string, name func(uint64) string) ([]uint64, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var ns []uint64
+	for _, e := range entries {
+		_, digits, _ := strings.Cut(e.Name(), "-")
+		if n, err := strconv.ParseUint(digits, 10, 64); err == nil && e.Name() == name(n) {
+			ns = append(ns, n)
+		}
+	}
+	slices.Sort(ns)
+	return ns, nil
+}
 
 // disk is the durable side of a Store.
 type disk struct {
@@ -44,7 +65,7 @@ const syncEvery = time.Second
 
 // openDisk locks dir and replays it into s.
 func openDisk(ctx context.Context, dir string, s *Store) (_ *disk, err error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
 	d := &disk{dir: dir, wake: make(chan struct{}, 1), quit: make(chan struct{})}
@@ -70,19 +91,53 @@ func openDisk(ctx context.Context, dir string, s *Store) (_ *disk, err error) {
 	return d, nil
 }
 
+// makeDir is os.MkdirAll, but what it makes survives a power cut.
+func makeDir(dir string) error {
+	if exists(dir) {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	return syncDir(parent)
+}
+
 // create initialises an empty directory. Logs without a manifest are not taken
 // for an empty store: the manifest is written before anything is acknowledged.
 func (d *disk) create() error {
-	names, err := filepath.Glob(filepath.Join(d.dir, "checkpoint-*"))
+	checkpoints, err := numbered(d.dir, checkpointName)
 	if err != nil {
 		return err
 	}
-	if len(names) > 0 {
-		return &DamageError{File: filepath.Join(d.dir, manifestName), Reason: "the file is missing, but there is " + filepath.Base(names[0])}
+	logs, err := numbered(d.dir, logName)
+	if err != nil {
+		return err
 	}
-	first := filepath.Join(d.dir, logName(1))
-	if st, err := os.Stat(first); err == nil && st.Size() > int64(fileHeader) {
-		return &DamageError{File: filepath.Join(d.dir, manifestName), Reason: "the file is missing, but there is " + logName(1)}
+	there := ""
+	switch {
+	case len(checkpoints) > 0:
+		there = checkpointName(checkpoints[0])
+	case len(logs) > 0 && logs[len(logs)-1] > 1:
+		there = logName(logs[len(logs)-1])
+	case len(logs) > 0:
+		st, err := os.Stat(filepath.Join(d.dir, logName(1)))
+		if err != nil {
+			return err
+		}
+		if st.Size() > int64(fileHeader) {
+			there = logName(1)
+		} else if err := os.Remove(filepath.Join(d.dir, logName(1))); err != nil { // crashed in here
+			return err
+		}
+	}
+	if there != "" {
+		return &DamageError{File: filepath.Join(d.dir, manifestName), Reason: "the file is missing, but there is " + there}
 	}
 	f, _, err := d.newLogFile(1)
 	if err != nil {
@@ -95,9 +150,10 @@ func (d *disk) create() error {
 	return writeManifest(d.dir, d.manifest)
 }
 
-// newLogFile makes an empty, durable log file.
+// newLogFile makes an empty, durable log file. One that exists is never
+// emptied.
 func (d *disk) newLogFile(n uint64) (*os.File, int64, error) {
-	f, err := os.OpenFile(filepath.Join(d.dir, logName(n)), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o644)
+	f, err := os.OpenFile(filepath.Join(d.dir, logName(n)), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o644)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -131,11 +187,8 @@ func (d *disk) replay(ctx context.Context, s *Store) error {
 			return err
 		}
 	}
-	last := d.manifest.FirstLog
-	for exists(filepath.Join(d.dir, logName(last+1))) {
-		last++
-	}
-	if err := d.checkGap(last); err != nil {
+	last, err := d.lastLog()
+	if err != nil {
 		return err
 	}
 	for n := d.manifest.FirstLog; n <= last; n++ {
@@ -171,23 +224,28 @@ func exists(name string) bool {
 	return err == nil
 }
 
-// checkGap refuses logs beyond a missing one.
-func (d *disk) checkGap(last uint64) error {
-	names, err := filepath.Glob(filepath.Join(d.dir, "log-*"))
+// lastLog returns the number of the last log. None may be missing before it.
+func (d *disk) lastLog() (uint64, error) {
+	logs, err := numbered(d.dir, logName)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	for _, name := range names {
-		if filepath.Base(name) > logName(last) {
-			return &DamageError{File: filepath.Join(d.dir, logName(last+1)), Reason: "the file is missing, but there is " + filepath.Base(name)}
+	last := d.manifest.FirstLog
+	for _, n := range logs {
+		if n > last+1 {
+			return 0, &DamageError{File: filepath.Join(d.dir, logName(last+1)), Reason: "the file is missing, but there is " + logName(n)}
 		}
+		last = max(last, n)
 	}
-	return nil
+	return last, nil
 }
 
 // continueLog opens the last log for appending, cut to its good records.
 func (d *disk) continueLog(name string, number uint64, end int64, torn bool) (*log, error) {
 	if torn && end < int64(fileHeader) { // crashed while the file was made
+		if err := os.Remove(name); err != nil {
+			return nil, err
+		}
 		f, size, err := d.newLogFile(number)
 		if err != nil {
 			return nil, err
@@ -212,21 +270,22 @@ func (d *disk) continueLog(name string, number uint64, end int64, torn bool) (*l
 	return newLog(f, end), nil
 }
 
-// removeStale deletes what an interrupted checkpoint left behind. Failures are harmless.
+// removeStale deletes what a checkpoint replaced and what an interrupted one
+// left behind. Failures are harmless: the next call tries again.
 func (d *disk) removeStale() {
-	entries, err := os.ReadDir(d.dir)
-	if err != nil {
-		return
-	}
-	for _, e := range entries {
-		name := e.Name()
-		stale := strings.HasPrefix(name, "log-") && name < logName(d.manifest.FirstLog) ||
-			strings.HasPrefix(name, "checkpoint-") && (d.manifest.Checkpoint == 0 || name != checkpointName(d.manifest.Checkpoint)) ||
-			strings.HasSuffix(name, ".tmp")
-		if stale {
-			_ = os.Remove(filepath.Join(d.dir, name))
+	logs, _ := numbered(d.dir, logName)
+	for _, n := range logs {
+		if n < d.manifest.FirstLog {
+			_ = os.Remove(filepath.Join(d.dir, logName(n)))
 		}
 	}
+	checkpoints, _ := numbered(d.dir, checkpointName)
+	for _, n := range checkpoints {
+		if n != d.manifest.Checkpoint {
+			_ = os.Remove(filepath.Join(d.dir, checkpointName(n)))
+		}
+	}
+	_ = os.Remove(filepath.Join(d.dir, manifestTemp))
 }
 
 func (d *disk) append(r record) (position, error) {
@@ -243,6 +302,7 @@ func (d *disk) waitFor(pos position, durable bool) error { return d.log.waitFor(
 func (d *disk) run(s *Store) {
 	tick := time.NewTicker(syncEvery)
 	defer tick.Stop()
+	var notBefore int64 // bytes in the log, after a failure
 	for {
 		select {
 		case <-d.quit:
@@ -253,10 +313,13 @@ func (d *disk) run(s *Store) {
 				return
 			}
 		case <-d.wake:
-			if !d.overgrown(s) { // asked for while the last one was being made
+			// It may have been asked for while the last one was being made.
+			if !d.overgrown(s) || d.log.bytes() < notBefore {
 				continue
 			}
+			notBefore = 0
 			if err := d.checkpoint(s); err != nil {
+				notBefore = d.log.bytes() + checkpointSlack
 				s.logger.Error("local store: checkpoint failed, the log goes on growing", "dir", d.dir, "error", err)
 			}
 		}

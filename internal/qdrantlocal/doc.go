@@ -50,8 +50,9 @@
 // atomically), at most one checkpoint and the logs since. Log and checkpoint
 // are files of records, each framed by its length and CRC-32C; a body is the
 // operation, the collection's name and a protobuf message of the API. Opening
-// cuts an incomplete last record, which was never acknowledged, and refuses
-// everything else that is not what was written with a [DamageError]. After a
-// failed write or fsync the store is read-only until it is opened again. A
-// checkpoint is made when less than half of the stored bytes is live.
+// cuts an incomplete last record, which was never acknowledged: one that ends
+// early or lacks pages that were never written. It refuses everything else that
+// is not what was written with a [DamageError]. After a failed write or fsync
+// the store is read-only until it is opened again. A checkpoint is made when
+// less than half of the stored bytes is live.
 package qdrantlocal

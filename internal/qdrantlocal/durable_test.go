@@ -297,6 +297,134 @@ func TestTornTailIsCut(t *testing.T) {
 	}
 }
 
+// TestUnwrittenPageIsTorn leaves pages of the last records unwritten, as a power
+// cut may.
+func TestUnwrittenPageIsTorn(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	c := callsTo(t, s)
+	c.createHybrid("c")
+	c.upsert("c", 1)
+	want := dump(t, s)
+	p := hybridPoint(2)
+	p.Payload["text"] = qdrant.NewValueString(strings.Repeat("x", 5*pageSize/2))
+	_, err := c.Upsert(t.Context(), &qdrant.UpsertPoints{CollectionName: "c", Points: []*qdrant.PointStruct{p}})
+	c.ok(err)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	name, start, end := lastRecord(t, dir)
+	whole, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	without := func(b []byte, from, to int64) []byte {
+		b = bytes.Clone(b)
+		clear(b[from:to])
+		return b
+	}
+	for _, tt := range []struct {
+		name string
+		log  []byte
+		torn bool
+	}{
+		{"first whole page", without(whole, pageSize, 2*pageSize), true},
+		{"last page", without(whole, 2*pageSize, end), true},
+		{"all but the first", append(without(whole, pageSize, end), make([]byte, 3*pageSize)...), true},
+		{"less than a page", without(whole, pageSize, 2*pageSize-1), false},
+		{"a page across two", without(whole, pageSize/2, 3*pageSize/2), false},
+		{"a page with a record behind it", append(without(whole, pageSize, 2*pageSize), whole[start:]...), false},
+	} {
+		writeFile(t, name, tt.log)
+		s, err := Open(t.Context(), Options{Dir: dir})
+		if !tt.torn {
+			if d := (*DamageError)(nil); !errors.As(err, &d) {
+				t.Errorf("%s: %v, want a DamageError", tt.name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+			continue
+		}
+		if got := dump(t, s); !bytes.Equal(got, want) {
+			t.Errorf("%s: the state is not the one before the last record", tt.name)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestFailedCheckpoint keeps a checkpoint from being made in each of its steps:
+// nothing is lost, and the next one succeeds.
+func TestFailedCheckpoint(t *testing.T) {
+	for _, blocked := range []string{checkpointName(2), logName(2), manifestTemp} {
+		dir := t.TempDir()
+		s := openStore(t, dir)
+		c := callsTo(t, s)
+		c.createHybrid("c")
+		c.upsert("c", 1)
+		obstacle := filepath.Join(dir, blocked)
+		if err := os.MkdirAll(filepath.Join(obstacle, "x"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.disk.checkpoint(s); err == nil {
+			t.Fatalf("the checkpoint was made in spite of %s", blocked)
+		}
+		c.upsert("c", 2)
+		if err := os.RemoveAll(obstacle); err != nil {
+			t.Fatal(err)
+		}
+		reopened := openStore(t, copyDir(t, dir))
+		want := dump(t, s)
+		if got := dump(t, reopened); !bytes.Equal(got, want) {
+			t.Errorf("blocked by %s: the state after a failed checkpoint differs", blocked)
+		}
+		if err := s.disk.checkpoint(s); err != nil {
+			t.Fatal(err)
+		}
+		if names, err := filepath.Glob(filepath.Join(dir, "*-*")); err != nil || len(names) != 2 {
+			t.Errorf("blocked by %s: after the next checkpoint there are %v (%v)", blocked, names, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := dump(t, openStore(t, dir)); !bytes.Equal(got, want) {
+			t.Errorf("blocked by %s: the state after the next checkpoint differs", blocked)
+		}
+	}
+}
+
+// A directory with logs that no manifest names is not an empty one, and files
+// that the store did not make are left alone.
+func TestForeignFiles(t *testing.T) {
+	dir := t.TempDir()
+	others := []string{"checkpoint-best.pt", "log-2026.txt", "notes.tmp", "log-1"}
+	for _, name := range others {
+		writeFile(t, filepath.Join(dir, name), []byte("mine"))
+	}
+	s := openStore(t, dir)
+	callsTo(t, s).createHybrid("c")
+	if err := s.disk.checkpoint(s); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	openStore(t, dir).Close()
+	for _, name := range others {
+		if b, err := os.ReadFile(filepath.Join(dir, name)); err != nil || string(b) != "mine" {
+			t.Errorf("%s holds %q afterwards (%v)", name, b, err)
+		}
+	}
+	lost := t.TempDir()
+	writeFile(t, filepath.Join(lost, logName(3)), newFileHeader(3))
+	if _, err := Open(t.Context(), Options{Dir: lost}); !errors.As(err, new(*DamageError)) {
+		t.Errorf("Open of a directory with log 3 alone: %v, want a DamageError", err)
+	}
+}
+
 func TestDamageIsDataLoss(t *testing.T) {
 	dir := t.TempDir()
 	s := openStore(t, dir)
@@ -353,9 +481,15 @@ func TestReadersDoNotWaitForTheDisk(t *testing.T) {
 	s := openStore(t, t.TempDir())
 	c := callsTo(t, s)
 	c.createHybrid("c")
-	real := s.disk.log
+	exchange := func(f file) (old file) {
+		l := s.disk.log
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		old, l.f = l.f, f
+		return old
+	}
 	slow := &memFile{gate: make(chan struct{})}
-	s.disk.log = newLog(slow, 0)
+	real := exchange(slow)
 	acknowledged := make(chan error)
 	go func() { acknowledged <- c.tryUpsert("c", 1) }()
 	for n := uint64(0); n == 0; { // visible, though not durable yet
@@ -370,7 +504,7 @@ func TestReadersDoNotWaitForTheDisk(t *testing.T) {
 	}
 	slow.gate <- struct{}{}
 	c.ok(<-acknowledged)
-	s.disk.log = real // let Close release the real file
+	exchange(real) // let Close release the real file
 }
 
 // TestLogDoesNotGrowForever overwrites the same points until a checkpoint is made.

@@ -2,6 +2,7 @@ package qdrantlocal
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -64,14 +65,10 @@ func (lr *logReader) next() (record, error) {
 	length := int64(binary.LittleEndian.Uint32(h))
 	sum := binary.LittleEndian.Uint32(h[4:])
 	if crc32.Checksum(h[:8], castagnoli) != binary.LittleEndian.Uint32(h[8:]) {
-		zero, err := lr.zeroToEnd()
-		if err != nil {
-			return record{}, err
+		if n := toPage(lr.offset); n < recordHeader { // its first part may have been written
+			_, _ = lr.r.Discard(int(n)) // just peeked
 		}
-		if zero { // space was allotted, but nothing written into it
-			return record{}, errTorn
-		}
-		return record{}, lr.damaged("the checksum of a record header is wrong")
+		return record{}, lr.tornIf(true, "the checksum of a record header is wrong")
 	}
 	if length > left-recordHeader {
 		return record{}, errTorn
@@ -85,7 +82,7 @@ func (lr *logReader) next() (record, error) {
 		return record{}, fmt.Errorf("read %s: %w", lr.name, err)
 	}
 	if crc32.Checksum(lr.body, castagnoli) != sum {
-		return record{}, lr.damaged("the checksum of a record is wrong")
+		return record{}, lr.tornIf(hasUnwrittenPage(lr.body, lr.offset+recordHeader), "the checksum of a record is wrong")
 	}
 	rec, err := decodeRecord(lr.body)
 	if err != nil {
@@ -93,6 +90,42 @@ func (lr *logReader) next() (record, error) {
 	}
 	lr.offset += recordHeader + length
 	return rec, nil
+}
+
+// A power cut can leave a file with its new size but without some of its new
+// pages, which read as zeros. Only what was never synced can lack a page, so
+// such a record is torn if nothing was written behind it.
+
+const pageSize = 4096
+
+// toPage returns the number of bytes from offset to the next start of a page.
+func toPage(offset int64) int64 { return (pageSize - offset%pageSize) % pageSize }
+
+// hasUnwrittenPage reports whether b, which lies at offset in its file, holds a
+// page of zeros, or ends in the beginning of one.
+func hasUnwrittenPage(b []byte, offset int64) bool {
+	zeros := make([]byte, pageSize)
+	for b = b[min(toPage(offset), int64(len(b))):]; len(b) > 0; b = b[min(pageSize, len(b)):] {
+		if n := min(pageSize, len(b)); bytes.Equal(b[:n], zeros[:n]) {
+			return true
+		}
+	}
+	return false
+}
+
+// tornIf consumes the rest of the file. It returns errTorn if unwritten is true
+// and all that is left are zeros, otherwise a *DamageError.
+func (lr *logReader) tornIf(unwritten bool, reason string) error {
+	if unwritten {
+		zero, err := lr.zeroToEnd()
+		if err != nil {
+			return err
+		}
+		if zero {
+			return errTorn
+		}
+	}
+	return lr.damaged("%s", reason)
 }
 
 // zeroToEnd consumes the rest of the file and reports whether it is all zero bytes.

@@ -12,11 +12,11 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 )
 
-// Version is what HealthCheck reports: the server version whose recorded behaviour local mode reproduces.
-const Version = "1.18.3"
+// version is what HealthCheck reports: the server version whose recorded behaviour local mode reproduces.
+const version = "1.18.3"
 
-// MaxMessageBytes bounds requests and answers.
-const MaxMessageBytes = 1 << 30
+// maxMessageBytes bounds requests and answers.
+const maxMessageBytes = 1 << 30
 
 // NewServer returns a gRPC server of s with Qdrant's services and
 // grpc.health.v1. It accepts the pings that go-client sends on idle
@@ -24,7 +24,7 @@ const MaxMessageBytes = 1 << 30
 // and stops it, before it closes s.
 func (s *Store) NewServer() *grpc.Server {
 	srv := grpc.NewServer(
-		grpc.MaxRecvMsgSize(MaxMessageBytes), grpc.MaxSendMsgSize(MaxMessageBytes),
+		grpc.MaxRecvMsgSize(maxMessageBytes), grpc.MaxSendMsgSize(maxMessageBytes),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(refuseUnknownFields),
 	)
@@ -44,16 +44,17 @@ func (s *Store) Connect() *qdrant.Config {
 	srv := s.NewServer()
 	s.mu.Lock()
 	if s.closed {
-		srv.Stop() // dialling fails then
+		_ = lis.Close() // dialling fails then
+	} else {
+		s.stop = append(s.stop, srv.GracefulStop)
+		s.serving.Go(func() { _ = srv.Serve(lis) }) // ends with the stop
 	}
-	s.stop = append(s.stop, srv.GracefulStop)
-	s.serving.Go(func() { _ = srv.Serve(lis) }) // ends with the stop
 	s.mu.Unlock()
 	return &qdrant.Config{
 		Host: "passthrough:///local", PoolSize: 1, SkipCompatibilityCheck: true,
 		GrpcOptions: []grpc.DialOption{
 			grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }),
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(MaxMessageBytes), grpc.MaxCallSendMsgSize(MaxMessageBytes)),
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes), grpc.MaxCallSendMsgSize(maxMessageBytes)),
 		},
 	}
 }
@@ -63,7 +64,7 @@ type qdrantServer struct {
 }
 
 func (qdrantServer) HealthCheck(context.Context, *qdrant.HealthCheckRequest) (*qdrant.HealthCheckReply, error) {
-	return &qdrant.HealthCheckReply{Title: "qdrant - vector search engine", Version: Version}, nil
+	return &qdrant.HealthCheckReply{Title: "qdrant - vector search engine", Version: version}, nil
 }
 
 // healthServer answers that every service is up, known or not, as the server does.

@@ -121,7 +121,8 @@ func writeError(err error) error {
 }
 
 // commit performs an update of one collection: p runs under its lock and
-// returns the record to log and the change to apply. A nil change does nothing. The order of records is the order of changes.
+// returns the record to log and the change to apply. A nil change does nothing.
+// The order of records is the order of changes.
 func (s *Store) commit(ctx context.Context, c *collection, wait bool, p plan) (*qdrant.UpdateResult, error) {
 	pos, ops, applied, err := s.logAndApply(ctx, c, p)
 	if err != nil {

@@ -5,9 +5,16 @@ import (
 	"fmt"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
+
+// fieldNumber returns the number of the first field in encoded unknown fields.
+func fieldNumber(u protoreflect.RawFields) protowire.Number {
+	n, _, _ := protowire.ConsumeTag(u)
+	return n
+}
 
 // refuseUnknownFields answers Unimplemented to requests with fields that this
 // version of the protocol does not have: protobuf would ignore them silently.
@@ -32,7 +39,7 @@ func unknownField(m protoreflect.Message) (found string) {
 		return ""
 	}
 	if u := m.GetUnknown(); len(u) > 0 {
-		return fmt.Sprintf("an unknown field of %s (the request is of a newer protocol version than %s)", name, Version)
+		return fmt.Sprintf("a field of %s that it does not know (number %d); the client may be newer", name, fieldNumber(u))
 	}
 	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
 		switch {
