@@ -39,6 +39,7 @@ var sentinels = []struct {
 	{index.ErrNoDocument, codes.NotFound, ""},
 	{index.ErrRecipe, codes.FailedPrecondition, ""},
 	{index.ErrInvalid, codes.InvalidArgument, ""},
+	{index.ErrChanged, codes.Aborted, ""},
 	{index.ErrDamaged, codes.DataLoss, ""},
 	{errReadOnly, codes.Unimplemented, ""},
 	{errTooLarge, codes.ResourceExhausted, ""},
