@@ -10,31 +10,29 @@ import (
 )
 
 func (a *app) configCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Show the configuration", Args: args(0)}
-	cmd.AddCommand(&cobra.Command{
+	return group("config", "Show the configuration", textOnly(&cobra.Command{
 		Use: "print", Short: "Print the effective values and where each came from", Args: args(0),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprint(a.out, a.cfg.Effective())
 			return err
 		},
-	}, &cobra.Command{
+	}), textOnly(&cobra.Command{
 		Use: "keys", Short: "Print every key with its default and meaning", Args: args(0),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprint(a.out, config.Table())
 			return err
 		},
-	})
-	return cmd
+	}))
 }
 
 func (a *app) versionCmd() *cobra.Command {
-	return &cobra.Command{
+	return textOnly(&cobra.Command{
 		Use: "version", Short: "Print the version", Args: args(0),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(a.out, "ragloop", codeVersion())
 			return err
 		},
-	}
+	})
 }
 
 // codeVersion names the code that is running: the module version, or the

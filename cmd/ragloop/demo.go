@@ -45,10 +45,15 @@ data directory, ingests it, serves it over gRPC on a loopback port, asks it a fe
 questions, evaluates the bundled query set and writes a report. A second run
 embeds no document again.`,
 		Args: args(0),
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.demo(cmd.Context(), out) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOut(out); err != nil {
+				return err
+			}
+			return a.demo(cmd.Context(), out)
+		},
 	}
 	cmd.Flags().StringVar(&out, "out", "report.html", "file of the HTML report")
-	return cmd
+	return textOnly(cmd)
 }
 
 func (a *app) demo(ctx context.Context, out string) (err error) {

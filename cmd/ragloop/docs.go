@@ -16,21 +16,19 @@ import (
 )
 
 func (a *app) docsCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "docs", Short: "List, show and remove documents", Args: args(0)}
 	var state string
 	ls := &cobra.Command{
 		Use: "ls", Short: "List the documents of a collection", Args: args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.listDocs(cmd.Context(), state) },
 	}
 	ls.Flags().StringVar(&state, "state", "", "only documents in this state: indexed or failed")
-	cmd.AddCommand(ls, &cobra.Command{
+	return group("docs", "List, show and remove documents", ls, &cobra.Command{
 		Use: "show DOC", Short: "Print the stored text of a document", Args: args(1, "DOC"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.showDoc(cmd.Context(), text.DocID(args[0])) },
-	}, &cobra.Command{
-		Use: "rm DOC…", Short: "Remove documents", Args: cobra.MinimumNArgs(1),
+	}, textOnly(&cobra.Command{
+		Use: "rm DOC…", Short: "Remove documents", Args: atLeast("DOC"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.removeDocs(cmd.Context(), args) },
-	})
-	return cmd
+	}))
 }
 
 // docJSON is the machine form of a record.
@@ -101,7 +99,7 @@ func (a *app) printDocs(gen *index.Generation, records []index.Record) error {
 		if r.Pages > 0 {
 			pages = fmt.Sprint(r.Pages)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", r.Doc, r.State, r.ChunkCount, r.Tokens, pages, r.MediaType, title)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%s\n", printable(string(r.Doc)), r.State, r.ChunkCount, r.Tokens, pages, r.MediaType, printable(title))
 	}
 	if err := w.Flush(); err != nil {
 		return err

@@ -9,6 +9,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/ragloop/ragloop/internal/embed"
+	"github.com/ragloop/ragloop/retrieve"
 )
 
 // doctorTimeout bounds each check.
@@ -20,7 +21,7 @@ func (a *app) doctorCmd() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check the configuration, the embedder and the index, or a running service",
 		Long: `doctor checks what the other commands need: that the embedder answers and that
-the index can be opened. With --addr it asks a running service for its health
+the index can be opened and was built with it. With --addr it asks a running service for its health
 instead. The exit code is 1 when a check fails.`,
 		Args: args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -44,7 +45,7 @@ instead. The exit code is 1 when a check fails.`,
 		},
 	}
 	cmd.Flags().StringVar(&addr, "addr", "", "host:port of a running ragloop service")
-	return cmd
+	return textOnly(cmd)
 }
 
 // check runs one check and prints its line.
@@ -106,6 +107,11 @@ func (a *app) checkIndex(ctx context.Context) (found string, err error) {
 	gen, err := a.open(ctx, client)
 	if err != nil {
 		return "", err
+	}
+	if e, err := a.bareEmbedder(); err == nil { // else its own check fails
+		if _, err := retrieve.New(gen, e); err != nil {
+			return "", err
+		}
 	}
 	stats, err := gen.Stats(ctx)
 	if err != nil {

@@ -67,10 +67,14 @@ func parseEmbedLine(line []byte) (embedLine, error) {
 		Text *string `json:"text"`
 		Task string  `json:"task"`
 	}
+	const want = `want one JSON object {"text": "…", "task": "passage"|"query"|"raw"}`
 	dec := json.NewDecoder(bytes.NewReader(line))
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&in); err != nil {
-		return embedLine{}, err
+		return embedLine{}, fmt.Errorf("%w; %s", err, want)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return embedLine{}, fmt.Errorf("there is something after the object; %s", want)
 	}
 	if in.Text == nil {
 		return embedLine{}, errors.New(`field "text" is missing`)

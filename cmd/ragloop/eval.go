@@ -51,7 +51,12 @@ It writes a self-contained HTML report.
 qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 		Args: args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := checkOut(f.out); err != nil {
+				return err
+			}
 			switch {
+			case f.beir == "" && cmd.Flags().Changed("split"):
+				return errors.New("eval: --split only goes with --beir DIR")
 			case (f.set == "") == (f.beir == ""):
 				return errors.New(`eval takes one of --set FILE and --beir DIR; see "ragloop eval --help"`)
 			case f.beir != "":
@@ -125,7 +130,7 @@ func (a *app) evalBEIR(ctx context.Context, f evalFlags) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close(ctx)) }()
-	gen, err := s.build(ctx, "beir", a.chunker(), ingest.Documents(items))
+	gen, err := s.build(ctx, "beir", a.chunker(), ingest.Documents(items), false)
 	if err != nil {
 		return err
 	}
@@ -230,6 +235,25 @@ func (a *app) printEvaluation(e evalret.Evaluation, f evalFlags, command string)
 	}
 	if f.out != "" {
 		a.say("report: %s", f.out)
+	}
+	return nil
+}
+
+// checkOut tells before the work whether a report can be written to name, as
+// far as that can be told.
+func checkOut(name string) error {
+	if name == "" {
+		return nil
+	}
+	if info, err := os.Stat(name); err == nil && info.IsDir() {
+		return fmt.Errorf("--out %s is a directory, the name of a file is expected", name)
+	}
+	dir := filepath.Dir(name)
+	switch info, err := os.Stat(dir); {
+	case err != nil:
+		return fmt.Errorf("--out %s: %w", name, err)
+	case !info.IsDir():
+		return fmt.Errorf("--out %s: %s is no directory", name, dir)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ media type, title, pages, blocks and warnings; offsets are code points.`,
 				return json.NewEncoder(a.out).Encode(doc)
 			}
 			for _, w := range doc.Warnings {
-				a.say("warning: %s", w)
+				a.say("warning: %s", printable(w))
 			}
 			_, err = fmt.Fprintln(a.out, doc.Text)
 			return err

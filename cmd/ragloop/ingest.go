@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -32,13 +33,11 @@ func (a *app) ingestCmd() *cobra.Command {
 changed. A document's id is its path below the PATH that was given. Hidden files
 and symbolic links are left out. A file that cannot be read does not stop the
 others: it is listed, recorded and makes the exit code 1.`,
-		Args: func(cmd *cobra.Command, got []string) error {
-			if len(got) == 0 {
-				return errors.New(`ingest takes at least one PATH; see "ragloop ingest --help"`)
-			}
-			return nil
-		},
+		Args: atLeast("PATH"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkTags(tags); err != nil {
+				return err
+			}
 			src, done, err := a.paths(args, tags)
 			if err != nil {
 				return err
@@ -46,6 +45,9 @@ others: it is listed, recorded and makes the exit code 1.`,
 			defer done()
 			plan := ingest.Plan{Collection: a.cfg.Config.Collection, Chunker: a.chunker(), Rebuild: rebuild}
 			built, err := a.build(cmd.Context(), plan, src, prune)
+			if errors.Is(err, index.ErrRecipe) {
+				return fmt.Errorf("%w: \"ragloop ingest --rebuild PATH…\"", err)
+			}
 			if err != nil {
 				return err
 			}
@@ -61,7 +63,7 @@ others: it is listed, recorded and makes the exit code 1.`,
 	f := cmd.Flags()
 	f.BoolVar(&prune, "prune", false, "remove documents that are stored but not at PATH… any more")
 	f.BoolVar(&rebuild, "rebuild", false, "build a new generation and serve it when it is complete")
-	f.StringSliceVar(&tags, "tag", nil, "tag of all these documents, for filters")
+	f.StringSliceVar(&tags, "tag", nil, "tag of all these documents, for filters; may be repeated")
 	a.bindChunking(cmd)
 	return cmd
 }
@@ -72,6 +74,19 @@ func (a *app) bindChunking(cmd *cobra.Command) {
 	a.bind(cmd, "overlap", "chunk.overlap", "share of the size repeated from the previous chunk")
 	a.bind(cmd, "tokenizer", "chunk.tokenizer", "o200k_base or cl100k_base")
 	a.bindBool(cmd, "index-prefix", "chunk.index_prefix", "index title and heading path in front of each chunk")
+}
+
+// checkTags refuses what the service refuses, too.
+func checkTags(tags []string) error {
+	for i, tag := range tags {
+		switch {
+		case tag == "":
+			return errors.New("ingest: --tag is empty")
+		case slices.Contains(tags[:i], tag):
+			return fmt.Errorf("ingest: --tag %q is given twice", tag)
+		}
+	}
+	return nil
 }
 
 // chunker returns the chunking part of the configured recipe.
@@ -129,9 +144,15 @@ func (a *app) paths(names, tags []string) (src ingest.Source, done func(), err e
 			return nil, nil, fmt.Errorf("ingest: %w", err)
 		}
 		roots = append(roots, root)
+		told := map[string]bool{} // a new collection reads its source twice
 		o := ingest.FSOptions{
 			URIPrefix: uriPrefix(dir),
-			Skipped:   func(name, reason string) { a.say("skipped %s: %s", filepath.Join(dir, name), reason) },
+			Skipped: func(name, reason string) {
+				if !told[name] {
+					a.say("skipped %s: %s", printable(filepath.Join(dir, name)), reason)
+					told[name] = true
+				}
+			},
 		}
 		if info.IsDir() {
 			sources = append(sources, ingest.FS(root.FS(), o))
@@ -241,14 +262,14 @@ func (a *app) printSummary(b ingest.Built) error {
 		return json.NewEncoder(a.out).Encode(out)
 	}
 	for _, w := range s.Warnings {
-		a.say("warning: %s: %s", w.Doc, w.Text)
+		a.say("warning: %s: %s", printable(string(w.Doc)), printable(w.Text))
 	}
 	for _, f := range s.Failures {
 		kept := ""
 		if f.Kept {
 			kept = " (the version indexed before stays)"
 		}
-		a.say("failed: %s: %v%s", f.Doc, f.Err, kept)
+		a.say("failed: %s: %s%s", printable(string(f.Doc)), printable(f.Err.Error()), kept)
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "documents\tindexed\treplaced\tunchanged\tremoved\tfailed\tchunks\ttokens\t")

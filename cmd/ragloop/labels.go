@@ -13,14 +13,12 @@ import (
 )
 
 func (a *app) labelsCmd() *cobra.Command {
-	cmd := &cobra.Command{Use: "labels", Short: "Work with labelled query sets", Args: args(0)}
-	cmd.AddCommand(&cobra.Command{
+	return group("labels", "Work with labelled query sets", &cobra.Command{
 		Use:   "check FILE",
 		Short: "Compare the labels of a query set with the indexed documents",
 		Args:  args(1, "FILE"),
 		RunE:  func(cmd *cobra.Command, args []string) error { return a.checkLabels(cmd.Context(), args[0]) },
 	})
-	return cmd
 }
 
 func (a *app) checkLabels(ctx context.Context, file string) error {

@@ -42,7 +42,7 @@ credentials.`,
 		},
 	}
 	cmd.Flags().StringVar(&listen, "listen", "127.0.0.1:6334", "address to listen on")
-	return cmd
+	return textOnly(cmd)
 }
 
 // serveUntilDone serves until ctx ends, then lets calls in flight finish, but

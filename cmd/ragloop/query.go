@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -34,6 +35,9 @@ started in this process. It prints the context; --json prints the whole
 RetrieveResponse as protobuf JSON, --explain the ranking behind it.`,
 		Args: args(1, `"QUESTION"`),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if !utf8.ValidString(args[0]) {
+				return fmt.Errorf("query: the question %q is not valid UTF-8", args[0])
+			}
 			ctx := cmd.Context()
 			conn, done, err := a.connect(ctx, addr)
 			if err != nil {
@@ -182,7 +186,7 @@ func (a *app) printCandidates(resp *ragloopv1.RetrieveResponse) error {
 			where = "below top-k"
 		}
 		fmt.Fprintf(w, "%d\t%.4f\t%.4f\t%s\t%s\t%s\t%d-%d\t%s\n", c.Rank, c.Score, c.Fused, leg(c.Dense), leg(c.Lexical),
-			c.Document, c.Span.GetStart(), c.Span.GetEnd(), where)
+			printable(c.Document), c.Span.GetStart(), c.Span.GetEnd(), where)
 	}
 	fmt.Fprintln(w)
 	return w.Flush()
@@ -208,8 +212,9 @@ func describe(err error) error {
 	for _, d := range s.Details() {
 		if b, ok := d.(*errdetails.BadRequest); ok {
 			for _, v := range b.FieldViolations {
-				if v.Description != s.Message() {
-					fields = append(fields, v.Field+" "+v.Description)
+				field := v.Field + " " + v.Description
+				if v.Description != s.Message() && !strings.Contains(s.Message(), field) {
+					fields = append(fields, field)
 				}
 			}
 		}

@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -102,12 +104,62 @@ func (a *app) load(cmd *cobra.Command) error {
 		return err
 	}
 	a.cfg = cfg
+	if a.json && cmd.Annotations[noJSON] != "" {
+		return fmt.Errorf("%s has no --json output", words(cmd))
+	}
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(cfg.Config.LogLevel)); err != nil {
 		return fmt.Errorf("read configuration: log_level: %w", err)
 	}
 	a.log = slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
 	return nil
+}
+
+// noJSON annotates commands without machine output: --json is refused there,
+// not ignored.
+const noJSON = "no-json"
+
+func textOnly(cmd *cobra.Command) *cobra.Command {
+	cmd.Annotations = map[string]string{noJSON: "true"}
+	return cmd
+}
+
+// group makes a command that only holds others.
+func group(name, short string, sub ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{Use: name, Short: short}
+	// Without it, cobra prints the help and succeeds on a misspelt command.
+	cmd.RunE = func(cmd *cobra.Command, got []string) error {
+		var names []string
+		for _, s := range sub {
+			names = append(names, s.Name())
+		}
+		problem := "needs a command"
+		if len(got) > 0 {
+			problem = fmt.Sprintf("has no command %q", got[0])
+		}
+		return fmt.Errorf("%s %s, there are %s; see %q", words(cmd), problem, strings.Join(names, ", "), cmd.CommandPath()+" --help")
+	}
+	cmd.AddCommand(sub...)
+	return cmd
+}
+
+// printable returns s with control characters escaped, for names and messages
+// that come from documents: they shall neither break a table nor reach the
+// terminal as commands.
+func printable(s string) string {
+	if !strings.ContainsFunc(s, unicode.IsControl) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if unicode.IsControl(r) {
+			q := strconv.QuoteRune(r)
+			b.WriteString(q[1 : len(q)-1])
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // keyFlag is a flag that sets a configuration key; the loader checks its value.
@@ -161,12 +213,28 @@ func style(w io.Writer, code, s string) string {
 	return "\x1b[" + code + "m" + s + "\x1b[0m"
 }
 
+// words returns the words that call cmd, for messages, which begin with the
+// program's name already.
+func words(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+}
+
 // noArgs and the like of cobra name no offender; this one does.
 func args(n int, names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, got []string) error {
 		if len(got) != n {
-			return fmt.Errorf("%s takes %s, got %d arguments; see %q", cmd.CommandPath(),
+			return fmt.Errorf("%s takes %s, got %d arguments; see %q", words(cmd),
 				wanted(names), len(got), cmd.CommandPath()+" --help")
+		}
+		return nil
+	}
+}
+
+// atLeast accepts one or more arguments, called name in messages.
+func atLeast(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, got []string) error {
+		if len(got) == 0 {
+			return fmt.Errorf("%s takes at least one %s; see %q", words(cmd), name, cmd.CommandPath()+" --help")
 		}
 		return nil
 	}

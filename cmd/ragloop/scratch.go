@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/ragloop/ragloop/ingest"
@@ -63,8 +62,11 @@ func (a *app) scratch(ctx context.Context) (s *scratch, err error) {
 	return s, nil
 }
 
-// build makes the collection ragloop_scratch_NAME from all of src, anew.
-func (s *scratch) build(ctx context.Context, name string, chunker index.ChunkerRecipe, src ingest.Source) (*index.Generation, error) {
+// build makes the collection ragloop_scratch_NAME from all of src, anew. A
+// document that cannot be read is left out with a warning, but not the whole
+// corpus and, when complete is set, none at all: a figure for what is left would
+// look like one for the corpus.
+func (s *scratch) build(ctx context.Context, name string, chunker index.ChunkerRecipe, src ingest.Source, complete bool) (*index.Generation, error) {
 	name = "ragloop_scratch_" + name
 	s.names = append(s.names, name)
 	plan := ingest.Plan{Collection: name, Chunker: chunker, Rebuild: true}
@@ -72,12 +74,17 @@ func (s *scratch) build(ctx context.Context, name string, chunker index.ChunkerR
 	if err != nil {
 		return nil, err
 	}
-	if n := built.Summary.Failed; n > 0 {
-		var docs []string
-		for _, f := range built.Summary.Failures {
-			docs = append(docs, fmt.Sprintf("%s (%v)", f.Doc, f.Err))
+	sum := built.Summary
+	if sum.Failed > 0 && (complete || sum.Failed == sum.Documents) {
+		f := sum.Failures[0]
+		return nil, fmt.Errorf("build a scratch index: %d of %d documents could not be read, first %s: %w", sum.Failed, sum.Documents, f.Doc, f.Err)
+	}
+	for i, f := range sum.Failures {
+		if i == maxListed {
+			s.a.say("warning: … and %d more", len(sum.Failures)-i)
+			break
 		}
-		s.a.say("warning: %d documents could not be read and are not in the scratch index: %s", n, strings.Join(docs, "; "))
+		s.a.say("warning: not in the scratch index: %s: %s", printable(string(f.Doc)), printable(f.Err.Error()))
 	}
 	return built.Generation, nil
 }

@@ -46,6 +46,10 @@ for no credentials. A collection that does not exist yet is created empty.`,
 			if err != nil {
 				return err
 			}
+			// Another embedder would make every call fail: better no service.
+			if _, err := retrieve.New(gen, e); err != nil {
+				return fmt.Errorf("serve: %w", err)
+			}
 			srv, err := a.newServer(client, e)
 			if err != nil {
 				return err
@@ -61,7 +65,7 @@ for no credentials. A collection that does not exist yet is created empty.`,
 	a.bind(cmd, "listen", "serve.listen", "address to listen on")
 	a.bindRetrieval(cmd)
 	a.bindChunking(cmd)
-	return cmd
+	return textOnly(cmd)
 }
 
 // openOrCreate opens the configured collection. Where there is none it makes an

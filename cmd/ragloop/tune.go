@@ -49,7 +49,7 @@ again the files that the collection was ingested from.`,
 	fl.StringSliceVar(&f.sizes, "sizes", nil, "chunk sizes in tokens (default: the current one)")
 	fl.StringSliceVar(&f.overlaps, "overlaps", nil, "overlaps, 0 to 0.5 (default: the current one)")
 	fl.StringSliceVar(&f.topK, "top-k", nil, "chunks given to the packer (default: the configured number)")
-	fl.StringArrayVar(&f.fusions, "fusion", nil, "fusion to try; may be repeated (default: the configured one)")
+	fl.StringArrayVar(&f.fusions, "fusion", nil, "fusions to try (default: the configured one)")
 	fl.StringSliceVar(&f.budgets, "budgets", nil, "token budgets (default: 512,1024,2048,4096)")
 	fl.StringVar(&f.metric, "metric", "", "metric that decides (default: evidence_recall at the budget nearest to 1024 tokens)")
 	fl.Float64Var(&f.margin, "margin", 0.02, "how much worse a cheaper setting may be to be called not worse")
@@ -61,6 +61,9 @@ again the files that the collection was ingested from.`,
 func (a *app) tune(ctx context.Context, f tuneFlags, paths []string) (err error) {
 	if f.set == "" {
 		return errors.New(`tune needs --set FILE; see "ragloop tune --help"`)
+	}
+	if err := checkOut(f.out); err != nil {
+		return err
 	}
 	if !(f.margin > 0 && f.margin < 1) {
 		return fmt.Errorf("tune: --margin is %v, allowed is more than 0 and less than 1", f.margin)
@@ -109,7 +112,7 @@ func (a *app) tune(ctx context.Context, f tuneFlags, paths []string) (err error)
 	}
 	p := a.progress()
 	defer p.done()
-	result, err := tune.Run(ctx, set, &builder{s: s, chunker: recipe.Chunker, src: src}, tune.Options{
+	result, err := tune.Run(ctx, set, &builder{s: s, chunker: recipe.Chunker, src: src, complete: len(paths) == 0}, tune.Options{
 		Grid: grid,
 		Current: tune.Setting{
 			Chunking: tune.Chunking{SizeTokens: recipe.Chunker.SizeTokens, Overlap: recipe.Chunker.Overlap},
@@ -166,13 +169,15 @@ type builder struct {
 	s       *scratch
 	chunker index.ChunkerRecipe
 	src     ingest.Source
+	// complete: src is the collection's documents, which could be read before.
+	complete bool
 }
 
 func (b *builder) Build(ctx context.Context, c tune.Chunking) (tune.Built, error) {
 	chunker := b.chunker
 	chunker.SizeTokens, chunker.Overlap = c.SizeTokens, c.Overlap
 	name := fmt.Sprintf("tune_%d_%s", c.SizeTokens, strings.ReplaceAll(strconv.FormatFloat(c.Overlap, 'f', -1, 64), ".", "_"))
-	gen, err := b.s.build(ctx, name, chunker, b.src)
+	gen, err := b.s.build(ctx, name, chunker, b.src, b.complete)
 	if err != nil {
 		return tune.Built{}, err
 	}
@@ -209,7 +214,7 @@ func (f tuneFlags) grid() (g tune.Grid, err error) {
 	if err != nil {
 		return g, err
 	}
-	for _, s := range f.fusions {
+	for _, s := range splitFusions(f.fusions) {
 		fusion, err := retrieve.ParseFusion(s)
 		if err != nil {
 			return g, fmt.Errorf("tune: --fusion: %w", err)
@@ -217,6 +222,28 @@ func (f tuneFlags) grid() (g tune.Grid, err error) {
 		g.Fusions = append(g.Fusions, fusion)
 	}
 	return g, nil
+}
+
+// splitFusions splits lists at the commas outside parentheses:
+// "dense,rrf(k=60,w=0.5)" holds two fusions.
+func splitFusions(lists []string) []string {
+	var out []string
+	for _, list := range lists {
+		depth, from := 0, 0
+		for i, r := range list {
+			switch {
+			case r == '(':
+				depth++
+			case r == ')':
+				depth--
+			case r == ',' && depth == 0:
+				out = append(out, strings.TrimSpace(list[from:i]))
+				from = i + 1
+			}
+		}
+		out = append(out, strings.TrimSpace(list[from:]))
+	}
+	return out
 }
 
 func parseList[T any](flag string, in []string, parse func(string) (T, error)) ([]T, error) {

@@ -206,7 +206,8 @@ func object(raw []byte, path string, allowed, required []string, visit func(key 
 		if errors.As(err, &syntax) {
 			return &LineError{Field: path, Problem: fmt.Sprintf("is not valid JSON: %v (byte %d)", err, syntax.Offset)}
 		}
-		return &LineError{Field: path, Problem: fmt.Sprintf("is not valid JSON: %v", err)}
+		// What is left are io.EOF and io.ErrUnexpectedEOF, after a prefix of an object.
+		return &LineError{Field: path, Problem: "is not valid JSON: the line ends inside the object"}
 	}
 	open, err := dec.Token()
 	if err != nil {

@@ -63,7 +63,7 @@ type Embedder struct {
 // Retrieve holds the serving defaults; a request may override what its message offers.
 type Retrieve struct {
 	TopK               int     `yaml:"top_k" doc:"ranked chunks given to the packer, 1 to 1000"`
-	Candidates         int     `yaml:"candidates" doc:"hits per leg before fusion, retrieve.top_k to 1000"`
+	Candidates         int     `yaml:"candidates" doc:"hits per leg before fusion, retrieve.top_k to 1000; unset, at least retrieve.top_k"`
 	Fusion             string  `yaml:"fusion" doc:"zscore(w=…), minmax(w=…), dbsf, rrf(k=…,w=…), dense or lexical; w is the dense weight"`
 	DocumentPrior      float64 `yaml:"document_prior" doc:"weight of the best chunk of the same document, 0 is off"`
 	NeighbourSmoothing float64 `yaml:"neighbour_smoothing" doc:"weight of the better adjacent chunk, 0 is off"`
@@ -141,7 +141,8 @@ func (l *Loaded) validate() error {
 		oneOf("embedder.kind", c.Embedder.Kind, "builtin", "openai"),
 		positive("embedder.timeout", c.Embedder.Timeout),
 		between("retrieve.top_k", c.Retrieve.TopK, 1, 1000),
-		between("retrieve.candidates", c.Retrieve.Candidates, c.Retrieve.TopK, 1000),
+		{"retrieve.candidates", c.Retrieve.TopK <= c.Retrieve.Candidates && c.Retrieve.Candidates <= 1000,
+			fmt.Sprintf("is %d, allowed are %d (retrieve.top_k) to 1000", c.Retrieve.Candidates, c.Retrieve.TopK)},
 		share("retrieve.document_prior", c.Retrieve.DocumentPrior, 10),
 		share("retrieve.neighbour_smoothing", c.Retrieve.NeighbourSmoothing, 10),
 		between("retrieve.budget_tokens", c.Retrieve.BudgetTokens, 1, 1_000_000),
@@ -152,9 +153,10 @@ func (l *Loaded) validate() error {
 		positive("serve.drain_timeout", c.Serve.DrainTimeout),
 	}
 	if c.Embedder.Kind == "openai" {
+		needed := func(key, v string) rule { return rule{key, v != "", "is empty, embedder.kind: openai needs it"} }
 		rules = append(rules,
-			notEmpty("embedder.base_url", c.Embedder.BaseURL),
-			notEmpty("embedder.model", c.Embedder.Model),
+			needed("embedder.base_url", c.Embedder.BaseURL),
+			needed("embedder.model", c.Embedder.Model),
 			between("embedder.dimension", c.Embedder.Dimension, 1, 65536),
 			between("embedder.max_tokens", c.Embedder.MaxTokens, 16, 1_000_000))
 	} else {

@@ -62,7 +62,8 @@ func TestBad(t *testing.T) {
 		{"bad bool", "", []string{"RAGLOOP_QDRANT_TLS=perhaps"}, nil, "qdrant.tls", "allowed are true and false"},
 		{"bad variable", "", []string{"RAGLOOP_LOGLEVEL=info"}, nil, "RAGLOOP_LOGLEVEL", "did you mean RAGLOOP_LOG_LEVEL?"},
 		{"budget", "", nil, map[string]string{"retrieve.budget_tokens": "0"}, "retrieve.budget_tokens", "allowed are 1 to 1000000"},
-		{"candidates below top-k", "", nil, map[string]string{"retrieve.top_k": "200"}, "retrieve.candidates", "allowed are 200 to 1000"},
+		{"candidates below top-k", "", nil, map[string]string{"retrieve.top_k": "200", "retrieve.candidates": "150"}, "retrieve.candidates", "allowed are 200 (retrieve.top_k) to 1000"},
+		{"top-k above candidates' limit", "", nil, map[string]string{"retrieve.top_k": "2000"}, "retrieve.top_k", "allowed are 1 to 1000"},
 		{"duration", "serve:\n  drain_timeout: 5\n", nil, nil, "serve.drain_timeout", "a duration such as"},
 		{"option without effect", "embedder:\n  model: x\n", nil, nil, "embedder.model", "only embedder.kind: openai uses it"},
 		{"openai without URL", "embedder:\n  kind: openai\n", nil, nil, "embedder.base_url", "is empty"},
@@ -77,6 +78,19 @@ func TestBad(t *testing.T) {
 				t.Errorf("Load = %v, want key %s and %q", err, tt.key, tt.want)
 			}
 		})
+	}
+}
+
+// TestCandidatesFollowTopK: the default leaves room for every allowed top-k.
+func TestCandidatesFollowTopK(t *testing.T) {
+	for topK, want := range map[string]int{"5": 100, "100": 100, "300": 300, "1000": 1000} {
+		l, err := Load("", nil, map[string]string{"retrieve.top_k": topK})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := l.Config.Retrieve.Candidates; got != want {
+			t.Errorf("retrieve.candidates with top-k %s = %d, want %d", topK, got, want)
+		}
 	}
 }
 

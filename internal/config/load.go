@@ -54,6 +54,10 @@ func Load(path string, environ []string, flags map[string]string) (*Loaded, erro
 			return nil, err
 		}
 	}
+	// The default number of candidates is never below top_k.
+	if r := &l.Config.Retrieve; l.Origin["retrieve.candidates"] == originDefault {
+		r.Candidates = max(r.Candidates, min(r.TopK, 1000))
+	}
 	if err := l.validate(); err != nil {
 		return nil, err
 	}
@@ -118,6 +122,9 @@ func (l *Loaded) readFile(path string, byKey map[string]field) error {
 func (l *Loaded) walk(path, prefix string, n *yaml.Node, byKey map[string]field) error {
 	at := fmt.Sprintf("%s:%d", path, n.Line)
 	if n.Kind != yaml.MappingNode {
+		if prefix == "" {
+			return fmt.Errorf("read configuration %s: must be a mapping of keys to values", at)
+		}
 		return &Error{Key: strings.TrimSuffix(prefix, "."), Origin: at, Problem: "must be a mapping of keys to values"}
 	}
 	seen := map[string]bool{}
