@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ragloop/ragloop/ingest"
+	"github.com/ragloop/ragloop/internal/config"
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/text"
@@ -109,7 +110,37 @@ func (a *app) build(ctx context.Context, plan ingest.Plan, src ingest.Source, pr
 		return ingest.Built{}, err
 	}
 	defer closing(&err, done)
+	if !plan.Rebuild {
+		gen, err := client.Open(ctx, plan.Collection)
+		if err != nil && !errors.Is(err, index.ErrNoCollection) {
+			return ingest.Built{}, err
+		}
+		if err == nil {
+			plan.Chunker = a.followed(gen.Recipe.Chunker)
+		}
+	}
 	return a.buildOn(ctx, client, e, plan, src, prune)
+}
+
+// followed returns the chunking to update a collection with: what the user set,
+// and for the rest what is stored. Only a setting that somebody made can
+// contradict a recipe.
+func (a *app) followed(stored index.ChunkerRecipe) index.ChunkerRecipe {
+	want := a.chunker()
+	unset := func(key string) bool { return a.cfg.Origin[key] == config.OriginDefault }
+	if unset("chunk.size_tokens") {
+		want.SizeTokens = stored.SizeTokens
+	}
+	if unset("chunk.overlap") {
+		want.Overlap = stored.Overlap
+	}
+	if unset("chunk.tokenizer") {
+		want.Tokenizer = stored.Tokenizer
+	}
+	if unset("chunk.index_prefix") {
+		want.IndexPrefix = stored.IndexPrefix
+	}
+	return want
 }
 
 // buildOn is ingest.Build with progress.

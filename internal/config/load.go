@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	originDefault = "default"
+	// OriginDefault is the origin of a value that nobody set.
+	OriginDefault = "default"
 	envPrefix     = "RAGLOOP_"
 )
 
@@ -39,7 +40,7 @@ func Load(path string, environ []string, flags map[string]string) (*Loaded, erro
 	byKey := make(map[string]field, len(fields))
 	for _, f := range fields {
 		byKey[f.key] = f
-		l.Origin[f.key] = originDefault
+		l.Origin[f.key] = OriginDefault
 	}
 	if path != "" {
 		if err := l.readFile(path, byKey); err != nil {
@@ -55,7 +56,7 @@ func Load(path string, environ []string, flags map[string]string) (*Loaded, erro
 		}
 	}
 	// The default number of candidates is never below top_k.
-	if r := &l.Config.Retrieve; l.Origin["retrieve.candidates"] == originDefault {
+	if r := &l.Config.Retrieve; l.Origin["retrieve.candidates"] == OriginDefault {
 		r.Candidates = max(r.Candidates, min(r.TopK, 1000))
 	}
 	if err := l.validate(); err != nil {

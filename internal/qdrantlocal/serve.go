@@ -31,7 +31,7 @@ func (s *Store) NewServer() *grpc.Server {
 	qdrant.RegisterQdrantServer(srv, qdrantServer{})
 	qdrant.RegisterCollectionsServer(srv, &collectionsServer{s: s})
 	qdrant.RegisterPointsServer(srv, &pointsServer{s: s})
-	qdrant.RegisterSnapshotsServer(srv, qdrant.UnimplementedSnapshotsServer{})
+	qdrant.RegisterSnapshotsServer(srv, snapshotsServer{})
 	healthpb.RegisterHealthServer(srv, healthServer{})
 	return srv
 }
@@ -74,4 +74,33 @@ type healthServer struct {
 
 func (healthServer) Check(context.Context, *healthpb.HealthCheckRequest) (*healthpb.HealthCheckResponse, error) {
 	return &healthpb.HealthCheckResponse{Status: healthpb.HealthCheckResponse_SERVING}, nil
+}
+
+// snapshotsServer names what is missing: the data directory is the snapshot.
+type snapshotsServer struct {
+	qdrant.UnimplementedSnapshotsServer
+}
+
+func (snapshotsServer) Create(context.Context, *qdrant.CreateSnapshotRequest) (*qdrant.CreateSnapshotResponse, error) {
+	return nil, unsupported("snapshots")
+}
+
+func (snapshotsServer) List(context.Context, *qdrant.ListSnapshotsRequest) (*qdrant.ListSnapshotsResponse, error) {
+	return nil, unsupported("snapshots")
+}
+
+func (snapshotsServer) Delete(context.Context, *qdrant.DeleteSnapshotRequest) (*qdrant.DeleteSnapshotResponse, error) {
+	return nil, unsupported("snapshots")
+}
+
+func (snapshotsServer) CreateFull(context.Context, *qdrant.CreateFullSnapshotRequest) (*qdrant.CreateSnapshotResponse, error) {
+	return nil, unsupported("snapshots")
+}
+
+func (snapshotsServer) ListFull(context.Context, *qdrant.ListFullSnapshotsRequest) (*qdrant.ListSnapshotsResponse, error) {
+	return nil, unsupported("snapshots")
+}
+
+func (snapshotsServer) DeleteFull(context.Context, *qdrant.DeleteFullSnapshotRequest) (*qdrant.DeleteSnapshotResponse, error) {
+	return nil, unsupported("snapshots")
 }
