@@ -30,7 +30,7 @@ const (
 
 // demoQuestions are asked through a real client; none of them is in the query set.
 var demoQuestions = []string{
-	"I travel to Copenhagen for work in autumn 2025, how expensive may my hotel be?",
+	"may I accept a bottle of wine from a supplier?",
 	"is there a reward for cooling the water well in Oskerby?",
 	"the cover of a controller got lost, where do I get its installer code?",
 }

@@ -84,7 +84,8 @@ type Chunk struct {
 	// Gap is the blank text between this chunk's end and the next chunk's start
 	// ("" where they overlap or touch), or the end of the document.
 	Gap string
-	// Heading is the heading path, outermost first, without the document title:
+	// Heading is the heading path, outermost first, without the document title
+	// (or what the title adds a remark in parentheses to):
 	// the headings in force where the chunk starts, those that it opens with
 	// included. Markdown's heading marks are removed, white space is collapsed,
 	// and headings are cut to 200 code points.

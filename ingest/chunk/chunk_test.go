@@ -329,6 +329,23 @@ func TestHeadingPath(t *testing.T) {
 	}
 }
 
+func TestIsTitle(t *testing.T) {
+	for _, tt := range []struct {
+		heading, title string
+		want           bool
+	}{
+		{"FORM 10-Q", "Form 10-q", true},
+		{"FORM 10-Q", "FORM 10-Q (2022 Q3 AAPL)", true},
+		{"FORM", "FORM 10-Q (2022)", false},
+		{"FORM", "FORM (a) b", false},
+		{"Overview", "", false},
+	} {
+		if got := isTitle(tt.heading, tt.title); got != tt.want {
+			t.Errorf("isTitle(%q, %q) = %v, want %v", tt.heading, tt.title, got, tt.want)
+		}
+	}
+}
+
 func TestCleanTitle(t *testing.T) {
 	for s, want := range map[string]string{
 		"## Refunds ##\n": "Refunds", "# C# and F#": "C# and F#", "Refunds\n=======\n": "Refunds", "Two\nlines\n---": "Two lines", "  plain\t text ": "plain text",

@@ -222,13 +222,22 @@ func (sp *splitter) path(start position) []string {
 		i++
 	}
 	path := sp.o.path(sp.pieces[i].block)
-	if len(path) > 0 && strings.EqualFold(path[0], sp.title) {
+	if len(path) > 0 && isTitle(path[0], sp.title) {
 		path = path[1:] // the title is not repeated
 	}
 	if len(path) == 0 {
 		return nil
 	}
 	return path
+}
+
+// isTitle reports whether a heading says what the title does, which may go on
+// with a remark in parentheses.
+func isTitle(heading, title string) bool {
+	if n := len(heading); n < len(title) && strings.HasPrefix(title[n:], " (") && strings.HasSuffix(title, ")") {
+		title = title[:n]
+	}
+	return strings.EqualFold(heading, title)
 }
 
 func (sp *splitter) isHeading(i int) bool {

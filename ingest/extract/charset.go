@@ -18,9 +18,13 @@ import (
 // The encoding is, in this order: that of a byte order mark, UTF-8 where the
 // bytes are valid, the charset parameter of the declared media type, a guess.
 // A guess and bytes that could not be decoded are reported as warnings.
-// The error wraps ErrUnsupported where the text holds NUL: it is binary.
+// The error wraps ErrUnsupported where the text holds NUL: it is binary; or
+// ErrTooLarge.
 func decodeText(in Input) (s string, warnings []string, err error) {
 	s, warnings = decodeBytes(in.Data, declaredCharset(in.MediaType))
+	if len(s) > MaxTextBytes {
+		return "", nil, tooLong(len(s))
+	}
 	if at := strings.IndexByte(s, 0); at >= 0 {
 		return "", nil, fmt.Errorf("%w: not text: a NUL byte at offset %d; supported are %s", ErrUnsupported, at, SupportedTypes())
 	}

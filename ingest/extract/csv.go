@@ -28,6 +28,9 @@ func extractCSV(ctx context.Context, in Input) (Document, error) {
 		if len(marks)%1024 == 0 && ctx.Err() != nil {
 			return Document{}, ctx.Err()
 		}
+		if len(marks) > MaxBlocks {
+			return Document{}, tooManyBlocks()
+		}
 		record, err := r.Read()
 		if errors.Is(err, io.EOF) {
 			break
@@ -115,6 +118,9 @@ func extractJSONLines(ctx context.Context, in Input) (Document, error) {
 	for at, line := 0, 1; at < len(s); line++ {
 		if line%1024 == 0 && ctx.Err() != nil {
 			return Document{}, ctx.Err()
+		}
+		if len(marks) > MaxBlocks {
+			return Document{}, tooManyBlocks()
 		}
 		end := strings.IndexByte(s[at:], '\n') + at + 1
 		if end == at {

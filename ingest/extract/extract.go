@@ -11,10 +11,11 @@
 // Two rules hold for the text of every format: it is valid UTF-8 without NUL,
 // and its blocks tile it.
 //
-// What a hostile file can do is bounded where this package does the reading: in
-// size, nesting and expansion, and by the context. The PDF library underneath
-// still has inputs that it does not return from or runs out of memory with; a
-// caller that reads files of strangers runs Extract in a process it can end.
+// What a hostile file can do is bounded: in size, nesting and expansion, and for
+// the formats that take long by the context. The libraries underneath parse
+// PDF objects and HTML; what they are known to loop on or run out of memory
+// with is kept from them, but a caller that reads files of strangers does well
+// to run Extract in a process it can end.
 package extract
 
 import (
@@ -36,6 +37,8 @@ const (
 	MaxBytes = 256 << 20
 	// MaxTextBytes is the size of the longest text that Extract returns.
 	MaxTextBytes = 64 << 20
+	// MaxBlocks is the largest number of blocks of a document.
+	MaxBlocks = 4 << 20
 )
 
 var (
@@ -77,7 +80,7 @@ type Block struct {
 type Document struct {
 	Text      string // valid UTF-8
 	MediaType string // "text/markdown", "application/pdf", ...
-	Title     string // may be empty
+	Title     string // the document's own or, where it has none, what the name of its file says; may be empty
 	Pages     int    // 0 where the format has no pages
 	Blocks    []Block
 	Warnings  []string // what a user should know: a guessed encoding, a page that could not be read
@@ -85,7 +88,7 @@ type Document struct {
 
 // Input is what a source hands to Extract.
 type Input struct {
-	Name      string // file name or URI, used for its extension and in errors
+	Name      string // file name or URI, used for its extension, for titles and in errors
 	MediaType string // as declared by the caller, parameters allowed; empty: detect
 	Data      []byte // never changed, not kept
 }
@@ -132,13 +135,27 @@ func extract(ctx context.Context, in Input) (Document, error) {
 	}
 	doc.MediaType = f.mediaType
 	doc.Title = strings.Join(strings.Fields(strings.ToValidUTF8(doc.Title, "\uFFFD")), " ")
+	if doc.Title == "" {
+		doc.Title = nameTitle(in.Name)
+	}
 	if len(doc.Text) > MaxTextBytes {
-		return Document{}, fmt.Errorf("%w: %d bytes of text, the limit is %d", ErrTooLarge, len(doc.Text), MaxTextBytes)
+		return Document{}, tooLong(len(doc.Text))
+	}
+	if len(doc.Blocks) > MaxBlocks {
+		return Document{}, tooManyBlocks()
 	}
 	if text.Blank(doc.Text) {
 		return Document{}, ErrEmpty
 	}
 	return doc, nil
+}
+
+func tooLong(n int) error {
+	return fmt.Errorf("%w: %d bytes of text, the limit is %d", ErrTooLarge, n, MaxTextBytes)
+}
+
+func tooManyBlocks() error {
+	return fmt.Errorf("%w: more than %d paragraphs, rows or other blocks", ErrTooLarge, MaxBlocks)
 }
 
 // mark says that a block starts at a byte offset.

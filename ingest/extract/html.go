@@ -18,6 +18,9 @@ import (
 func extractHTML(_ context.Context, in Input) (Document, error) {
 	s, warnings := decodeBytes(in.Data, htmlCharset(in))
 	s = cleanText(s)
+	if len(s) > maxHTMLBytes {
+		return Document{}, fmt.Errorf("%w: a page of %d bytes, the limit is %d", ErrTooLarge, len(s), maxHTMLBytes)
+	}
 	root, err := html.Parse(strings.NewReader(s))
 	if err != nil {
 		// The parser refuses more than 512 open elements.
@@ -44,6 +47,15 @@ func htmlCharset(in Input) string {
 	return name
 }
 
+// maxHTMLBytes is the size of the largest page that is parsed, as a tree takes
+// some hundred bytes for a short element.
+const maxHTMLBytes = 16 << 20
+
+// maxReadabilityWork bounds the pages that readability is asked about, in bytes
+// of text, each counted for every element around it: it reads the text of an
+// element again for each of those. Articles take some millions.
+const maxReadabilityWork = 64 << 20
+
 // minKept is the share of the words of the body that readability must keep to
 // be trusted. On documentation pages it tends to keep one section only.
 const minKept = 0.6
@@ -65,6 +77,9 @@ func mainContent(root *html.Node) (string, []mark) {
 	prune(body)
 	text, marks := renderHTML(body)
 	heading := topHeading(root)
+	if readabilityWork(root) > maxReadabilityWork {
+		return text, marks
+	}
 	if article := readArticle(root); article != nil {
 		kept, keptMarks := renderHTML(article)
 		if words := len(strings.Fields(text)); words > 0 && float64(len(strings.Fields(kept))) >= minKept*float64(words) {
@@ -72,6 +87,27 @@ func mainContent(root *html.Node) (string, []mark) {
 		}
 	}
 	return text, marks
+}
+
+// readabilityWork returns the bytes of text below root, each counted for every
+// element around it.
+func readabilityWork(root *html.Node) int {
+	work, depth := 0, 0
+	for n := root; n != nil; {
+		work += depth * len(n.Data)
+		if n.FirstChild != nil {
+			n, depth = n.FirstChild, depth+1
+			continue
+		}
+		for n != root && n.NextSibling == nil {
+			n, depth = n.Parent, depth-1
+		}
+		if n == root {
+			break
+		}
+		n = n.NextSibling
+	}
+	return work
 }
 
 func isMain(n *html.Node) bool {

@@ -256,6 +256,18 @@ func (w *htmlWriter) startLine() {
 	w.marker = ""
 }
 
+// longestRun returns the length of the longest run of c in s.
+func longestRun(s string, c byte) int {
+	longest, run := 0, 0
+	for i := range len(s) {
+		if run++; s[i] != c {
+			run = 0
+		}
+		longest = max(longest, run)
+	}
+	return longest
+}
+
 // preformatted writes a <pre> element as a fenced block, line by line as it is.
 func (w *htmlWriter) preformatted(n *html.Node) {
 	var b strings.Builder
@@ -271,10 +283,7 @@ func (w *htmlWriter) preformatted(n *html.Node) {
 	if strings.TrimSpace(body) == "" {
 		return
 	}
-	fence := "```"
-	for strings.Contains(body, fence) {
-		fence += "`"
-	}
+	fence := strings.Repeat("`", max(3, longestRun(body, '`')+1))
 	w.within(mark{kind: Code}, 2, func() {
 		w.raw(fence)
 		for line := range strings.SplitSeq(body, "\n") {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/html"
 )
 
 func extractString(t testing.TB, name, data string) Document {
@@ -84,6 +86,28 @@ func TestReadabilityKeepsEnough(t *testing.T) {
 		if want := fmt.Sprintf("## Option %d\n\nSets option %d.", i, i); !strings.Contains(doc.Text, want) {
 			t.Fatalf("the text lacks %q", want)
 		}
+	}
+}
+
+func TestReadabilityIsBounded(t *testing.T) {
+	page := "<html><body>" + strings.Repeat("<table><tr><td>", 100) + strings.Repeat("some text ", maxReadabilityWork/3000) + "</body>"
+	if doc := extractString(t, "x.html", page); !strings.HasPrefix(doc.Text, "some text") {
+		t.Errorf("text begins %.20q", doc.Text)
+	}
+	root, err := html.Parse(strings.NewReader("<body>ab<p>c</body>"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Each name and text times its depth: html 1*4, head and body 2*4, ab 3*2, p 3*1, c 4*1.
+	if got, want := readabilityWork(root), 4+8+8+6+3+4; got != want {
+		t.Errorf("work %d, want %d", got, want)
+	}
+}
+
+func TestLongFence(t *testing.T) {
+	ticks := strings.Repeat("`", 50_000)
+	if doc := extractString(t, "x.html", "<html><pre>"+ticks+"</pre>"); doc.Text != ticks+"`\n"+ticks+"\n"+ticks+"`" {
+		t.Errorf("text of %d bytes, want the code between longer fences", len(doc.Text))
 	}
 }
 

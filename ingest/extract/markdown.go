@@ -2,6 +2,7 @@ package extract
 
 import (
 	"context"
+	"fmt"
 	"html"
 	"strings"
 
@@ -23,19 +24,27 @@ func extractMarkdown(_ context.Context, in Input) (Document, error) {
 	if err != nil {
 		return Document{}, err
 	}
-	marks, title := markdownMarks(s)
+	marks, title, parsed := markdownMarks(s)
+	if !parsed {
+		warnings = append(warnings, fmt.Sprintf("not parsed as Markdown: it is longer than %d bytes or nested deeper than %d; its paragraphs are kept", maxMarkdownBytes, maxNesting))
+	}
 	return Document{Text: s, Title: title, Blocks: tile(s, marks), Warnings: warnings}, nil
 }
 
-// markdownMarks marks the blocks of the Markdown source s.
-func markdownMarks(s string) (marks []mark, title string) {
+// maxMarkdownBytes is the size of the longest source that is parsed, as a
+// syntax tree takes some hundred bytes for a short line.
+const maxMarkdownBytes = 16 << 20
+
+// markdownMarks marks the blocks of the Markdown source s; parsed is false where
+// it marks its paragraphs only.
+func markdownMarks(s string) (marks []mark, title string, parsed bool) {
 	front, metaTitle := frontMatter(s)
 	if front > 0 {
 		marks = append(marks, mark{at: 0, kind: Code})
 	}
-	if nesting(s[front:]) > maxNesting {
+	if len(s) > maxMarkdownBytes || nesting(s[front:]) > maxNesting {
 		body := text.Span{Start: front, End: len(s)}
-		return paragraphMarks(marks, s, body, 0), metaTitle
+		return paragraphMarks(marks, s, body, 0), metaTitle, false
 	}
 	w := markdownWalk{src: s, base: front, marks: marks}
 	root := blockParser().Parse(gmtext.NewReader([]byte(s[front:])))
@@ -44,7 +53,7 @@ func markdownMarks(s string) (marks []mark, title string) {
 	if w.title == "" {
 		w.title = metaTitle
 	}
-	return w.marks, w.title
+	return w.marks, w.title, true
 }
 
 // blockParser parses the block structure of CommonMark. Neither inline markup

@@ -2,7 +2,6 @@ package extract
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"strings"
@@ -11,45 +10,54 @@ import (
 	"github.com/ledongthuc/pdf"
 )
 
-// Limits of a PDF file.
+// Limits of a PDF file; see pdfSource for those of what is unpacked.
 const (
-	maxPDFPages    = 50_000
-	maxPDFNodes    = 200_000   // of the page tree
-	maxPDFDepth    = 64        // of the page tree
-	maxStreamBytes = 64 << 20  // of one unpacked stream
-	maxPageBytes   = 256 << 20 // of what is interpreted for one page, forms included
-	maxFormDepth   = 8
+	maxPDFPages  = 50_000
+	maxPDFNodes  = 200_000 // of the page tree
+	maxPDFDepth  = 64      // of the page tree
+	maxPDFLines  = 1 << 22
+	maxPageLines = 1 << 18
+	maxFormDepth = 8
 
 	maxPageWarnings = 10
 )
 
 // extractPDF renders the text of a PDF file in the order in which its pages
 // draw it, which keeps columns apart. Lines stay lines, hyphens at their ends
-// included; paragraphs are separated by a blank line. A block begins on Page;
-// none goes over a page end.
+// included; paragraphs are separated by a blank line. Only the wrapped heads of
+// a table's columns are joined, to one line for each row of heads. Running heads
+// and page numbers stay. A block begins on Page; none goes over a page end.
 //
 // Text is what the fonts say it is, with Latin ligatures split into letters
 // and no-break spaces made spaces; nothing else is normalised.
 //
+// The title is that of the document information or else the first heading of
+// the highest level on the first page; see withName for what the name of the
+// file adds to the latter.
+//
 // A page that cannot be read is a warning, and what was read of it is kept.
 func extractPDF(ctx context.Context, in Input) (Document, error) {
-	r, err := openPDF(in.Data)
+	src := &pdfSource{ctx: ctx}
+	r, repaired, err := openPDF(src, in.Data)
 	if err != nil {
 		return Document{}, err
 	}
-	pages, title, err := pdfPages(r)
+	pages, title, err := pdfPages(ctx, r)
 	if err != nil {
 		return Document{}, err
 	}
-	fonts := map[string]*pdfFont{}
+	fonts := &pdfFonts{src: src, byKey: map[string]*pdfFont{}}
 	var layout pdfLayout
 	var warnings []string
+	if repaired {
+		warnings = append(warnings, "the cross-references of the file are damaged; its objects were found by searching for them")
+	}
 	unmapped, failed := 0, 0
 	for i, p := range pages {
 		if err := ctx.Err(); err != nil {
 			return Document{}, err
 		}
-		show := &pdfInterpreter{ctx: ctx, fonts: fonts}
+		show := &pdfInterpreter{src: src, fonts: fonts}
 		if err := show.page(p); err != nil {
 			if ctx.Err() != nil {
 				return Document{}, ctx.Err()
@@ -59,8 +67,8 @@ func extractPDF(ctx context.Context, in Input) (Document, error) {
 			}
 		}
 		unmapped += show.unmapped
-		if layout.addPage(show.finish()); layout.bytes > MaxTextBytes {
-			return Document{}, fmt.Errorf("%w: more than %d bytes of text on the first %d pages", ErrTooLarge, MaxTextBytes, i+1)
+		if layout.addPage(show.finish()); layout.bytes > MaxTextBytes || layout.lines > maxPDFLines {
+			return Document{}, fmt.Errorf("%w: more than %d bytes or %d lines of text on the first %d pages", ErrTooLarge, MaxTextBytes, maxPDFLines, i+1)
 		}
 	}
 	s, marks := layout.text()
@@ -80,7 +88,7 @@ func extractPDF(ctx context.Context, in Input) (Document, error) {
 		warnings = append(warnings, fmt.Sprintf("%d glyphs are left out because their font does not say which characters they stand for", unmapped))
 	}
 	if title == "" {
-		title = layout.title()
+		title = withName(layout.title(), in.Name)
 	}
 	return Document{Text: s, Title: title, Pages: len(pages), Blocks: tile(s, marks), Warnings: warnings}, nil
 }
@@ -93,10 +101,10 @@ type pdfPage struct {
 
 // pdfPages reads the page tree and the title in the document information. The
 // tree is walked here because the library loops on a cyclic one.
-func pdfPages(r *pdf.Reader) (pages []pdfPage, title string, err error) {
+func pdfPages(ctx context.Context, r *pdf.Reader) (pages []pdfPage, title string, err error) {
 	defer func() {
 		if x := recover(); x != nil {
-			err = fmt.Errorf("%w: read page tree: %v", ErrMalformed, x)
+			err = fmt.Errorf("%w: read page tree: %w", ErrMalformed, libraryError(x))
 		}
 	}()
 	nodes := 0
@@ -104,6 +112,9 @@ func pdfPages(r *pdf.Reader) (pages []pdfPage, title string, err error) {
 	walk = func(node, resources pdf.Value, depth int) error {
 		if nodes++; nodes > maxPDFNodes || depth > maxPDFDepth {
 			return fmt.Errorf("%w: the page tree is cyclic or has more than %d nodes", ErrMalformed, maxPDFNodes)
+		}
+		if err := ctx.Err(); err != nil {
+			return err
 		}
 		if own := node.Key("Resources"); !own.IsNull() {
 			resources = own
@@ -138,7 +149,10 @@ func pdfPages(r *pdf.Reader) (pages []pdfPage, title string, err error) {
 // where it is what a program writes in place of a title: a file name or a
 // number.
 func pdfInfoTitle(title string) string {
-	title = strings.TrimSpace(cleanText(strings.TrimPrefix(title, "\xef\xbb\xbf")))
+	// A decrypted one may end in padding.
+	title = strings.TrimFunc(cleanText(strings.TrimPrefix(title, "\xef\xbb\xbf")), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.IsControl(r)
+	})
 	if strings.HasPrefix(title, "Microsoft Word - ") || strings.EqualFold(title, "untitled") || strings.IndexFunc(title, unicode.IsLetter) < 0 {
 		return ""
 	}
@@ -148,6 +162,3 @@ func pdfInfoTitle(title string) string {
 	}
 	return title
 }
-
-// errPDFLimit stops the interpretation of a page.
-var errPDFLimit = errors.New("more content than the limits allow")

@@ -5,14 +5,18 @@ import (
 	"unicode/utf16"
 )
 
+// maxCodeText bounds the text of one code, in bytes of UTF-16; ligatures of
+// whole words have some 20 letters.
+const maxCodeText = 64
+
 // parseToUnicode reads the mappings of a ToUnicode CMap (ISO 32000-1, 9.10.3)
 // from code to text. What is not a mapping is skipped.
 func parseToUnicode(data []byte) map[int]string {
 	m := map[int]string{}
 	entries := 0
-	put := func(code int, s string) {
-		if entries++; entries <= maxFontEntries && code <= 0xffff {
-			m[code] = pdfText(s)
+	put := func(code int, utf16 []byte) {
+		if entries++; entries <= maxFontEntries && code <= 0xffff && len(utf16) <= maxCodeText {
+			m[code] = pdfText(utf16BE(utf16))
 		}
 	}
 	const none, char, ranges = 0, 1, 2
@@ -41,12 +45,12 @@ func parseToUnicode(data []byte) map[int]string {
 			args = append(args, arg)
 			switch {
 			case mode == char && len(args) == 2:
-				put(codeOf(args[0]), utf16BE(args[1]))
+				put(codeOf(args[0]), args[1])
 				args = args[:0]
 			case mode == ranges && len(args) == 3:
 				first, last := codeOf(args[0]), codeOf(args[1])
-				for i := 0; first+i <= last && i <= 0xffff && entries <= maxFontEntries; i++ {
-					put(first+i, utf16BE(addToCode(args[2], i)))
+				for i := 0; first+i <= last && i <= 0xffff && entries <= maxFontEntries && len(args[2]) <= maxCodeText; i++ {
+					put(first+i, addToCode(args[2], i))
 				}
 				args = args[:0]
 			case mode == none:
@@ -58,7 +62,7 @@ func parseToUnicode(data []byte) map[int]string {
 		case c == ']':
 			if inArray && mode == ranges && len(args) == 2 {
 				for i, s := range array {
-					put(codeOf(args[0])+i, utf16BE(s))
+					put(codeOf(args[0])+i, s)
 				}
 			}
 			inArray, args = false, args[:0]

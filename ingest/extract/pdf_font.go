@@ -25,11 +25,11 @@ type pdfFont struct {
 const maxFontEntries = 1 << 17
 
 // loadPDFFont reads a font dictionary. It panics where the library does.
-func loadPDFFont(v pdf.Value) *pdfFont {
+func loadPDFFont(src *pdfSource, v pdf.Value) *pdfFont {
 	f := &pdfFont{widths: map[int]float64{}}
 	if v.Key("ToUnicode").Kind() == pdf.Stream {
 		// What a damaged stream says up to the damage is good.
-		data, _ := streamBytes(v.Key("ToUnicode"))
+		data, _ := src.streamBytes(v.Key("ToUnicode"))
 		f.unicode = parseToUnicode(data)
 	}
 	descriptor := v.Key("FontDescriptor")
@@ -38,11 +38,14 @@ func loadPDFFont(v pdf.Value) *pdfFont {
 		descriptor = descendant.Key("FontDescriptor")
 		f.loadComposite(v, descendant)
 	} else {
-		f.loadSimple(v, descriptor)
+		f.loadSimple(src, v, descriptor)
 	}
 	f.bold = isBold(v.Key("BaseFont").Name(), descriptor)
 	return f
 }
+
+// entries returns about how much memory f takes, in entries of its tables.
+func (f *pdfFont) entries() int { return len(f.simple) + len(f.unicode) + len(f.widths) }
 
 // decode returns the text of a code; ok is false where the font does not say.
 func (f *pdfFont) decode(code int) (s string, ok bool) {
@@ -99,8 +102,8 @@ func (f *pdfFont) loadComposite(v, descendant pdf.Value) {
 }
 
 // loadSimple reads a font whose codes have one byte.
-func (f *pdfFont) loadSimple(v, descriptor pdf.Value) {
-	f.loadEncoding(v, descriptor)
+func (f *pdfFont) loadSimple(src *pdfSource, v, descriptor pdf.Value) {
+	f.loadEncoding(src, v, descriptor)
 	scale := 1.0
 	if m := v.Key("FontMatrix"); v.Key("Subtype").Name() == "Type3" && m.Len() == 6 {
 		scale = math.Abs(finite(m.Index(0).Float64())) * 1000
@@ -120,7 +123,7 @@ func (f *pdfFont) loadSimple(v, descriptor pdf.Value) {
 }
 
 // loadEncoding fills f.simple: a base encoding and the differences from it.
-func (f *pdfFont) loadEncoding(v, descriptor pdf.Value) {
+func (f *pdfFont) loadEncoding(src *pdfSource, v, descriptor pdf.Value) {
 	encoding := v.Key("Encoding")
 	base := encoding.Name()
 	if encoding.Kind() == pdf.Dict {
@@ -148,7 +151,7 @@ func (f *pdfFont) loadEncoding(v, descriptor pdf.Value) {
 		f.simple[0xb7] = "•"
 	}
 	if program := descriptor.Key("FontFile"); base == "" && program.Kind() == pdf.Stream {
-		data, _ := streamBytes(program)
+		data, _ := src.streamBytes(program)
 		for code, name := range builtinEncoding(data) {
 			if text, ok := glyphNames[name]; ok {
 				f.simple[code] = text

@@ -30,6 +30,7 @@ type pdfOperand struct {
 type pdfLexer struct {
 	data []byte
 	pos  int
+	read int // operands of the current operator so far
 }
 
 const (
@@ -42,6 +43,7 @@ const (
 // memory.
 func (l *pdfLexer) next(operands []pdfOperand) (op string, out []pdfOperand, ok bool) {
 	out = operands[:0]
+	l.read = 0
 	for {
 		l.space()
 		if l.pos >= len(l.data) {
@@ -52,7 +54,9 @@ func (l *pdfLexer) next(operands []pdfOperand) (op string, out []pdfOperand, ok 
 			word := l.regular()
 			switch string(word) {
 			case "true", "false", "null":
-				out = append(out, pdfOperand{})
+				if l.read++; l.read <= maxPDFOperands {
+					out = append(out, pdfOperand{})
+				}
 			case "ID":
 				l.inlineImage()
 				return "ID", out, true
@@ -61,7 +65,8 @@ func (l *pdfLexer) next(operands []pdfOperand) (op string, out []pdfOperand, ok 
 			}
 			continue
 		}
-		if v, ok := l.operand(0); ok && len(out) < maxPDFOperands {
+		if v, ok := l.operand(0); ok && l.read < maxPDFOperands {
+			l.read++
 			out = append(out, v)
 		}
 	}
@@ -114,7 +119,8 @@ func (l *pdfLexer) sequence(end string, depth int) []pdfOperand {
 			l.pos++
 			continue
 		}
-		if v, ok := l.operand(depth + 1); ok && len(out) < maxPDFOperands {
+		if v, ok := l.operand(depth + 1); ok && l.read < maxPDFOperands {
+			l.read++
 			out = append(out, v)
 		}
 	}

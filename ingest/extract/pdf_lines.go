@@ -3,6 +3,8 @@ package extract
 import (
 	"math"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -39,6 +41,8 @@ type pdfLines struct {
 	space bool    // a space is due
 	votes int     // for line.size, by majority vote
 	faint bool    // a glyph that is not bold was drawn
+
+	written int // bytes of text so far
 
 	accent       rune // the combining form of an accent drawn by itself as the last glyph, or 0
 	accentMiddle float64
@@ -108,7 +112,8 @@ var combining = map[string]rune{
 // write appends the text of a glyph at x. Where it is drawn under an accent,
 // as TeX composes accented letters, the two become one letter.
 func (l *pdfLines) write(s string, x float64) {
-	if l.accent == 0 || l.space || x > l.accentMiddle {
+	l.written += len(s)
+	if first, _ := utf8.DecodeRuneInString(s); l.accent == 0 || l.space || x > l.accentMiddle || !unicode.IsLetter(first) {
 		l.b = append(l.b, s...)
 		return
 	}
@@ -118,9 +123,12 @@ func (l *pdfLines) write(s string, x float64) {
 	case "ȷ":
 		s = "j"
 	}
-	k := strings.LastIndexFunc(string(l.b), func(r rune) bool { return combining[string(r)] == l.accent })
-	l.b = append(l.b[:k], norm.NFC.String(s+string(l.accent))...)
+	_, n := utf8.DecodeLastRune(l.b) // the accent
+	l.b = append(l.b[:len(l.b)-n], norm.NFC.String(s+string(l.accent))...)
 }
+
+// full reports whether the page has more text than a file may have.
+func (l *pdfLines) full() bool { return l.written > MaxTextBytes || len(l.lines) > maxPageLines }
 
 // flush ends the line.
 func (l *pdfLines) flush() {

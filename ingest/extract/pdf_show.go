@@ -1,10 +1,10 @@
 package extract
 
 import (
-	"context"
+	"errors"
 	"fmt"
 	"math"
-	"regexp"
+	"strings"
 
 	"github.com/ledongthuc/pdf"
 )
@@ -39,10 +39,10 @@ type textState struct {
 // lines.
 type pdfInterpreter struct {
 	pdfLines
-	ctx      context.Context
-	fonts    map[string]*pdfFont // of the document, by reference
-	unmapped int                 // glyphs whose font does not say what they mean
-	bytes    int                 // content interpreted so far
+	src      *pdfSource
+	fonts    *pdfFonts
+	unmapped int // glyphs whose font does not say what they mean
+	bytes    int // content interpreted so far
 	ops      int
 	depth    int // of forms
 }
@@ -56,10 +56,10 @@ func (in *pdfInterpreter) page(p pdfPage) error {
 func (in *pdfInterpreter) run(contents, resources pdf.Value, ctm matrix) (err error) {
 	defer func() {
 		if x := recover(); x != nil {
-			err = fmt.Errorf("%v", x)
+			err = libraryError(x)
 		}
 	}()
-	data, readErr := streamBytes(contents)
+	data, readErr := in.src.streamBytes(contents)
 	if in.bytes += len(data); in.bytes > maxPageBytes {
 		return errPDFLimit
 	}
@@ -76,14 +76,28 @@ func (in *pdfInterpreter) run(contents, resources pdf.Value, ctm matrix) (err er
 		}
 		operands = args
 		if in.ops++; in.ops%checkEachToken == 0 {
-			if err := in.ctx.Err(); err != nil {
+			if err := in.src.ctx.Err(); err != nil {
 				return err
 			}
 		}
 		if err := s.operator(op, args); err != nil {
 			return err
 		}
+		if in.full() {
+			return errPDFLimit
+		}
 	}
+}
+
+// libraryError makes an error of what the library panicked with, which may
+// quote much of the file.
+func libraryError(x any) error {
+	const maxRunes = 120
+	s := strings.Join(strings.Fields(strings.ToValidUTF8(fmt.Sprint(x), "")), " ")
+	if r := []rune(s); len(r) > maxRunes {
+		s = string(r[:maxRunes]) + "…"
+	}
+	return errors.New(s)
 }
 
 // pdfStream is a content stream that is being interpreted.
@@ -124,7 +138,10 @@ func (s *pdfStream) operator(op string, args []pdfOperand) error {
 		g.tm, g.tlm = identity, identity
 	case "Tf":
 		if len(args) >= 2 {
-			g.font, g.size = s.font(string(args[0].bytes)), n(1)
+			var err error
+			g.font, err = s.font(string(args[0].bytes))
+			g.size = n(1)
+			return err
 		}
 	case "Tc":
 		g.charSpace = n(0)
@@ -205,7 +222,7 @@ func (s *pdfStream) show(raw []byte) {
 	if g.size != 0 {
 		spacing = g.charSpace / g.size
 	}
-	for i := 0; i+step <= len(raw); i += step {
+	for i := 0; i+step <= len(raw) && !s.in.full(); i += step {
 		code := codeOf(raw[i : i+step])
 		text, ok := g.font.decode(code)
 		if !ok {
@@ -246,42 +263,16 @@ func (s *pdfStream) form(name string) error {
 }
 
 // font returns the font of a name, nil where it cannot be read.
-func (s *pdfStream) font(name string) *pdfFont {
+func (s *pdfStream) font(name string) (*pdfFont, error) {
 	if f, ok := s.names[name]; ok {
-		return f
+		return f, nil
 	}
-	key := fontKey(s.fonts, name)
-	f, ok := s.in.fonts[key]
-	if !ok {
-		if v := s.fonts.Key(name); v.Kind() == pdf.Dict {
-			f = tryLoadPDFFont(v)
-		}
-		s.in.fonts[key] = f
+	f, cost, err := s.in.fonts.find(s.fonts, name)
+	if s.in.bytes += cost; err == nil && s.in.bytes > maxPageBytes {
+		err = errPDFLimit
 	}
 	s.names[name] = f
-	return f
-}
-
-func tryLoadPDFFont(v pdf.Value) (f *pdfFont) {
-	defer func() {
-		if recover() != nil {
-			// Without the font its text is lost, the rest of the page is not.
-			f = &pdfFont{wide: v.Key("Subtype").Name() == "Type0", dflt: 500}
-		}
-	}()
-	return loadPDFFont(v)
-}
-
-// fontKey returns what tells a font apart from the others of the document: the
-// number of its object or, where it has none, the dictionary it is in. Names
-// do not: each page may give them to other fonts.
-func fontKey(fonts pdf.Value, name string) string {
-	all := fonts.String()
-	refs := regexp.MustCompile(`/`+regexp.QuoteMeta(name)+` (\d+ \d+ R)`).FindAllStringSubmatch(all, 2)
-	if len(refs) == 1 {
-		return refs[0][1]
-	}
-	return name + " " + all
+	return f, err
 }
 
 // direction returns the unit vector in which m advances and the sizes of its

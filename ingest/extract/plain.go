@@ -43,7 +43,7 @@ func plainMarks(s string) (marks []mark, pages int) {
 func paragraphMarks(marks []mark, s string, span text.Span, page int) []mark {
 	blank := true // so was the line before
 	for at := span.Start; at < span.End; {
-		end := min(lineEnd(s, at), span.End)
+		end := lineEnd(s[:span.End], at)
 		now := text.Blank(s[at:end])
 		if blank && !now {
 			marks = append(marks, mark{at: at, kind: Paragraph, page: page})

@@ -118,6 +118,22 @@ func TestNesting(t *testing.T) {
 	}
 }
 
+func TestUnparsedMarkdownWarns(t *testing.T) {
+	doc := extractString(t, "x.md", strings.Repeat("> ", maxNesting+1)+"# deep\n\ntext")
+	if len(doc.Warnings) != 1 || len(doc.Blocks) != 2 {
+		t.Errorf("blocks %q, warnings %q, want two paragraphs and a warning", kinds(doc), doc.Warnings)
+	}
+}
+
+// TestManyPages has one line of many pages, each of which was once searched to
+// the end of the text.
+func TestManyPages(t *testing.T) {
+	const pages = 100_000
+	if doc := extractString(t, "x.txt", strings.Repeat("a\f", pages)); doc.Pages != pages {
+		t.Errorf("%d pages, want %d", doc.Pages, pages)
+	}
+}
+
 func TestPlainParagraphs(t *testing.T) {
 	doc := extractString(t, "x.txt", "\n a\nb\n \t\n\nc\r\n\r\nd\f")
 	want := []string{`paragraph 0 "\n a\nb\n \t\n\n"`, `paragraph 0 "c\r\n\r\n"`, `paragraph 0 "d\f"`}

@@ -57,7 +57,10 @@ func softWrap(body, gap, rest string) bool {
 		return false
 	}
 	line := body[strings.LastIndexAny(body, "\n\r")+1:]
-	next, _, _ := strings.Cut(rest, "\n")
+	next := rest[:min(len(rest), lookAhead)]
+	if end := strings.IndexAny(next, "\n\r"); end >= 0 {
+		next = next[:end]
+	}
 	if structural(line) || opensStructure(next) {
 		return false
 	}
@@ -67,6 +70,10 @@ func softWrap(body, gap, rest string) bool {
 	first, _ := utf8.DecodeRuneInString(strings.TrimLeft(next, " \t"))
 	return unicode.IsLower(first) || utf8.RuneCountInString(line) >= wrapRunes
 }
+
+// lookAhead is how much of the next line is looked at, in bytes; enough for
+// white space and a marker.
+const lookAhead = 128
 
 const (
 	terminators = ".!?…:;。！？।॥؟۔"

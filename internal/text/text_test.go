@@ -295,6 +295,16 @@ func TestSentences(t *testing.T) {
 	}
 }
 
+// TestSentencesOfManyLines has line ends of old machines: the text behind each
+// was once searched for a line feed.
+func TestSentencesOfManyLines(t *testing.T) {
+	const lines = 50_000
+	s := strings.Repeat("This line is long enough to be broken by its margin, and its end.\r", lines)
+	if got := len(Sentences(s)); got != lines {
+		t.Errorf("%d sentences, want %d", got, lines)
+	}
+}
+
 func TestWords(t *testing.T) {
 	tests := []struct{ name, marked string }{
 		{"spaces", "  one ¦two,  ¦(three) ¦"},
