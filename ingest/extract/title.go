@@ -1,0 +1,104 @@
+package extract
+
+import (
+	"net/url"
+	"strings"
+	"unicode"
+)
+
+// nameTitle returns what the name of a file says about its document, words
+// separated by spaces: "2022 Q3 AAPL" for "reports/2022_Q3_AAPL.pdf". It is ""
+// for a name without the extension of a format, which is an identifier, and
+// for one that says nothing: without a word, generic, or a digest.
+func nameTitle(name string) string {
+	ext := extension(name)
+	if _, ok := formatByExtension(ext); !ok {
+		return ""
+	}
+	if strings.Contains(name, "://") {
+		name, _, _ = strings.Cut(name, "#")
+		name, _, _ = strings.Cut(name, "?")
+		if decoded, err := url.PathUnescape(name); err == nil {
+			name = decoded
+		}
+	}
+	stem := name[strings.LastIndexAny(name, `/\`)+1:]
+	words := strings.FieldsFunc(stem[:len(stem)-len(ext)], func(r rune) bool {
+		return unicode.IsSpace(r) || strings.ContainsRune("-_+()[]", r)
+	})
+	title := strings.Join(words, " ")
+	const digestBytes = 16
+	if len(title) >= digestBytes && strings.Trim(strings.ToLower(title), " 0123456789abcdef") == "" {
+		return ""
+	}
+	said := 0
+	for _, word := range titleWords(title) {
+		if !genericNames[word] {
+			said += letters(word)
+		}
+	}
+	if said < minNameLetters {
+		return ""
+	}
+	return title
+}
+
+// minNameLetters is how many letters a name needs to say something.
+const minNameLetters = 3
+
+// genericNames are words that do not tell one file from another.
+var genericNames = map[string]bool{
+	"copy": true, "doc": true, "document": true, "download": true, "export": true, "file": true, "final": true,
+	"img": true, "index": true, "new": true, "output": true, "page": true, "scan": true, "temp": true, "tmp": true,
+	"untitled": true, "upload": true, "version": true,
+}
+
+// withName returns the title of a document whose first heading is heading and
+// whose file has the name given. Forms and serial reports share their first
+// heading; the name joins it, in parentheses, where it is about something else
+// or has a number that the heading lacks.
+func withName(heading, name string) string {
+	named := nameTitle(name)
+	if heading == "" || named == "" {
+		return heading + named
+	}
+	said := map[string]bool{}
+	for _, word := range titleWords(heading) {
+		said[word] = true
+	}
+	shared, numbers := 0, false
+	for _, word := range titleWords(named) {
+		if said[word] {
+			shared++
+		} else if strings.ContainsAny(word, "0123456789") {
+			numbers = true
+		}
+	}
+	if shared == 0 || numbers {
+		return heading + " (" + named + ")"
+	}
+	return heading
+}
+
+// titleWords returns the runs of letters and of digits in s, in lower case.
+func titleWords(s string) []string {
+	var words []string
+	start, kind := 0, 0
+	lower := strings.ToLower(s)
+	for i, r := range lower + " " {
+		now := 0
+		switch {
+		case unicode.IsLetter(r), unicode.IsMark(r):
+			now = 1
+		case unicode.IsDigit(r):
+			now = 2
+		}
+		if now != kind {
+			if kind != 0 {
+				words = append(words, lower[start:i])
+			}
+			start, kind = i, now
+		}
+	}
+	return words
+}

@@ -1,0 +1,44 @@
+package extract
+
+import "testing"
+
+func TestNameTitle(t *testing.T) {
+	for name, want := range map[string]string{
+		"2022 Q3 AAPL.pdf":                        "2022 Q3 AAPL",
+		"products/error-codes_lc200.csv":          "error codes lc200",
+		`C:\reports\winter (2).TXT`:               "winter 2",
+		"https://x.example/a%20plan.html?v=2#top": "a plan",
+		"https://x.example/100%.html":             "",
+		"report":                                  "", // an identifier
+		"MED-10":                                  "",
+		"v1.2":                                    "",
+		"document-final (3).pdf":                  "",
+		"scan0001.pdf":                            "",
+		"20240131.pdf":                            "",
+		"6fa459ea-ee8a-3ca4-894e-db77e160355e.md": "",
+		"a.txt": "",
+		".pdf":  "",
+		"":      "",
+	} {
+		if got := nameTitle(name); got != want {
+			t.Errorf("nameTitle(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestWithName(t *testing.T) {
+	for _, tt := range []struct{ heading, name, want string }{
+		{"FORM 10-Q", "2022 Q3 AAPL.pdf", "FORM 10-Q (2022 Q3 AAPL)"},
+		{"Annual report", "acme.pdf", "Annual report (acme)"},
+		{"Pipit heat meters", "pipit-datasheet.pdf", "Pipit heat meters"},
+		{"Pipit heat meters", "pipit-datasheet-v2.pdf", "Pipit heat meters (pipit datasheet v2)"},
+		{"VX-4410 control valve", "vx-4410.pdf", "VX-4410 control valve"},
+		{"Heading", "scan1.pdf", "Heading"},
+		{"", "acme.pdf", "acme"},
+		{"", "1.pdf", ""},
+	} {
+		if got := withName(tt.heading, tt.name); got != tt.want {
+			t.Errorf("withName(%q, %q) = %q, want %q", tt.heading, tt.name, got, tt.want)
+		}
+	}
+}
