@@ -295,7 +295,7 @@ func (s scorer) pack(ranked []retrieve.Ranked, o pack.Options) (contexts []Conte
 	if len(s.budgets) == 0 || s.query.Unanswerable {
 		return nil, nil, ""
 	}
-	chunks := packable(ranked)
+	chunks := retrieve.Packable(ranked)
 	for _, budget := range s.budgets {
 		o.BudgetTokens = budget
 		packed, err := pack.Pack(chunks, s.options.Counter, o)
@@ -315,20 +315,6 @@ func (s scorer) pack(ranked []retrieve.Ranked, o pack.Options) (contexts []Conte
 		contexts = append(contexts, c)
 	}
 	return contexts, tooSmall, ""
-}
-
-// packable returns ranked chunks as the packer takes them.
-func packable(ranked []retrieve.Ranked) []pack.Chunk {
-	chunks := make([]pack.Chunk, len(ranked))
-	for i, r := range ranked {
-		c := r.Chunk
-		chunks[i] = pack.Chunk{
-			Doc: c.Doc, Rev: c.Rev, URI: r.Record.URI, Title: r.Record.Title, Ordinal: c.Ordinal,
-			Span: c.Span, Text: c.Text, Gap: c.Gap, Heading: c.Heading,
-			PageStart: c.PageStart, PageEnd: c.PageEnd, Score: r.Score,
-		}
-	}
-	return chunks
 }
 
 // contextBudget is the budget whose contexts are kept with their text.

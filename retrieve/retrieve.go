@@ -8,8 +8,8 @@
 // after the other, and evaluation ranks what was found once under many
 // settings.
 //
-// The package packs no context (see retrieve/pack) and knows nothing of the
-// wire (see retrieve/server).
+// The package packs no context ([Packable] hands over to retrieve/pack) and
+// knows nothing of the wire (see retrieve/server).
 //
 // Nouns: a leg is one way to score chunks; a candidate is a chunk that at least
 // one leg returned, with the exact scores of both ("completed"); the fused

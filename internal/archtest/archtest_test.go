@@ -32,7 +32,7 @@ var allow = []struct {
 	{"evalret/metric", []string{"internal/text"}},
 	{"evalret/stats", nil},
 
-	{"retrieve", []string{"internal/index", "internal/embed", "internal/lexical", "internal/text", "internal/tokens"}},
+	{"retrieve", []string{"retrieve/pack", "internal/index", "internal/embed", "internal/lexical", "internal/text", "internal/tokens"}},
 	{"retrieve/pack", []string{"internal/text"}},
 	{"retrieve/server", []string{"retrieve", "retrieve/pack", "proto/*/*", "internal/index", "internal/text", "internal/tokens"}},
 

@@ -79,20 +79,6 @@ func candidates(ranked []retrieve.Ranked) []*ragloopv1.Candidate {
 	return out
 }
 
-// packable returns ranked chunks as the packer takes them.
-func packable(ranked []retrieve.Ranked) []pack.Chunk {
-	out := make([]pack.Chunk, len(ranked))
-	for i, r := range ranked {
-		c := r.Chunk
-		out[i] = pack.Chunk{
-			Doc: c.Doc, Rev: c.Rev, URI: r.Record.URI, Title: r.Record.Title, Ordinal: c.Ordinal,
-			Span: c.Span, Text: c.Text, Gap: c.Gap, Heading: c.Heading,
-			PageStart: c.PageStart, PageEnd: c.PageEnd, Score: r.Score,
-		}
-	}
-	return out
-}
-
 // segments returns the segments of a context that was packed from ranked.
 func segments(in []pack.Segment, ranked []retrieve.Ranked) []*ragloopv1.Segment {
 	var out []*ragloopv1.Segment

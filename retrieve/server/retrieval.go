@@ -55,7 +55,7 @@ func (s *retrieval) Retrieve(ctx context.Context, in *ragloopv1.RetrieveRequest)
 		return nil, err
 	}
 	begin := s.config.Now()
-	packed, err := pack.Pack(packable(found.Chunks), counter, options)
+	packed, err := pack.Pack(retrieve.Packable(found.Chunks), counter, options)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,17 @@
+package retrieve
+
+import "github.com/ragloop/ragloop/retrieve/pack"
+
+// Packable returns ranked chunks as the packer takes them, in the same order.
+func Packable(ranked []Ranked) []pack.Chunk {
+	out := make([]pack.Chunk, len(ranked))
+	for i, r := range ranked {
+		c := r.Chunk
+		out[i] = pack.Chunk{
+			Doc: c.Doc, Rev: c.Rev, URI: r.Record.URI, Title: r.Record.Title, Ordinal: c.Ordinal,
+			Span: c.Span, Text: c.Text, Gap: c.Gap, Heading: c.Heading,
+			PageStart: c.PageStart, PageEnd: c.PageEnd, Score: r.Score,
+		}
+	}
+	return out
+}
