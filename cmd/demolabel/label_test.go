@@ -18,7 +18,7 @@ import (
 // TestCurrent fails when the corpus, the questions or an extractor changed and
 // the query set was not written again.
 func TestCurrent(t *testing.T) {
-	questions, err := os.ReadFile("questions.jsonl")
+	questions, err := os.ReadFile("../../internal/demo/source/questions.jsonl")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -27,7 +27,7 @@ func TestCurrent(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := demo.Queries(); string(got) != string(want) {
-		t.Errorf("queries.jsonl differs from what its %d questions give; write it with: go run ./internal/demo/label\n%s",
+		t.Errorf("queries.jsonl differs from what its %d questions give; write it with: go run ./cmd/demolabel\n%s",
 			n, cmp.Diff(strings.Split(string(want), "\n"), strings.Split(string(got), "\n")))
 	}
 }

@@ -3,7 +3,7 @@
 // lies. Run it from the root of the module, after a change of the corpus, of
 // the questions or of an extractor:
 //
-//	go run ./internal/demo/label
+//	go run ./cmd/demolabel
 //
 // Questions are written by hand. Their evidence is either a quote, compared
 // without white space, dashes, quotation marks and markup, or a row: text that
@@ -29,7 +29,7 @@ import (
 
 func main() {
 	corpus := flag.String("corpus", "internal/demo/corpus", "folder of the documents")
-	questions := flag.String("questions", "internal/demo/label/questions.jsonl", "questions with quotes, as written by hand")
+	questions := flag.String("questions", "internal/demo/source/questions.jsonl", "questions with quotes, as written by hand")
 	out := flag.String("out", "internal/demo/queries.jsonl", "query set to write")
 	flag.Parse()
 	if err := run(context.Background(), *corpus, *questions, *out, os.Stderr); err != nil {
