@@ -74,6 +74,7 @@ func TestFingerprintCoversEveryField(t *testing.T) {
 		"language":             func(r *Recipe) { r.Lexical.Language = "none" },
 		"word splitting":       func(r *Recipe) { r.Lexical.Tokenizer = lexical.Whitespace },
 		"case sensitivity":     func(r *Recipe) { r.Lexical.CaseSensitive = true },
+		"ASCII folding":        func(r *Recipe) { r.Lexical.ASCIIFolding = true },
 		"stop words":           func(r *Recipe) { r.Lexical.StopWords = []string{} },
 		"shortest term":        func(r *Recipe) { r.Lexical.MinTermLen = 2 },
 		"longest term":         func(r *Recipe) { r.Lexical.MaxTermLen = 30 },

@@ -77,6 +77,7 @@ func (r Recipe) diff(want Recipe) []string {
 	add("language", r.Lexical.Language, want.Lexical.Language)
 	add("word splitting", cmp.Or(r.Lexical.Tokenizer, lexical.Word), cmp.Or(want.Lexical.Tokenizer, lexical.Word))
 	add("case sensitivity", r.Lexical.CaseSensitive, want.Lexical.CaseSensitive)
+	add("ASCII folding", r.Lexical.ASCIIFolding, want.Lexical.ASCIIFolding)
 	add("stop words", describeWords(r.Lexical.StopWords), describeWords(want.Lexical.StopWords))
 	add("shortest term", r.Lexical.MinTermLen, want.Lexical.MinTermLen)
 	add("longest term", r.Lexical.MaxTermLen, want.Lexical.MaxTermLen)

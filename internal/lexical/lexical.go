@@ -3,7 +3,7 @@
 // version see the same vectors. It is not a search engine: inverse document
 // frequency and scoring are the collection's business (sparse modifier IDF).
 //
-// A text is split into words, each word becomes a term (lower-cased,
+// A text is split into words, each word becomes a term (folded, lower-cased,
 // dropped if it is a stop word, stemmed, dropped if its length is out of
 // range), each distinct term a dimension: the absolute value of its signed
 // 32-bit murmur3 hash. The value of a dimension is the term's BM25 weight in a
@@ -41,6 +41,7 @@ type Params struct {
 
 	Tokenizer     string   `json:"tokenizer,omitempty"`      // Word, Whitespace or Prefix; empty: Word
 	CaseSensitive bool     `json:"case_sensitive,omitempty"` // keep upper case; the stop words and stemmers are lower case
+	ASCIIFolding  bool     `json:"ascii_folding,omitempty"`  // "café" becomes "cafe"
 	StopWords     []string `json:"stop_words,omitzero"`      // instead of the language's; nil: the language's, empty: none
 	MinTermLen    int      `json:"min_term_len,omitempty"`   // in code points, after stemming; 0: no limit
 	MaxTermLen    int      `json:"max_term_len,omitempty"`   // the same; of Prefix the longest prefix

@@ -56,6 +56,7 @@ func TestTerms(t *testing.T) {
 		{"none", func(p *Params) { p.Language = "none" }, "The Runners run", []string{"the", "runners", "run"}},
 		{"german", func(p *Params) { p.Language = "german" }, "Die Häuser und die Straßen", []string{"haus", "strass"}},
 		{"whitespace", func(p *Params) { p.Tokenizer = Whitespace }, "don't stop, C++", []string{"stop,", "c++"}},
+		{"folding", func(p *Params) { p.ASCIIFolding, p.Language = true, none }, "Ærøskøbing naïve ŒUVRE ﬁn Straße ②", []string{"aeroskobing", "naive", "oeuvre", "fin", "strasse", "2"}},
 		{"case", func(p *Params) { p.CaseSensitive = true }, "The the IDs", []string{"The", "IDs"}},
 		{"own stop words", func(p *Params) { p.StopWords = []string{"Fox"} }, "the fox jumps", []string{"the", "jump"}},
 		{"no stop words", func(p *Params) { p.StopWords = []string{} }, "the fox", []string{"the", "fox"}},
@@ -263,7 +264,7 @@ func FuzzAnalyzer(f *testing.F) {
 	names := Languages()
 	tokenizers := []string{Word, Whitespace, Prefix}
 	f.Fuzz(func(t *testing.T, s string, k, b, avgLen float64, language, options uint8) {
-		p := Params{K: k, B: b, AvgLen: avgLen, Language: names[int(language)%len(names)], Tokenizer: tokenizers[int(options>>2)%3], CaseSensitive: options&1 != 0}
+		p := Params{K: k, B: b, AvgLen: avgLen, Language: names[int(language)%len(names)], Tokenizer: tokenizers[int(options>>2)%3], CaseSensitive: options&1 != 0, ASCIIFolding: options&2 != 0}
 		if options&0x80 != 0 {
 			p.MinTermLen, p.MaxTermLen = 1, 3
 		}

@@ -5,6 +5,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/blevesearch/bleve/v2/analysis/char/asciifolding"
 	"github.com/blevesearch/snowballstem"
 )
 
@@ -61,8 +62,12 @@ func (a *Analyzer) newStemming() stemming {
 	return st
 }
 
-// normalise lower-cases a word.
+// normalise folds and lower-cases a word. The server's folding is Lucene's, and
+// so is the library's.
 func (st stemming) normalise(w string) string {
+	if st.a.p.ASCIIFolding {
+		w = string(asciifolding.New().Filter([]byte(w)))
+	}
 	if !st.a.p.CaseSensitive {
 		w = lower(w)
 	}
