@@ -31,7 +31,7 @@ func BenchmarkMatrix(b *testing.B) {
 			for _, c := range []struct {
 				name string
 				mul  mulFunc
-			}{{"float32", (*Matrix).MulFloat32}, {"int8", (*Matrix).MulInt8}} {
+			}{{"int16", (*Matrix).MulInt16}, {"int8", (*Matrix).MulInt8}} {
 				b.Run(fmt.Sprintf("%s/%dx%d/%s", c.name, cols, rows, k.name), func(b *testing.B) {
 					use(b, k)
 					var s Scratch
@@ -53,7 +53,6 @@ func BenchmarkRows(b *testing.B) {
 			f    func([]float32)
 		}{
 			{"gelu", Gelu},
-			{"softmax", func(x []float32) { Softmax(x, 0.2) }},
 			{"addNorm", func(x []float32) { AddNorm(x, x, x, x, 1e-12) }},
 		} {
 			b.Run(c.name+"/"+k.name, func(b *testing.B) {

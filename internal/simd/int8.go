@@ -6,16 +6,6 @@ import "math"
 // always has room for: the rows of the largest tile.
 const minQuantised = 12
 
-func widenPortable(dst []float32, src []uint32) {
-	for i, word := range src {
-		d := dst[i/PanelWidth*PanelWidth*groupCols+i%PanelWidth:]
-		d[0] = float32(int8(word))
-		d[PanelWidth] = float32(int8(word >> 8))
-		d[2*PanelWidth] = float32(int8(word >> 16))
-		d[3*PanelWidth] = float32(int8(word >> 24))
-	}
-}
-
 func mulInt8Portable(dst []float32, q []uint8, n int, w *Matrix, _ *Scratch) {
 	for p := range w.rows / PanelWidth {
 		panel := w.panel(p)
@@ -52,6 +42,41 @@ func quantisePortable(q []uint8, x []float32) float32 {
 		q[i] = quantum(v, inverse)
 	}
 	return largest / 127
+}
+
+// quantiseWidePortable writes len(x) upper halves, then as many lower ones.
+func quantiseWidePortable(q []uint8, x []float32) float32 {
+	upper, lower := q[:len(x)], q[len(x):]
+	var largest float32
+	for _, v := range x {
+		largest = max(largest, abs(v))
+	}
+	if largest < quantiseMin {
+		for i := range q {
+			q[i] = 128
+		}
+		return 0
+	}
+	inverse := wideSteps / largest
+	for i, v := range x {
+		upper[i], lower[i] = wideQuantum(v, inverse)
+	}
+	return largest / wideSteps
+}
+
+// wideSteps is the number of steps on either side of zero in two halves.
+const wideSteps = 127 * 128
+
+func wideQuantum(v, inverse float32) (upper, lower uint8) {
+	step := int32(math.RoundToEven(float64(float32(v * inverse))))
+	u := (step + 64) >> 7
+	return uint8(u + 128), uint8(step - u<<7 + 128)
+}
+
+func joinPortable(y, upper, lower []float32) {
+	for i := range y {
+		y[i] = float32(upper[i]*128) + lower[i]
+	}
 }
 
 // quantiseMin is the magnitude below which a row counts as zero, so that its

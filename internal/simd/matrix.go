@@ -19,7 +19,9 @@ type Matrix struct {
 	offsets []int32
 
 	exactColumns []int
-	exact        []float32 // panels as Gemm wants them, of the exact columns
+	exact        []float32 // panels of k×16 weights of the exact columns
+	// quantised has a bit for each column, 0 in the exact ones.
+	quantised []uint16
 }
 
 // Exact holds the columns of a matrix that are not quantised: those whose
@@ -64,7 +66,13 @@ func NewMatrix(values []byte, scales []float32, rows, cols int, exact Exact) (*M
 	}
 	m := &Matrix{
 		rows: rows, cols: cols, packed: make([]uint32, rows*cols/groupCols), scales: scales, offsets: make([]int32, rows),
-		exactColumns: exact.Columns, exact: make([]float32, len(exact.Weights)),
+		exactColumns: exact.Columns, exact: make([]float32, len(exact.Weights)), quantised: make([]uint16, (cols+15)/16),
+	}
+	for c := range cols {
+		m.quantised[c/16] |= 1 << (c % 16)
+	}
+	for _, c := range exact.Columns {
+		m.quantised[c/16] &^= 1 << (c % 16)
 	}
 	for r := range rows {
 		row := values[r*cols : (r+1)*cols]
@@ -96,17 +104,19 @@ func (m *Matrix) panel(p int) []uint32 {
 	return m.packed[p*size : (p+1)*size]
 }
 
-// Scratch holds the working memory of the products, which grows to what was
-// needed most. The zero value is ready; it must not be shared by goroutines.
+// Scratch holds the working memory of the products and of attention, which grows
+// to what was needed most. The zero value is ready; it must not be shared by
+// goroutines.
 type Scratch struct {
-	panel     []float32 // one panel as floats
-	product   []float32 // a column of partial products
-	wide      []float32 // quantised activations as floats
-	sums      []int32   // a column of exact sums
 	row       []float32 // one row of activations
 	exact     []float32 // activations of the exact columns
-	quantised []uint8
+	quantised []uint8   // a row, or two rows of halves, for each row of activations
+	signed    []uint8   // quantised activations as the bytes of signed ones
 	rowScales []float32
+	product   []float32 // a column of partial products
+	halves    []float32 // products of halves
+
+	attention attentionScratch
 }
 
 // resize returns s with length n, keeping its memory when that is enough. The
@@ -118,73 +128,88 @@ func resize[T any](s []T, n int) []T {
 	return s[:n]
 }
 
-// MulFloat32 computes dst = x·mᵀ + bias for n rows of x. Activations stay
-// float32 and weights become floats panel by panel. It panics if a length does
-// not fit.
-func (m *Matrix) MulFloat32(dst, x, bias []float32, n int, s *Scratch) {
-	m.check(dst, x, bias, n)
-	if n == 0 {
-		return
-	}
-	s.panel = resize(s.panel, PanelWidth*m.cols)
-	for p := range m.rows / PanelWidth {
-		active.widen(s.panel, m.panel(p))
-		active.gemm(dst[p*PanelWidth:], m.rows, x, m.cols, s.panel, n, m.cols, false)
-	}
-	s.rowScales = resize(s.rowScales, n)
-	for i := range s.rowScales {
-		s.rowScales[i] = 1
-	}
-	m.finish(dst, x, bias, n, s)
-}
-
 // MulInt8 computes dst = x·mᵀ + bias for n rows of x, with each row of x first
-// rounded to 127 steps on either side of zero, its largest magnitude being
-// step 127; the exact columns are neither rounded nor counted in that
-// magnitude. Products and sums of steps are exact. It panics if a length does
-// not fit.
+// rounded to 127 steps on either side of zero, its largest magnitude being step
+// 127; the exact columns are neither rounded nor counted in that magnitude.
+// Products and sums of steps are exact. It panics if a length does not fit.
 func (m *Matrix) MulInt8(dst, x, bias []float32, n int, s *Scratch) {
-	m.check(dst, x, bias, n)
-	if n == 0 {
-		return
-	}
-	s.quantised = resize(s.quantised, max(n, minQuantised)*m.cols)
-	s.rowScales = resize(s.rowScales, n)
-	s.row = resize(s.row, m.cols)
-	for i := range n {
-		copy(s.row, x[i*m.cols:])
-		for _, c := range m.exactColumns {
-			s.row[c] = 0
-		}
-		s.rowScales[i] = active.quantise(s.quantised[i*m.cols:(i+1)*m.cols], s.row)
-	}
-	active.mulInt8(dst, s.quantised, n, m, s)
-	m.finish(dst, x, bias, n, s)
+	m.multiply(dst, x, bias, n, false, s)
 }
 
-// finish scales n rows of raw products and adds the bias and the exact columns.
-func (m *Matrix) finish(dst, x, bias []float32, n int, s *Scratch) {
-	for i := range n {
-		active.scaleBias(dst[i*m.rows:(i+1)*m.rows], s.rowScales[i], m.scales, bias)
-	}
-	k := len(m.exactColumns)
-	if k == 0 {
-		return
-	}
-	s.exact = resize(s.exact, n*k)
-	for i := range n {
-		row := x[i*m.cols : (i+1)*m.cols]
-		for j, c := range m.exactColumns {
-			s.exact[i*k+j] = row[c]
-		}
-	}
-	for p := range m.rows / PanelWidth {
-		active.gemm(dst[p*PanelWidth:], m.rows, s.exact, k, m.exact[p*PanelWidth*k:(p+1)*PanelWidth*k], n, k, true)
-	}
+// MulInt16 is [Matrix.MulInt8] with 16,256 steps, which takes twice the time. A
+// step is 128 times an upper half of -127 to 127 and a lower half of -64 to 63,
+// so that the products are those of MulInt8, and exact. The sums of both halves
+// are rounded to float32 before they are joined.
+func (m *Matrix) MulInt16(dst, x, bias []float32, n int, s *Scratch) {
+	m.multiply(dst, x, bias, n, true, s)
 }
 
-func (m *Matrix) check(dst, x, bias []float32, n int) {
+func (m *Matrix) multiply(dst, x, bias []float32, n int, wide bool, s *Scratch) {
 	if len(x) < n*m.cols || len(dst) < n*m.rows || len(bias) != m.rows {
 		panic(fmt.Sprintf("simd.Matrix: %d rows times %d×%d with lengths x %d, dst %d, bias %d", n, m.cols, m.rows, len(x), len(dst), len(bias)))
 	}
+	if n == 0 {
+		return
+	}
+	bytesPerElement := 1
+	if wide {
+		bytesPerElement = 2
+	}
+	// Tiles read whole fours of rows, the smallest kernels 12 rows.
+	s.quantised = resize(s.quantised, max(roundUp(n*bytesPerElement, 4), minQuantised)*m.cols)
+	s.rowScales = resize(s.rowScales, roundUp(n, 4))
+	s.exact = resize(s.exact, roundUp(n, 4)*len(m.exactColumns))
+	active.quantiseRows(m, x, n, wide, s)
+	active.linear(dst, bias, m, n, wide, s)
 }
+
+// composeQuantiseRows returns the composition of the quantising kernels of k. It fills
+// the scratch: with wide, the row of upper halves comes before that of lower.
+func (k kernels) composeQuantiseRows() rowsQuantiser {
+	return func(m *Matrix, x []float32, n int, wide bool, s *Scratch) {
+		s.row = resize(s.row, m.cols)
+		for i := range n {
+			copy(s.row, x[i*m.cols:])
+			for j, c := range m.exactColumns {
+				s.exact[i*len(m.exactColumns)+j] = s.row[c]
+				s.row[c] = 0
+			}
+			if wide {
+				s.rowScales[i] = k.quantiseWide(s.quantised[2*i*m.cols:2*(i+1)*m.cols], s.row)
+			} else {
+				s.rowScales[i] = k.quantise(s.quantised[i*m.cols:(i+1)*m.cols], s.row)
+			}
+		}
+	}
+}
+
+// composeLinear returns the composition of the multiplying kernels of k. It
+// computes dst from what quantiseRows left in the scratch: the sums as floats,
+// times the scale of the row, times that of the output, plus the bias, plus the
+// products of the exact columns in order.
+func (k kernels) composeLinear() func(dst, bias []float32, m *Matrix, n int, wide bool, s *Scratch) {
+	return func(dst, bias []float32, m *Matrix, n int, wide bool, s *Scratch) {
+		if wide {
+			s.halves = resize(s.halves, 2*n*m.rows)
+			k.mulInt8(s.halves, s.quantised, 2*n, m, s)
+		} else {
+			k.mulInt8(dst, s.quantised, n, m, s)
+		}
+		for i := range n {
+			row := dst[i*m.rows : (i+1)*m.rows]
+			if wide {
+				k.join(row, s.halves[2*i*m.rows:][:m.rows], s.halves[(2*i+1)*m.rows:][:m.rows])
+			}
+			k.scaleBias(row, s.rowScales[i], m.scales, bias)
+		}
+		exact := len(m.exactColumns)
+		if exact == 0 {
+			return
+		}
+		for p := range m.rows / PanelWidth {
+			k.gemm(dst[p*PanelWidth:], m.rows, s.exact, exact, m.exact[p*PanelWidth*exact:(p+1)*PanelWidth*exact], n, exact, true)
+		}
+	}
+}
+
+func roundUp(n, unit int) int { return (n + unit - 1) / unit * unit }

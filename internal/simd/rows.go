@@ -5,19 +5,10 @@ import (
 	"math"
 )
 
-// rowLanes is the number of partial sums of a row: lane l adds elements l, l+8,
-// l+16, …; lanes are added in halves, and the elements after the last full
-// group of 8 are added at the end, in order.
-const rowLanes = 8
-
-// Softmax replaces row by exp(scale·(row[i]-max)) / Σ. Elements below the
-// largest by more than about 87/scale become 0. scale must not be negative. An
-// empty row stays empty.
-func Softmax(row []float32, scale float32) {
-	if len(row) > 0 {
-		active.softmax(row, scale)
-	}
-}
+// rowLanes is the number of partial sums of a row: lane l adds elements l, l+32,
+// l+64, …; lanes are added in halves, l to l+16, l to l+8 and so on, and the
+// elements after the last full group of 32 are added at the end, in order.
+const rowLanes = 32
 
 // Gelu replaces each element by x·Φ(x), Φ the normal distribution function:
 // the exact, erf form.
@@ -34,20 +25,6 @@ func AddNorm(x, y, gain, bias []float32, eps float64) {
 	}
 	if len(x) > 0 {
 		active.addNorm(x, y, gain, bias, eps)
-	}
-}
-
-func softmaxPortable(row []float32, scale float32) {
-	largest := row[0]
-	for _, v := range row {
-		largest = max(largest, v)
-	}
-	for i, v := range row {
-		row[i] = exp(float32((v - largest) * scale))
-	}
-	inverse := 1 / laneSum(row, func(v float32) float32 { return v })
-	for i, v := range row {
-		row[i] = v * inverse
 	}
 }
 
@@ -88,32 +65,30 @@ func inverseDeviation(squares float32, n int, eps float64) float32 {
 	return float32(1 / math.Sqrt(float64(squares)/float64(n)+eps))
 }
 
-// Constants of exp: 1/ln 2, and ln 2 in two parts of which the first has few
-// enough bits that its product with a small integer is exact.
 const (
-	log2e  = 1.44269504088896341
-	ln2Hi  = 0.693359375
-	ln2Lo  = -2.12194440054690582e-4
-	expMin = -87 // below it exp is taken as 0
+	log2e   = 1.44269504088896341
+	exp2Min = -125 // below it exp2 is taken as 0
 )
 
-// expTerms are 1/7!, 1/6!, … 1/0!: the Taylor polynomial of degree 7 is exact
-// to float32 within ±(ln 2)/2. The assembly reads these tables, too.
+// exp2Terms are the coefficients of (2ˣ-1)/x, the highest first, and 1: the
+// polynomial of degree 5 that is 1 at 0 and has the least relative error within
+// ±1/2, 9e-8 (found by Lawson's weighted least squares). The assembly reads the
+// tables of this file, too.
 var (
-	expTerms  = [8]float32{1.0 / 5040, 1.0 / 720, 1.0 / 120, 1.0 / 24, 1.0 / 6, 1.0 / 2, 1, 1}
-	expLimits = [4]float32{log2e, ln2Hi, ln2Lo, expMin}
+	exp2Terms  = [6]float32{0.0013264727206493063, 0.00967151265009665, 0.05550733743324779, 0.2402224208521571, 0.6931469775990662, 1}
+	exp2Limits = [1]float32{exp2Min}
 )
 
-// exp returns eˣ for x ≤ 88 with a relative error below 3e-7, and 0 below expMin.
-func exp(x float32) float32 {
-	if x < expMin {
+// exp2 returns 2ˣ for x ≤ 127 with a relative error below 2e-7, and 0 below
+// exp2Min.
+func exp2(x float32) float32 {
+	if x < exp2Min {
 		return 0
 	}
-	n := float32(math.RoundToEven(float64(float32(x * log2e))))
-	r := x - float32(n*ln2Hi)
-	r -= float32(n * ln2Lo)
-	p := expTerms[0]
-	for _, c := range expTerms[1:] {
+	n := float32(math.RoundToEven(float64(x)))
+	r := x - n // exact
+	p := exp2Terms[0]
+	for _, c := range exp2Terms[1:] {
 		p = float32(p*r) + c
 	}
 	// p is in [0.7, 1.42]: adding n to its exponent multiplies by 2ⁿ.
@@ -121,27 +96,26 @@ func exp(x float32) float32 {
 }
 
 // erfcTerms are a5 … a1 of formula 7.1.26, halved because Φ(-x) = erfc(x/√2)/2.
-// The assembly reads these tables, too.
 var (
 	erfcTerms  = [5]float32{1.061405429 / 2, -1.453152027 / 2, 1.421413741 / 2, -0.284496736 / 2, 0.254829592 / 2}
-	erfcScales = [2]float32{halfSqrt2, erfcP}
+	erfcScales = [2]float32{geluPower, geluP}
 )
 
 const (
-	halfSqrt2 = 0.70710678118654752
-	erfcP     = 0.3275911
+	geluPower = 0.84932180028801905            // √(½·log₂e), because exp(-x²/2) = 2^-(geluPower·x)²
+	geluP     = 0.3275911 * 0.7071067811865476 // p of formula 7.1.26 over √2
 )
 
 func geluPortable(x []float32) {
 	for i, v := range x {
-		z := float32(abs(v) * halfSqrt2)
-		t := 1 / (1 + float32(z*erfcP))
+		z := float32(abs(v) * geluPower)
+		t := 1 / (1 + float32(abs(v)*geluP))
 		p := erfcTerms[0]
 		for _, c := range erfcTerms[1:] {
 			p = float32(p*t) + c
 		}
 		// tail is Φ(-|x|), so x·Φ(x) is max(x, 0) - |x|·tail on both sides.
-		tail := float32(float32(p*t) * exp(-float32(z*z)))
+		tail := float32(float32(p*t) * exp2(-float32(z*z)))
 		x[i] = max(v, 0) - float32(abs(v)*tail)
 	}
 }

@@ -94,75 +94,6 @@ func TestDotLengths(t *testing.T) {
 	Dot(make([]float32, 3), make([]float32, 4))
 }
 
-// pack packs a row-major k×n matrix as Gemm wants it.
-func pack(b []float32, k, n int) []float32 {
-	var out []float32
-	for j := 0; j < n; j += PanelWidth {
-		for r := range k {
-			out = append(out, b[r*n+j:r*n+j+PanelWidth]...)
-		}
-	}
-	return out
-}
-
-func TestGemm(t *testing.T) {
-	onEach(t, func(t *testing.T) {
-		for _, m := range []int{1, 2, 5, 6, 7, 11, 12, 13, 19} {
-			for _, k := range []int{1, 3, 4, 5, 32, 37} {
-				const n, pad = 48, 3
-				lda, ldc := k+pad, n+pad
-				a, b := random(m*lda, 1, 3), random(k*n, 1, 4)
-				c := random(m*ldc, 1, 5)
-				before := append([]float32(nil), c...)
-				Gemm(c, ldc, a, lda, pack(b, k, n), m, n, k)
-				for i := range m {
-					for j := range ldc {
-						got := c[i*ldc+j]
-						if j >= n {
-							if got != before[i*ldc+j] {
-								t.Fatalf("m=%d k=%d: c(%d,%d) outside the product was written", m, k, i, j)
-							}
-							continue
-						}
-						var want float64
-						for r := range k {
-							want += float64(a[i*lda+r]) * float64(b[r*n+j])
-						}
-						if math.Abs(float64(got)-want) > 2e-5 {
-							t.Fatalf("m=%d k=%d: c(%d,%d) = %v, want %v", m, k, i, j, got, want)
-						}
-					}
-				}
-			}
-		}
-	})
-}
-
-// TestGemmFused pins the order of Gemm on vector kernels: one fused
-// multiply-add per k, in order.
-func TestGemmFused(t *testing.T) {
-	for _, k := range available[:len(available)-1] {
-		t.Run(k.name, func(t *testing.T) {
-			use(t, k)
-			const m, depth = 7, 23
-			a, b := random(m*depth, 1, 6), random(depth*PanelWidth, 1, 7)
-			got := make([]float32, m*PanelWidth)
-			Gemm(got, PanelWidth, a, depth, b, m, PanelWidth, depth)
-			want := make([]float32, len(got))
-			for i := range m {
-				for j := range PanelWidth {
-					var sum float32
-					for r := range depth {
-						sum = fma(a[i*depth+r], b[r*PanelWidth+j], sum)
-					}
-					want[i*PanelWidth+j] = sum
-				}
-			}
-			wantBits(t, "c", got, want)
-		})
-	}
-}
-
 // fma returns x·y+z rounded once to float32. The float64 sum is rounded to odd
 // so that the second rounding cannot be misled by the first (Boldo and
 // Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
@@ -242,30 +173,33 @@ func TestMatrix(t *testing.T) {
 						x[i*c.cols+e] *= 50 // what exact columns are for
 					}
 				}
-				var want, rounded, size []float64
-				for i := range n {
-					row := x[i*c.cols : (i+1)*c.cols]
-					steps := rounding(row, c.exact)
-					for r := range c.rows {
-						sum, sumSteps, sumSize := float64(bias[r]), float64(bias[r]), 1.0
-						for j, v := range row {
-							sum += float64(v) * dense[r][j]
-							sumSteps += steps[j] * dense[r][j]
-							sumSize += math.Abs(float64(v) * dense[r][j])
+				for _, p := range []struct {
+					name  string
+					mul   mulFunc
+					steps float32
+				}{{"MulInt8", (*Matrix).MulInt8, 127}, {"MulInt16", (*Matrix).MulInt16, wideSteps}} {
+					var want, size []float64
+					for i := range n {
+						row := rounding(x[i*c.cols:(i+1)*c.cols], c.exact, p.steps)
+						for r := range c.rows {
+							sum, sumSize := float64(bias[r]), 1.0
+							for j, v := range row {
+								sum += v * dense[r][j]
+								sumSize += math.Abs(v * dense[r][j])
+							}
+							want, size = append(want, sum), append(size, sumSize)
 						}
-						want, rounded, size = append(want, sum), append(rounded, sumSteps), append(size, sumSize)
 					}
+					what := fmt.Sprintf("%s %+v, %d rows", p.name, c, n)
+					wantNear(t, what, product(p.mul, m, x, bias, n), want, size, 1e-6)
 				}
-				what := fmt.Sprintf("%+v, %d rows", c, n)
-				wantNear(t, "MulFloat32 "+what, product((*Matrix).MulFloat32, m, x, bias, n), want, size, 3e-6)
-				wantNear(t, "MulInt8 "+what, product((*Matrix).MulInt8, m, x, bias, n), rounded, size, 3e-6)
 			}
 		}
 	})
 }
 
-// rounding returns row as MulInt8 sees it.
-func rounding(row []float32, exact []int) []float64 {
+// rounding returns row as a product with that many steps sees it.
+func rounding(row []float32, exact []int, steps float32) []float64 {
 	var largest float32
 	for j, v := range row {
 		if !slices.Contains(exact, j) {
@@ -276,7 +210,7 @@ func rounding(row []float32, exact []int) []float64 {
 	for j, v := range row {
 		out[j] = float64(v)
 		if !slices.Contains(exact, j) {
-			out[j] = math.RoundToEven(float64(v*(127/largest))) * float64(largest/127)
+			out[j] = math.RoundToEven(float64(v*(steps/largest))) * float64(largest/steps)
 		}
 	}
 	return out
@@ -289,7 +223,7 @@ func TestMatrixSameBits(t *testing.T) {
 		m, _ := matrix(t, 64, cols, []int{1, 9, 30}, 24)
 		for _, n := range []int{1, 7, 12, 29} {
 			x, bias := random(n*cols, 1, 25), random(64, 1, 26)
-			for name, mul := range map[string]mulFunc{"MulFloat32": (*Matrix).MulFloat32, "MulInt8": (*Matrix).MulInt8} {
+			for name, mul := range map[string]mulFunc{"MulInt16": (*Matrix).MulInt16, "MulInt8": (*Matrix).MulInt8} {
 				var first []float32
 				for _, k := range vector {
 					use(t, k)
@@ -311,7 +245,7 @@ func TestMatrixRowsIndependent(t *testing.T) {
 		const n, rows, cols = 31, 64, 64
 		m, _ := matrix(t, rows, cols, []int{3, 4}, 11)
 		x, bias := random(n*cols, 1, 12), random(rows, 1, 13)
-		for name, mul := range map[string]mulFunc{"MulFloat32": (*Matrix).MulFloat32, "MulInt8": (*Matrix).MulInt8} {
+		for name, mul := range map[string]mulFunc{"MulInt16": (*Matrix).MulInt16, "MulInt8": (*Matrix).MulInt8} {
 			all := product(mul, m, x, bias, n)
 			for i := range n {
 				one := product(mul, m, x[i*cols:], bias, 1)
@@ -343,9 +277,12 @@ func TestMatrixExtremes(t *testing.T) {
 				for i := range x {
 					x[i] = v
 				}
-				got := product((*Matrix).MulInt8, m, x, make([]float32, rows), 1)
-				if want := float32(cols) * v * float32(weight); got[0] != want || got[rows-1] != want {
-					t.Errorf("%d products of %v and %d = %v, want %v", cols, v, weight, got[0], want)
+				want := float32(cols) * v * float32(weight)
+				for name, mul := range map[string]mulFunc{"MulInt16": (*Matrix).MulInt16, "MulInt8": (*Matrix).MulInt8} {
+					got := product(mul, m, x, make([]float32, rows), 1)
+					if got[0] != want || got[rows-1] != want {
+						t.Errorf("%s: %d products of %v and %d = %v, want %v", name, cols, v, weight, got[0], want)
+					}
 				}
 			}
 		}
@@ -359,7 +296,8 @@ func TestMatrixZeroRow(t *testing.T) {
 		for _, v := range []float32{0, 1e-40} {
 			x := make([]float32, 64)
 			x[5] = v
-			wantBits(t, "product with a zero row", product((*Matrix).MulInt8, m, x, bias, 1), bias)
+			wantBits(t, "int8 product with a zero row", product((*Matrix).MulInt8, m, x, bias, 1), bias)
+			wantBits(t, "int16 product with a zero row", product((*Matrix).MulInt16, m, x, bias, 1), bias)
 		}
 	})
 }
@@ -394,5 +332,5 @@ func TestMulLengths(t *testing.T) {
 			t.Error("a product with short slices did not panic")
 		}
 	}()
-	m.MulFloat32(make([]float32, 63), make([]float32, 16), make([]float32, 32), 2, new(Scratch))
+	m.MulInt16(make([]float32, 63), make([]float32, 16), make([]float32, 32), 2, new(Scratch))
 }

@@ -205,7 +205,7 @@ func TestEncode(t *testing.T) {
 		for _, p := range []struct {
 			precision Precision
 			least     float64
-		}{{FloatActivations, 1 - 1e-10}, {Int8Activations, 0.999}} {
+		}{{Int16Activations, 1 - 1e-7}, {Int8Activations, 0.999}} {
 			got := make([]float32, tiny.Hidden)
 			if err := m.Encode(got, ids, p.precision, &ws); err != nil {
 				t.Fatal(err)
@@ -233,6 +233,58 @@ func TestEncode(t *testing.T) {
 	}
 }
 
+// TestEncodeLong covers several blocks of rows and of keys.
+func TestEncodeLong(t *testing.T) {
+	long := tiny
+	long.Layers, long.MaxTokens = 1, 530
+	w := randomWeights(long)
+	m, err := New(w.file(t, long))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{blockRows + 1, 530} {
+		ids := sequence(n)
+		want, got := w.reference(long, ids), make([]float32, long.Hidden)
+		if err := m.Encode(got, ids, Int16Activations, new(Workspace)); err != nil {
+			t.Fatal(err)
+		}
+		var cosine float64
+		for i := range want {
+			cosine += float64(got[i]) * want[i]
+		}
+		if math.Abs(cosine-1) > 1e-6 {
+			t.Errorf("%d tokens: cosine to the float64 reference = %.9f, want 1", n, cosine)
+		}
+	}
+}
+
+// TestEncodeAllocations: in the steady state a text costs no allocation.
+func TestEncodeAllocations(t *testing.T) {
+	m, err := New(randomWeights(tiny).file(t, tiny))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w Workspace
+	out := make([]float32, tiny.Hidden)
+	for _, p := range []Precision{Int16Activations, Int8Activations} {
+		lengths := []int{tiny.MaxTokens, 1, 17, 12, 33, tiny.MaxTokens}
+		texts := make([][]int32, len(lengths))
+		for i, n := range lengths {
+			texts[i] = sequence(n)
+		}
+		// The first run, which is not counted, grows the workspace.
+		if n := testing.AllocsPerRun(3, func() {
+			for _, ids := range texts {
+				if err := m.Encode(out, ids, p, &w); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}); n != 0 {
+			t.Errorf("precision %d: %v allocations for %d texts, want none", p, n, len(texts))
+		}
+	}
+}
+
 func TestObserve(t *testing.T) {
 	w := randomWeights(tiny)
 	m, err := New(w.file(t, tiny))
@@ -248,7 +300,7 @@ func TestObserve(t *testing.T) {
 	ws := Workspace{Observe: func(layer int, in Input, rows []float32) {
 		got = append(got, call{layer, in, len(rows)})
 	}}
-	if err := m.Encode(make([]float32, 64), sequence(5), FloatActivations, &ws); err != nil {
+	if err := m.Encode(make([]float32, 64), sequence(5), Int16Activations, &ws); err != nil {
 		t.Fatal(err)
 	}
 	want := []call{
@@ -276,7 +328,7 @@ func TestNewErrors(t *testing.T) {
 	}{
 		{"type", func(a *modelfile.Architecture) { a.Type = "t5" }, `type is "t5", want "bert"`},
 		{"activation", func(a *modelfile.Architecture) { a.Activation = "relu" }, "activation"},
-		{"pooling", func(a *modelfile.Architecture) { a.Pooling = "mean" }, "pooling"},
+		{"pooling", func(a *modelfile.Architecture) { a.Pooling = "max" }, `pooling is "max", want "cls" or "mean"`},
 		{"normalization", func(a *modelfile.Architecture) { a.Normalization = "" }, "normalization"},
 		{"layers", func(a *modelfile.Architecture) { a.Layers = 3 }, `"encoder.layer.2.attention.self.query.weight"`},
 		{"no layers", func(a *modelfile.Architecture) { a.Layers = 0 }, "layers is 0"},

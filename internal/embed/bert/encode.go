@@ -12,9 +12,17 @@ import (
 type Precision uint8
 
 const (
-	FloatActivations Precision = iota
-	Int8Activations            // see [simd.Matrix.MulInt8]
+	// Int16Activations are rounded to 16,256 steps on either side of zero, see
+	// [simd.Matrix.MulInt16]: as good as float32, because the rounding of the
+	// weights to int8 outweighs it by far.
+	Int16Activations Precision = iota
+	// Int8Activations are rounded to 127 steps, see [simd.Matrix.MulInt8]. They
+	// take little more than half the time.
+	Int8Activations
 )
+
+// FloatActivations is an older name of Int16Activations.
+const FloatActivations = Int16Activations
 
 // Input names one of the inputs of a layer's linear maps.
 type Input uint8
@@ -27,20 +35,18 @@ const (
 )
 
 // Workspace is the memory of one running [Model.Encode]. It grows to the
-// longest text seen. The zero value is ready; it must not be shared by goroutines.
+// longest text seen, after which nothing is allocated. The zero value is ready; it must not be shared by goroutines.
 type Workspace struct {
-	// Observe, if set, is called with the rows of each input of each layer.
-	// It must not keep or change them.
+	// Observe, if set, is called with the rows of each input of each layer, a
+	// block of rows after the other. It must not keep or change them.
 	Observe func(layer int, in Input, rows []float32)
 
 	x, y    []float32 // hidden states; output of a sublayer
 	qkv     []float32
 	context []float32 // attention output, before its linear map
 	inner   []float32 // inner layer of the feed-forward network
-	scores  []float32 // attention of one head
-	keys    []float32 // of one head, packed
-	values  []float32 // of one head, packed
 	scratch simd.Scratch
+	pass    pass
 }
 
 // ErrNoVector is returned when the hidden state has no direction: zero, or not
@@ -51,6 +57,20 @@ var ErrNoVector = errors.New("the model gave a vector without a direction")
 // elements. It panics unless ids has 1 to MaxTokens entries, all from 0 to
 // Pieces()-1. The result depends on ids and p only.
 func (m *Model) Encode(out []float32, ids []int32, p Precision, w *Workspace) error {
+	return m.EncodeWith(nil, out, ids, p, w)
+}
+
+// EncodeWith is [Model.Encode] with the help of a team, which then has nothing
+// more to do.
+func (m *Model) EncodeWith(t *Team, out []float32, ids []int32, p Precision, w *Workspace) error {
+	defer t.close()
+	m.forward(t, ids, len(ids), m.pooled(len(ids)), p, w)
+	return normalise(out, m.pool(w.x, len(ids)))
+}
+
+// forward leaves the last hidden states of the first rows tokens in w.x. The
+// tokens from second on are of the second segment.
+func (m *Model) forward(t *Team, ids []int32, second, rows int, p Precision, w *Workspace) {
 	n, h := len(ids), m.Hidden
 	w.x = grow(w.x, n*h)
 	for i, id := range ids {
@@ -59,81 +79,87 @@ func (m *Model) Encode(out []float32, ids []int32, p Precision, w *Workspace) er
 		for j, v := range m.words.Values[int(id)*h : (int(id)+1)*h] {
 			row[j] = float32(int8(v)) * scale
 		}
-		simd.AddNorm(row, m.positions[i*h:(i+1)*h], m.norm.gain, m.norm.bias, m.LayerNormEps)
-	}
-	for i := range m.layers {
-		rows := n
-		if i == len(m.layers)-1 {
-			rows = 1 // only the first row of the last layer is used
+		positions := m.positions[0]
+		if i >= second {
+			positions = m.positions[1]
 		}
-		m.layer(i, n, rows, p, w)
+		simd.AddNorm(row, positions[i*h:(i+1)*h], m.norm.gain, m.norm.bias, m.LayerNormEps)
 	}
-	return normalise(out, w.x[:h])
-}
-
-// layer replaces the first rows of the n hidden states by the output of layer i.
-func (m *Model) layer(i, n, rows int, p Precision, w *Workspace) {
-	l, h := &m.layers[i], m.Hidden
-	w.y = grow(w.y, n*h)
 	w.qkv = grow(w.qkv, n*3*h)
 	w.context = grow(w.context, n*h)
-	w.inner = grow(w.inner, n*m.Intermediate)
-	apply := func(f linear, in Input, dst, x []float32, n int) {
-		if w.Observe != nil {
-			w.Observe(i, in, x[:n*f.weights.Cols()])
+	w.pass = pass{model: m, text: w, precision: p, tokens: n, rows: n, block: t.blockRows(n)}
+	for w.pass.layer = range m.layers {
+		if w.pass.layer == len(m.layers)-1 {
+			w.pass.rows = rows // what nobody reads is not computed
 		}
-		if p == Int8Activations {
-			f.weights.MulInt8(dst, x, f.bias, n, &w.scratch)
-		} else {
-			f.weights.MulFloat32(dst, x, f.bias, n, &w.scratch)
-		}
+		t.each((*pass).project, &w.pass, w.pass.parts(n), w)
+		t.each((*pass).attend, &w.pass, m.Heads, w)
+		t.each((*pass).finish, &w.pass, w.pass.parts(w.pass.rows), w)
 	}
-
-	apply(l.qkv, QKVInput, w.qkv, w.x, n)
-	for head := range m.Heads {
-		m.attend(head, n, rows, w)
-	}
-	apply(l.attention, AttentionInput, w.y, w.context, rows)
-	l.afterAttn.addTo(w.x, w.y, rows, m.LayerNormEps)
-
-	apply(l.up, UpInput, w.inner, w.x, rows)
-	simd.Gelu(w.inner[:rows*m.Intermediate])
-	apply(l.down, DownInput, w.y, w.inner, rows)
-	l.afterFF.addTo(w.x, w.y, rows, m.LayerNormEps)
 }
 
-// attend writes one head's part of the context: softmax(q·kᵀ/√d)·v.
-func (m *Model) attend(head, n, rows int, w *Workspace) {
-	const panel = simd.PanelWidth
-	h := m.Hidden
-	width := h / m.Heads
-	padded := (n + panel - 1) / panel * panel
-	w.scores = grow(w.scores, rows*padded)
-	w.keys = grow(w.keys, padded*width)
-	w.values = grow(w.values, n*width)
+// blockRows is the number of rows that go through a layer's linear maps
+// together: what is in flight between the maps stays in the second level cache,
+// and each weight that is read serves this many rows.
+const blockRows = 72
 
-	q, k, v := head*width, h+head*width, 2*h+head*width
-	clear(w.keys[(padded-panel)*width:])
-	for i := range n {
-		row := w.qkv[i*3*h : (i+1)*3*h]
-		dst := w.keys[i/panel*panel*width+i%panel:]
-		for j, x := range row[k : k+width] {
-			dst[j*panel] = x
-		}
-		for j := 0; j < width; j += panel {
-			copy(w.values[j*n+i*panel:][:panel], row[v+j:])
-		}
+// pass is a layer that is being computed for a text. It has three steps, of
+// parts that do not depend on each other and may be computed at the same time.
+type pass struct {
+	model     *Model
+	text      *Workspace // the hidden states are here
+	precision Precision
+	layer     int
+	tokens    int // of the text
+	rows      int // hidden states that the layer has to give, the first ones
+	block     int // rows of a part
+}
+
+// step computes part i of a step in w, which is the text's own workspace or
+// that of a helper.
+type step func(p *pass, i int, w *Workspace)
+
+// parts returns into how many parts a step on so many rows is cut.
+func (p *pass) parts(rows int) int { return (rows + p.block - 1) / p.block }
+
+// project computes the queries, keys and values of a block of rows.
+func (p *pass) project(i int, w *Workspace) {
+	h, from := p.model.Hidden, i*p.block
+	l := &p.model.layers[p.layer]
+	w.apply(l.qkv, p, QKVInput, p.text.qkv[from*3*h:], p.text.x[from*h:], min(p.block, p.tokens-from))
+}
+
+// attend computes what one head adds to the context.
+func (p *pass) attend(head int, w *Workspace) {
+	m := p.model
+	simd.Attend(p.text.context, p.text.qkv, p.rows, p.tokens, m.Heads, m.Hidden/m.Heads, head, &w.scratch)
+}
+
+// finish replaces the hidden states of a block of rows by the output of the layer.
+func (p *pass) finish(i int, w *Workspace) {
+	m, l, h, from := p.model, &p.model.layers[p.layer], p.model.Hidden, i*p.block
+	count := min(p.block, p.rows-from)
+	w.y = grow(w.y, count*h)
+	w.inner = grow(w.inner, count*m.Intermediate)
+	x := p.text.x[from*h:]
+	w.apply(l.attention, p, AttentionInput, w.y, p.text.context[from*h:], count)
+	l.afterAttn.addTo(x, w.y, count, m.LayerNormEps)
+	w.apply(l.up, p, UpInput, w.inner, x, count)
+	simd.Gelu(w.inner[:count*m.Intermediate])
+	w.apply(l.down, p, DownInput, w.y, w.inner, count)
+	l.afterFF.addTo(x, w.y, count, m.LayerNormEps)
+}
+
+// apply writes f of n rows of x, an input of a layer, to dst.
+func (w *Workspace) apply(f linear, p *pass, in Input, dst, x []float32, n int) {
+	if w.Observe != nil {
+		w.Observe(p.layer, in, x[:n*f.weights.Cols()])
 	}
-	simd.Gemm(w.scores, padded, w.qkv[q:], 3*h, w.keys, rows, padded, width)
-	scale := float32(1 / math.Sqrt(float64(width)))
-	for i := range rows {
-		row := w.scores[i*padded : (i+1)*padded]
-		for j := n; j < padded; j++ {
-			row[j] = -math.MaxFloat32 // becomes exactly 0
-		}
-		simd.Softmax(row, scale)
+	if p.precision == Int8Activations {
+		f.weights.MulInt8(dst, x, f.bias, n, &w.scratch)
+	} else {
+		f.weights.MulInt16(dst, x, f.bias, n, &w.scratch)
 	}
-	simd.Gemm(w.context[q:], h, w.scores, padded, w.values, rows, width, n)
 }
 
 // addTo replaces n rows of x by the normalised sum of x and y.

@@ -1,14 +1,17 @@
 // Package bert runs a BERT encoder with int8 weights on the CPU: token ids in,
-// one unit-length vector out. It knows nothing of texts and tokenizers.
+// one unit-length vector or, with the head of a cross-encoder, one logit out. It
+// knows nothing of texts and tokenizers.
 //
 // Source: Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers"
 // (2019): post-normalisation, exact GELU. The vector is the last hidden state of
-// the first token divided by its length.
+// the first token, or the mean over all tokens, divided by its length.
 package bert
 
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/ragloop/ragloop/internal/embed/modelfile"
 	"github.com/ragloop/ragloop/internal/simd"
@@ -17,10 +20,13 @@ import (
 // Model is immutable and safe for concurrent use.
 type Model struct {
 	modelfile.Architecture
-	words     modelfile.Matrix // one row per piece
-	positions []float32        // MaxTokens rows, the token type added
-	norm      norm
-	layers    []layer
+	words modelfile.Matrix // one row per piece
+	// positions has MaxTokens rows for each segment, its token type added. The
+	// second is nil unless the model is a cross-encoder.
+	positions  [2][]float32
+	norm       norm
+	layers     []layer
+	classifier *classifier // nil: the model makes vectors
 }
 
 type norm struct{ gain, bias []float32 }
@@ -43,14 +49,14 @@ type layer struct {
 // [modelfile.ErrUnsupported].
 func New(f *modelfile.File) (*Model, error) {
 	a := f.Header.Architecture
-	if err := check(a); err != nil {
-		return nil, fmt.Errorf("load BERT model: %w: %w", modelfile.ErrUnsupported, err)
+	if err := Check(a); err != nil {
+		return nil, fmt.Errorf("load BERT model: %w", err)
 	}
 	l := loader{file: f}
 	const embeddings = "embeddings."
 	m := &Model{Architecture: a}
 	m.words = l.matrix(embeddings+"word_embeddings.weight", f.Rows(embeddings+"word_embeddings.weight"), a.Hidden)
-	m.positions = l.floats(embeddings+"position_embeddings.weight", a.MaxTokens, a.Hidden)
+	m.positions[0] = l.floats(embeddings+"position_embeddings.weight", a.MaxTokens, a.Hidden)
 	types := l.floats(embeddings+"token_type_embeddings.weight", f.Rows(embeddings+"token_type_embeddings.weight"), a.Hidden)
 	m.norm = l.norm(embeddings+"LayerNorm", a.Hidden)
 	if l.err == nil && len(m.words.ExactColumns) > 0 {
@@ -68,29 +74,63 @@ func New(f *modelfile.File) (*Model, error) {
 			afterFF:   l.norm(prefix+"output.LayerNorm", a.Hidden),
 		})
 	}
+	if a.Head == modelfile.CrossEncoder {
+		m.classifier = l.classifier(a.Hidden)
+		if l.err == nil && len(types) < 2*a.Hidden {
+			l.err = fmt.Errorf("%w: a cross-encoder with one token type", modelfile.ErrUnsupported)
+		}
+	}
 	if l.err != nil {
 		return nil, fmt.Errorf("load BERT model: %w", l.err)
 	}
-	// One text is one segment, so its type is always 0.
-	for i := range m.positions {
-		m.positions[i] += types[i%a.Hidden]
+	if m.classifier != nil {
+		m.positions[1] = slices.Clone(m.positions[0])
+		addRow(m.positions[1], types[a.Hidden:2*a.Hidden])
 	}
+	addRow(m.positions[0], types[:a.Hidden])
 	return m, nil
 }
 
 // Pieces returns the number of token ids: valid ids are below it.
 func (m *Model) Pieces() int { return m.words.Rows }
 
+// addRow adds row to each row of a matrix of that width.
+func addRow(matrix, row []float32) {
+	for i := range matrix {
+		matrix[i] += row[i%len(row)]
+	}
+}
+
+// oneOf returns an error unless got is one of want.
+func oneOf(key, got string, want ...string) error {
+	if slices.Contains(want, got) {
+		return nil
+	}
+	var quoted []string
+	for _, w := range want {
+		quoted = append(quoted, strconv.Quote(w))
+	}
+	return fmt.Errorf("%s is %q, want %s", key, got, strings.Join(quoted, " or "))
+}
+
+// Check returns an error that wraps [modelfile.ErrUnsupported] and names the
+// parameter, unless a model of this architecture can be run.
+func Check(a modelfile.Architecture) error {
+	if err := check(a); err != nil {
+		return fmt.Errorf("%w: %w", modelfile.ErrUnsupported, err)
+	}
+	return nil
+}
+
 func check(a modelfile.Architecture) error {
-	for _, c := range []struct{ key, got, want string }{
-		{"type", a.Type, "bert"},
-		{"activation", a.Activation, "gelu_erf"},
-		{"pooling", a.Pooling, "cls"},
-		{"normalization", a.Normalization, "l2"},
-	} {
-		if c.got != c.want {
-			return fmt.Errorf("%s is %q, want %q", c.key, c.got, c.want)
-		}
+	if err := oneOf("type", a.Type, "bert"); err != nil {
+		return err
+	}
+	if err := oneOf("activation", a.Activation, "gelu_erf"); err != nil {
+		return err
+	}
+	if err := checkHead(a); err != nil {
+		return err
 	}
 	const largest = 1 << 14
 	for _, c := range []struct {
@@ -118,8 +158,9 @@ func check(a modelfile.Architecture) error {
 
 // loader reads tensors until the first error.
 type loader struct {
-	file *modelfile.File
-	err  error
+	file   *modelfile.File
+	err    error
+	joined []byte // the values of matrices that become one
 }
 
 func (l *loader) floats(name string, shape ...int) []float32 {
@@ -147,7 +188,7 @@ func (l *loader) norm(name string, n int) norm {
 // linear joins linear layers that have the same input, and so the same exact
 // columns, into one.
 func (l *loader) linear(rows, cols int, names ...string) linear {
-	var values []byte
+	var values []byte // packing copies it
 	var scales, bias []float32
 	var exact simd.Exact
 	for i, name := range names {
@@ -157,10 +198,9 @@ func (l *loader) linear(rows, cols int, names ...string) linear {
 		} else if l.err == nil && !slices.Equal(m.ExactColumns, exact.Columns) {
 			l.err = fmt.Errorf("%w: %s and %s have different exact columns", modelfile.ErrUnsupported, names[0], name)
 		}
-		if len(names) == 1 {
-			values = m.Values // packing copies it
-		} else {
-			values = append(slices.Grow(values, rows*cols*(len(names)-i)), m.Values...)
+		if values = m.Values; len(names) > 1 {
+			l.joined = append(l.joined[:i*len(m.Values)], m.Values...)
+			values = l.joined
 		}
 		scales = append(scales, m.Scales...)
 		exact.Weights = append(exact.Weights, m.Exact...)
