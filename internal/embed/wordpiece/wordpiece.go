@@ -1,8 +1,17 @@
-// Package wordpiece splits text into the ids of an uncased BERT vocabulary:
-// clean, separate CJK ideographs, strip accents, lower-case, split at white
-// space and punctuation, then match the longest known pieces greedily. It is
-// exact: ids equal those of the reference tokenizer (Hugging Face tokenizers)
-// for every input, with one deliberate difference, see [Tokenizer.Append].
+// Package wordpiece splits text into the ids of a BERT vocabulary: clean,
+// separate CJK ideographs, strip accents, lower-case, split at white space and
+// punctuation, then match the longest known pieces greedily. It is exact: ids
+// equal those of the reference tokenizer (Hugging Face tokenizers 0.23), with one
+// deliberate difference, see [Tokenizer.Append]. Characters newer than the
+// Unicode 8 of that tokenizer, or than the tables of this program, may be lowered
+// and ordered differently, which shows only with a vocabulary that has them.
+//
+// It does one pass over the text and allocates nothing but the ids: words of
+// ASCII letters and digits, nearly all of English, are looked up where they
+// stand, eight bytes at a time; others are normalised rune by rune in a buffer
+// of one word (file scan.go). What a rune becomes is in a table that is filled
+// when its block of Unicode first occurs (characters.go); pieces are in a hash
+// table (vocabulary.go). Time and memory are linear in the text, whatever it is.
 //
 // Source: Wu et al., "Google's Neural Machine Translation System" (2016), §4.1,
 // with the longest-match-first inference and the cleaning rules of BERT
@@ -10,69 +19,58 @@
 package wordpiece
 
 import (
-	"bytes"
 	"fmt"
-	"strings"
-	"unsafe"
+	"math"
 )
 
-// Tokenizer turns text into ids. It is immutable and safe for concurrent use.
+// Tokenizer turns text into ids. It is immutable, but for tables filled on
+// demand, and safe for concurrent use.
 type Tokenizer struct {
-	first map[string]int32 // pieces that begin a word
-	rest  map[string]int32 // pieces that continue one, without their "##"
-
-	longest               int // bytes of the longest piece
-	cls, sep, unk         int32
-	special               map[string]int32 // all five, by name
-	recogniseSpecialNames bool
+	vocabulary
+	characters
+	// fold is ored to eight ASCII letters and digits at once: the bit that
+	// lowers letters and that digits have already, or nothing.
+	fold          uint64
+	cls, sep, unk int32
+	marks         [128]int32 // the id of each ASCII punctuation mark
 }
 
-// specialNames are the pieces that the model gives a meaning of its own.
-var specialNames = []string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
-
-const (
-	continuation = "##"
-	// maxWordRunes is the length beyond which a word is one unknown piece.
-	maxWordRunes = 100
-)
+// maxWordRunes is the length beyond which a word is one unknown piece.
+const maxWordRunes = 100
 
 // New builds a tokenizer from a vocabulary: one piece per line, the line number
-// is the id. The vocabulary is kept and must not change.
-func New(vocabulary []byte) (*Tokenizer, error) {
-	text := unsafe.String(unsafe.SliceData(vocabulary), len(vocabulary))
-	lines := bytes.Count(vocabulary, []byte{'\n'})
-	t := &Tokenizer{
-		first:   make(map[string]int32, lines),
-		rest:    make(map[string]int32, lines/4),
-		special: make(map[string]int32, len(specialNames)),
+// is the id. The vocabulary is kept and must not change. It is an error if it
+// is not UTF-8, has a piece twice or lacks a special piece.
+func New(vocabulary []byte, options Options) (*Tokenizer, error) {
+	options = options.withDefaults()
+	t := &Tokenizer{characters: characters{options: options}}
+	if options.Lowercase {
+		t.fold = 0x2020202020202020
 	}
-	var id int32
-	for line := range strings.Lines(text) {
-		piece := strings.TrimRight(line, "\r\n")
-		t.longest = max(t.longest, len(piece))
-		pieces, key := t.first, piece
-		if tail, ok := strings.CutPrefix(piece, continuation); ok && tail != "" {
-			pieces, key = t.rest, tail
-		}
-		if other, twice := pieces[key]; twice {
-			return nil, fmt.Errorf("build tokenizer: lines %d and %d of the vocabulary are both %q", other+1, id+1, piece)
-		}
-		pieces[key] = id
-		id++
+	special := map[string]*int32{options.Unknown: &t.unk, options.Class: &t.cls, options.Separator: &t.sep}
+	if len(special) != 3 {
+		return nil, fmt.Errorf("build tokenizer: the special pieces %q, %q and %q are not different", options.Unknown, options.Class, options.Separator)
 	}
-	for _, name := range specialNames {
-		id, ok := t.first[name]
-		if !ok {
-			return nil, fmt.Errorf("build tokenizer: the vocabulary of %d pieces lacks %s", id, name)
-		}
-		t.special[name] = id
+	if err := t.load(vocabulary, special); err != nil {
+		return nil, fmt.Errorf("build tokenizer: %w", err)
 	}
-	t.cls, t.sep, t.unk = t.special["[CLS]"], t.special["[SEP]"], t.special["[UNK]"]
+	for _, name := range []string{options.Unknown, options.Class, options.Separator} {
+		if *special[name] < 0 {
+			return nil, fmt.Errorf("build tokenizer: the vocabulary of %d pieces lacks %s", t.Len(), name)
+		}
+	}
+	for c := range t.marks {
+		b := [1 + padding]byte{byte(c)}
+		t.marks[c] = t.unk
+		if id := t.find(b[:], 1, key(b[:], 1), head); id >= 0 {
+			t.marks[c] = id
+		}
+	}
 	return t, nil
 }
 
 // Len returns the number of pieces of the vocabulary.
-func (t *Tokenizer) Len() int { return len(t.first) + len(t.rest) }
+func (t *Tokenizer) Len() int { return len(t.starts) }
 
 // Append appends the ids of text to ids: [CLS], the pieces, [SEP]. The result
 // is not truncated.
@@ -82,90 +80,84 @@ func (t *Tokenizer) Len() int { return len(t.first) + len(t.rest) }
 // turns them into the special ids instead. Bytes that are not UTF-8 count as
 // U+FFFD, which the cleaning rules delete.
 func (t *Tokenizer) Append(ids []int32, text string) []int32 {
-	ids = append(ids, t.cls)
-	if t.recogniseSpecialNames {
-		ids = t.appendWithSpecials(ids, text)
-	} else {
-		ids = t.appendText(ids, text)
-	}
+	ids, _ = t.scan(append(ids, t.cls), text, math.MaxInt)
 	return append(ids, t.sep)
 }
 
-// Count returns the length of Append(nil, text).
+// AppendWindow is [Tokenizer.Append] of prefix+text cut to a model's window:
+// the pieces that are too many are left out, [SEP] ends the result. What is
+// behind the window is not read, but text is copied if prefix does not end with
+// white space or an ASCII punctuation mark. A window below 2 counts as 2, the
+// room of [CLS] and [SEP].
+func (t *Tokenizer) AppendWindow(ids []int32, window int, prefix, text string) []int32 {
+	limit := len(ids) + max(window, 2) - 1
+	ids = append(ids, t.cls)
+	if endsWord(prefix) {
+		ids = t.appendUpTo(ids, prefix, limit)
+	} else {
+		text = prefix + text
+	}
+	return append(t.appendUpTo(ids, text, limit), t.sep)
+}
+
+// endsWord reports whether no word of s can go on in what follows it.
+func endsWord(s string) bool { return s == "" || separators[s[len(s)-1]] != 0 }
+
+// AppendPair appends [CLS], the pieces of a, [SEP], the pieces of b, [SEP], at
+// most window ids, and returns where the second segment begins: the ids before
+// it have token type 0, those from it on token type 1. Of pieces that are too
+// many, the longer text loses first, until both are equally long, and an odd
+// place stays with the longer one (Hugging Face's "longest_first"). A window
+// below 3 counts as 3.
+func (t *Tokenizer) AppendPair(ids []int32, window int, a, b string) (_ []int32, second int) {
+	room := max(window, 3) - 3
+	ids = append(ids, t.cls)
+	first := len(ids)
+	ids = t.appendUpTo(ids, a, first+room)
+	middle := len(ids)
+	ids = t.appendUpTo(ids, b, middle+room)
+
+	n, m := middle-first, len(ids)-middle
+	if n == room && m == room { // perhaps cut, then only Count knows which is longer
+		n, m = t.Count(a), t.Count(b)
+	}
+	n, m = share(n, m, room)
+	ids = append(ids[:middle+m], t.sep, t.sep)
+	copy(ids[first+n+1:], ids[middle:middle+m])
+	second = first + n + 1
+	ids[second-1], ids[second+m] = t.sep, t.sep
+	return ids[:second+m+1], second
+}
+
+// share returns how many of n and of m pieces stay where there is room for so many.
+func share(n, m, room int) (int, int) {
+	switch {
+	case n+m <= room:
+		return n, m
+	case n > m:
+		m, n = share(m, n, room)
+		return n, m
+	case 2*n <= room:
+		return n, room - n
+	}
+	return room / 2, room - room/2
+}
+
+// appendUpTo appends the pieces of text until ids has the length limit.
+func (t *Tokenizer) appendUpTo(ids []int32, text string, limit int) []int32 {
+	ids, _ = t.scan(ids, text, limit)
+	return ids[:min(len(ids), limit)]
+}
+
+// Count returns the length of Append(nil, text) without making it.
 func (t *Tokenizer) Count(text string) int {
 	var buf [256]int32
-	return len(t.Append(buf[:0], text))
-}
-
-// appendWithSpecials is the behaviour of the reference tokenizer: special names
-// are cut out of the raw text before anything else happens.
-func (t *Tokenizer) appendWithSpecials(ids []int32, text string) []int32 {
+	n := 2
 	for text != "" {
-		at, name := len(text), ""
-		for _, n := range specialNames {
-			if i := strings.Index(text, n); i >= 0 && i < at {
-				at, name = i, n
-			}
-		}
-		ids = t.appendText(ids, text[:at])
-		if name != "" {
-			ids = append(ids, t.special[name])
-		}
-		text = text[at+len(name):]
+		// The last word may have maxWordRunes pieces and a mark behind it.
+		ids, read := t.scan(buf[:0], text, len(buf)-maxWordRunes-1)
+		n += len(ids)
+		text = text[read:]
 	}
-	return ids
-}
-
-// appendText normalises text and appends the pieces of its words.
-func (t *Tokenizer) appendText(ids []int32, text string) []int32 {
-	var buf [512]byte
-	word := buf[:0]
-	runes := 0
-	flush := func() {
-		if runes > 0 {
-			ids = t.appendWord(ids, word, runes)
-			word, runes = word[:0], 0
-		}
-	}
-	for _, r := range decompose(clean(text)) {
-		switch class, lower := classify(r); class {
-		case space:
-			flush()
-		case punctuation:
-			flush()
-			word, runes = appendRune(word, lower), 1
-			flush()
-		case letter:
-			word = appendRune(word, lower)
-			runes++
-		}
-	}
-	flush()
-	return ids
-}
-
-// appendWord appends the pieces of one word, or [UNK] when some part of it has
-// no piece.
-func (t *Tokenizer) appendWord(ids []int32, word []byte, runes int) []int32 {
-	if runes > maxWordRunes {
-		return append(ids, t.unk)
-	}
-	start := len(ids)
-	pieces := t.first
-	for len(word) > 0 {
-		n := min(len(word), t.longest)
-		for ; n > 0; n-- {
-			// Cutting inside a rune is harmless: no piece is invalid UTF-8.
-			if id, ok := pieces[string(word[:n])]; ok {
-				ids = append(ids, id)
-				break
-			}
-		}
-		if n == 0 {
-			return append(ids[:start], t.unk)
-		}
-		word = word[n:]
-		pieces = t.rest
-	}
-	return ids
+	return n
 }
