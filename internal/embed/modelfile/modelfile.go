@@ -34,6 +34,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Version is the format version this package writes and the only one it reads.
@@ -77,7 +78,9 @@ func (t DType) size() int {
 	return 0
 }
 
-// Architecture is everything about a model that is not a weight.
+// Architecture is everything about a model that is not a weight. Fields marked
+// optional are left out of the file where they have their zero value; files
+// written before there were such fields keep their meaning.
 type Architecture struct {
 	Type          string  `json:"type"` // "bert"
 	Layers        int     `json:"layers"`
@@ -87,11 +90,36 @@ type Architecture struct {
 	MaxTokens     int     `json:"max_tokens"` // special tokens included
 	LayerNormEps  float64 `json:"layer_norm_eps"`
 	Activation    string  `json:"activation"`     // "gelu_erf"
-	Pooling       string  `json:"pooling"`        // "cls"
-	Normalization string  `json:"normalization"`  // "l2"
-	Tokenizer     string  `json:"tokenizer"`      // "wordpiece_uncased"
+	Pooling       string  `json:"pooling"`        // "cls": the first token; "mean": of all tokens, special ones included
+	Normalization string  `json:"normalization"`  // "l2"; "none" with the head cross_encoder
+	Tokenizer     string  `json:"tokenizer"`      // "wordpiece_uncased", or "wordpiece" with WordPiece
 	QueryPrefix   string  `json:"query_prefix"`   // put in front of queries
 	PassagePrefix string  `json:"passage_prefix"` // put in front of passages
+
+	// Head is what becomes of the hidden states. Optional: "" pools them into a
+	// vector; "cross_encoder" makes one logit of the first one, for a pair of
+	// texts: the larger, the more relevant.
+	Head string `json:"head,omitempty"`
+	// WordPiece says how texts are normalised. Optional: nil with every
+	// tokenizer but "wordpiece", which needs it.
+	WordPiece *WordPiece `json:"wordpiece,omitempty"`
+}
+
+// CrossEncoder is the [Architecture] Head that scores pairs of texts.
+const CrossEncoder = "cross_encoder"
+
+// Tokenizers of an [Architecture].
+const (
+	WordPieceUncased = "wordpiece_uncased" // all fields of [WordPiece] true
+	WordPieceCustom  = "wordpiece"         // the fields of Architecture.WordPiece
+)
+
+// WordPiece is how BERT's tokenizer treats a text before it cuts words into
+// pieces.
+type WordPiece struct {
+	Lowercase          bool `json:"lowercase"`
+	StripAccents       bool `json:"strip_accents"`
+	HandleChineseChars bool `json:"handle_chinese_chars"` // each CJK ideograph is a word
 }
 
 // Tensor describes one stored array.
@@ -124,7 +152,7 @@ type Header struct {
 // read-only and safe for concurrent use.
 type File struct {
 	Header   Header
-	Checksum [sha256.Size]byte // as stored and verified
+	Checksum [sha256.Size]byte // as stored; verified by [Parse]
 
 	payload []byte
 	byName  map[string]Tensor
@@ -133,7 +161,14 @@ type File struct {
 // Parse checks data and returns its parts without copying tensors. The errors
 // wrap [ErrCorrupt] or [ErrUnsupported]. Every tensor is known to lie inside
 // the file and every float is known to be finite.
-func Parse(data []byte) (*File, error) {
+func Parse(data []byte) (*File, error) { return parse(data, true) }
+
+// ParseTrusted is [Parse] for data that is as sound as the program, because it
+// is part of it: neither the checksum nor the floats are checked, and no tensor
+// is read, so that the pages of one that nobody uses need no memory.
+func ParseTrusted(data []byte) (*File, error) { return parse(data, false) }
+
+func parse(data []byte, verify bool) (*File, error) {
 	if len(data) < preludeSize {
 		return nil, fmt.Errorf("read model file: %w: %d bytes, shorter than the %d of its prelude", ErrCorrupt, len(data), preludeSize)
 	}
@@ -147,9 +182,11 @@ func Parse(data []byte) (*File, error) {
 	if headerSize > maxHeader || headerSize%alignment != 0 || preludeSize+headerSize > int64(len(data)) {
 		return nil, fmt.Errorf("read model file: %w: header length %d in a file of %d bytes", ErrCorrupt, headerSize, len(data))
 	}
-	f := &File{Checksum: sha256.Sum256(data[preludeSize:])}
-	if !bytes.Equal(f.Checksum[:], data[16:16+sha256.Size]) {
-		return nil, fmt.Errorf("read model file: %w: SHA-256 is %x, the file says %x", ErrCorrupt, f.Checksum, data[16:16+sha256.Size])
+	f := &File{Checksum: [sha256.Size]byte(data[16:])}
+	if verify {
+		if sum := sha256.Sum256(data[preludeSize:]); sum != f.Checksum {
+			return nil, fmt.Errorf("read model file: %w: SHA-256 is %x, the file says %x", ErrCorrupt, sum, f.Checksum)
+		}
 	}
 	dec := json.NewDecoder(bytes.NewReader(data[preludeSize : preludeSize+headerSize]))
 	dec.DisallowUnknownFields()
@@ -159,7 +196,11 @@ func Parse(data []byte) (*File, error) {
 	f.payload = data[preludeSize+headerSize:]
 	f.byName = make(map[string]Tensor, len(f.Header.Tensors))
 	for _, t := range f.Header.Tensors {
-		if err := f.check(t); err != nil {
+		err := f.check(t)
+		if err == nil && verify {
+			err = f.checkFloats(t)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("read model file: %w", err)
 		}
 		f.byName[t.Name] = t
@@ -187,10 +228,15 @@ func (f *File) check(t Tensor) error {
 	if t.Offset < 0 || t.Offset%alignment != 0 || t.Offset > int64(len(f.payload)) || size > int64(len(f.payload))-t.Offset {
 		return fmt.Errorf("%w: tensor %q of %d bytes at offset %d does not fit a payload of %d bytes", ErrCorrupt, t.Name, size, t.Offset, len(f.payload))
 	}
+	return nil
+}
+
+// checkFloats checks the elements of a tensor that check accepts.
+func (f *File) checkFloats(t Tensor) error {
 	if t.DType != Float32 && t.DType != Float16 {
 		return nil
 	}
-	for i, v := range floats(t.DType, f.payload[t.Offset:t.Offset+size]) {
+	for i, v := range floats(t.DType, f.payload[t.Offset:t.Offset+t.elements()*int64(t.DType.size())]) {
 		if math.IsInf(float64(v), 0) || v != v {
 			return fmt.Errorf("%w: tensor %q has the non-finite value %v at index %d", ErrCorrupt, t.Name, v, i)
 		}
@@ -290,6 +336,19 @@ func (f *File) Rows(name string) int {
 		return t.Shape[0]
 	}
 	return 0
+}
+
+// Parameters returns the number of weights of the model: the elements of its
+// matrices and float tensors, without what quantisation adds.
+func (f *File) Parameters() int64 {
+	var n int64
+	for _, t := range f.Header.Tensors {
+		if t.DType == Bytes || t.DType == Int32 || strings.HasSuffix(t.Name, scaleSuffix) || strings.HasSuffix(t.Name, exactSuffix) {
+			continue
+		}
+		n += t.elements()
+	}
+	return n
 }
 
 // What is appended to the name of a matrix for its companions.

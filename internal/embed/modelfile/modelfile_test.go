@@ -82,6 +82,26 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
+// TestOptionalFields: what is optional is left out where it is zero, so that
+// files of models without it keep their bytes, and is read back where it is set.
+func TestOptionalFields(t *testing.T) {
+	if data := tiny(t); bytes.Contains(data, []byte(`"head"`)) || bytes.Contains(data, []byte(`"wordpiece"`)) {
+		t.Error("zero optional fields are in the file")
+	}
+	want := Header{Name: "x", Architecture: Architecture{Head: CrossEncoder, Tokenizer: WordPieceCustom, WordPiece: &WordPiece{Lowercase: true}}}
+	data, err := new(Builder).Bytes(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, f.Header); diff != "" {
+		t.Errorf("header (-want +got):\n%s", diff)
+	}
+}
+
 func TestBytesOrder(t *testing.T) {
 	var b Builder
 	b.AddBlob("blob", []byte("text\n"))

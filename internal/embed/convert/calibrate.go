@@ -1,14 +1,12 @@
-package main
+package convert
 
 import (
 	"cmp"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 
 	"github.com/ragloop/ragloop/internal/embed/bert"
 	"github.com/ragloop/ragloop/internal/embed/modelfile"
-	"github.com/ragloop/ragloop/internal/embed/wordpiece"
 )
 
 // How the exact columns are found. Few inputs are much larger than the others,
@@ -25,7 +23,7 @@ const (
 // for each matrix of a layer, the columns whose inputs have the largest fourth
 // moment: the measure that weighs rare extremes, which spoil a row's scale, and
 // frequent large values alike.
-func calibrate(plain, vocab []byte) (map[string][]int, error) {
+func (s *Source) calibrate(plain []byte) (map[string][]int, error) {
 	f, err := modelfile.Parse(plain)
 	if err != nil {
 		return nil, err
@@ -34,7 +32,7 @@ func calibrate(plain, vocab []byte) (map[string][]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	tokenizer, err := wordpiece.New(vocab)
+	tokenizer, err := s.tokenizer()
 	if err != nil {
 		return nil, err
 	}
@@ -64,7 +62,12 @@ func calibrate(plain, vocab []byte) (map[string][]int, error) {
 		for range min(i%calibrationLongest, m.MaxTokens-len(ids)) {
 			ids = slices.Insert(ids, len(ids)-1, r.Int32N(int32(m.Pieces())))
 		}
-		if err := m.Encode(vector, ids, bert.FloatActivations, &w); err != nil {
+		if m.CrossEncoder() {
+			_, err = m.Score(ids, len(ids)/2, bert.FloatActivations, &w)
+		} else {
+			err = m.Encode(vector, ids, bert.FloatActivations, &w)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -77,7 +80,7 @@ func calibrate(plain, vocab []byte) (map[string][]int, error) {
 	exact := make(map[string][]int)
 	for key, moment := range moments {
 		for _, name := range names[key.in] {
-			exact[fmt.Sprintf("encoder.layer.%d.%s.weight", key.layer, name)] = largest(moment, exactColumns)
+			exact[layerPrefix(key.layer)+name+".weight"] = largest(moment, exactColumns)
 		}
 	}
 	return exact, nil
