@@ -1,14 +1,15 @@
 // Package embed turns text into vectors: with a model that is part of the
-// program ([Builtin]), with a remote one ([HTTP]), and from a file of vectors
-// computed before ([Cache]). It does not cut texts into chunks and does not
-// compare vectors.
+// program or comes from a file ([Builtin]), with a remote one ([HTTP]), and from
+// a file of vectors computed before ([Cache]). It also scores pairs of texts
+// ([CrossEncoder]). It does not cut texts into chunks and does not compare
+// vectors.
 //
 // A text is embedded for a [Task], because models treat queries and passages
 // differently. What makes vectors comparable is the fingerprint in [Info].
 //
-// The subpackages are the parts of the built-in model: modelfile (the file),
-// wordpiece (text to ids), bert (ids to vector), convertmodel (the tool that
-// made the file).
+// The subpackages are the parts of models that run in this process: modelfile
+// (the file), wordpiece (text to ids), bert (ids to vector), convert (makes the
+// file).
 package embed
 
 import (
@@ -55,7 +56,7 @@ type Info struct {
 	Name        string // for people: "bge-small-en-v1.5 (int8)"
 	Fingerprint string // for machines: changes whenever the vectors may, beyond rounding
 	Dimension   int
-	MaxTokens   int // window in the embedder's own tokens, special tokens included; 0: unknown
+	MaxTokens   int // window in the embedder's own tokens, special tokens included, without what its passage instruction takes; 0: unknown
 }
 
 // Embedder is implemented by [Builtin], [HTTP] and [Cache].

@@ -1,0 +1,156 @@
+package embed
+
+import (
+	"context"
+	"runtime"
+	"slices"
+	"sync"
+
+	"github.com/ragloop/ragloop/internal/embed/bert"
+)
+
+// priority orders those who wait for a core.
+type priority uint8
+
+const (
+	interactive priority = iota // somebody waits for the answer: queries
+	bulk
+	priorities = iota
+)
+
+// maxOvertaken is how many interactive texts in a row are taken while bulk texts
+// wait. It keeps queries without end from stopping ingestion altogether.
+const maxOvertaken = 16
+
+// slots lends the cores to texts: GOMAXPROCS of them are computed at the same
+// time, each in a workspace of its own. Nothing that runs is interrupted; when
+// a text is done, its slot goes to whoever waits:
+//
+//   - interactive texts before bulk texts, so that a query gets a core within the
+//     time of one text however much is being ingested, but after maxOvertaken
+//     in a row one bulk text;
+//   - within a priority in the order of asking. A call asks for each text anew, so
+//     that calls at the same time share the cores evenly.
+//
+// The zero value is ready. A changed GOMAXPROCS takes effect with the next text.
+type slots struct {
+	limit func() int // nil: GOMAXPROCS
+
+	mu        sync.Mutex
+	running   int
+	idle      []*bert.Workspace // at most limit; the last one was used last
+	waiting   [priorities][]*turn
+	overtaken int // interactive texts taken in a row while bulk texts waited
+}
+
+// turn is a place in the queue, to be used again and again by one goroutine.
+type turn struct {
+	priority priority
+	granted  chan *bert.Workspace // of capacity 1
+}
+
+func newTurn() *turn { return &turn{granted: make(chan *bert.Workspace, 1)} }
+
+// threads returns how many texts may be computed at the same time.
+func (s *slots) threads() int {
+	if s.limit != nil {
+		return s.limit()
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// acquire waits for a slot, which the caller must release, until ctx ends.
+func (s *slots) acquire(ctx context.Context, t *turn) (*bert.Workspace, error) {
+	s.enqueue(t)
+	select {
+	case w := <-t.granted:
+		return w, nil
+	case <-ctx.Done():
+		s.leave(t)
+		return nil, ctx.Err()
+	}
+}
+
+// idleSlot returns a slot, which the caller must release, if one is free that
+// nobody waits for, and otherwise nil.
+func (s *slots) idleSlot() *bert.Workspace {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.running >= s.threads() {
+		return nil
+	}
+	return s.take()
+}
+
+func (s *slots) enqueue(t *turn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting[t.priority] = append(s.waiting[t.priority], t)
+	s.dispatch()
+}
+
+// leave takes t out of the queue or, if its turn came meanwhile, passes it on.
+func (s *slots) leave(t *turn) {
+	s.mu.Lock()
+	queue := &s.waiting[t.priority]
+	if i := slices.Index(*queue, t); i >= 0 {
+		*queue = slices.Delete(*queue, i, i+1)
+		s.mu.Unlock()
+		return
+	}
+	s.mu.Unlock()
+	s.release(<-t.granted)
+}
+
+func (s *slots) release(w *bert.Workspace) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.running--
+	if s.running+len(s.idle) < s.threads() {
+		s.idle = append(s.idle, w)
+	}
+	s.dispatch()
+}
+
+// dispatch grants the free slots. s.mu is held.
+func (s *slots) dispatch() {
+	for limit := s.threads(); s.running < limit; {
+		p := s.next()
+		queue := &s.waiting[p]
+		if len(*queue) == 0 {
+			return
+		}
+		t := (*queue)[0]
+		*queue = slices.Delete(*queue, 0, 1)
+		t.granted <- s.take()
+	}
+}
+
+// take makes a free slot a running one. s.mu is held.
+func (s *slots) take() *bert.Workspace {
+	s.running++
+	n := len(s.idle)
+	if n == 0 {
+		return new(bert.Workspace)
+	}
+	w := s.idle[n-1]
+	s.idle = s.idle[:n-1]
+	return w
+}
+
+// next returns whose turn it is, bulk when nobody waits.
+func (s *slots) next() priority {
+	switch {
+	case len(s.waiting[bulk]) == 0:
+		s.overtaken = 0
+		if len(s.waiting[interactive]) > 0 {
+			return interactive
+		}
+	case len(s.waiting[interactive]) > 0 && s.overtaken < maxOvertaken:
+		s.overtaken++
+		return interactive
+	default:
+		s.overtaken = 0
+	}
+	return bulk
+}

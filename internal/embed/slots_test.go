@@ -1,0 +1,161 @@
+package embed
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/ragloop/ragloop/internal/embed/bert"
+)
+
+// queue is slots with named turns, asked for and granted without goroutines.
+type queue struct {
+	t     *testing.T
+	slots slots
+	turns map[string]*turn
+	held  map[string]*bert.Workspace
+}
+
+func newQueue(t *testing.T, limit *int) *queue {
+	return &queue{t: t, slots: slots{limit: func() int { return *limit }}, turns: map[string]*turn{}, held: map[string]*bert.Workspace{}}
+}
+
+func (q *queue) ask(p priority, names ...string) {
+	for _, name := range names {
+		t := newTurn()
+		t.priority = p
+		q.turns[name] = t
+		q.slots.enqueue(t)
+	}
+}
+
+// expect checks who was granted a slot since the last call.
+func (q *queue) expect(names ...string) {
+	q.t.Helper()
+	var got []string
+	for name, t := range q.turns {
+		select {
+		case q.held[name] = <-t.granted:
+			got = append(got, name)
+			delete(q.turns, name)
+		default:
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(names)
+	if !slices.Equal(got, names) {
+		q.t.Fatalf("granted to %v, want %v", got, names)
+	}
+}
+
+func (q *queue) release(name string) {
+	q.slots.release(q.held[name])
+	delete(q.held, name)
+}
+
+func TestSlotsQueriesFirst(t *testing.T) {
+	limit := 2
+	q := newQueue(t, &limit)
+	q.ask(bulk, "a1", "a2", "b1", "b2", "a3")
+	q.expect("a1", "a2")
+	q.ask(interactive, "q1", "q2")
+	q.expect()
+	q.release("a2")
+	q.expect("q1")
+	q.release("q1")
+	q.expect("q2")
+	q.release("a1")
+	q.expect("b1")
+	q.release("q2")
+	q.expect("b2")
+	q.release("b2")
+	q.release("b1")
+	q.expect("a3")
+}
+
+// TestSlotsBulkGoesOn checks that queries without end do not stop bulk work.
+func TestSlotsBulkGoesOn(t *testing.T) {
+	limit := 1
+	q := newQueue(t, &limit)
+	q.ask(interactive, "running")
+	q.expect("running")
+	q.ask(bulk, "document", "another")
+	last := "running"
+	forget := func(name string) { // who does not wait any longer
+		q.slots.leave(q.turns[name])
+		delete(q.turns, name)
+	}
+	for _, document := range []string{"document", "another"} {
+		for range maxOvertaken {
+			q.ask(interactive, "query", "behind")
+			q.release(last)
+			q.expect("query")
+			last = "query"
+			forget("behind")
+		}
+		q.ask(interactive, "late")
+		q.release(last)
+		q.expect(document)
+		last = document
+		forget("late")
+	}
+}
+
+func TestSlotsFollowTheLimit(t *testing.T) {
+	limit := 1
+	q := newQueue(t, &limit)
+	q.ask(bulk, "a", "b", "c", "d", "e")
+	q.expect("a")
+	limit = 3
+	q.release("a")
+	q.expect("b", "c", "d")
+	limit = 1
+	q.release("b")
+	q.release("c")
+	q.expect()
+	q.release("d")
+	q.expect("e")
+	q.release("e")
+	if n := len(q.slots.idle); n != 1 {
+		t.Errorf("%d idle workspaces are kept, want 1, the limit", n)
+	}
+}
+
+// TestSlotsIdle checks that help is taken only from cores that nobody wants.
+func TestSlotsIdle(t *testing.T) {
+	limit := 2
+	q := newQueue(t, &limit)
+	q.ask(interactive, "query")
+	q.expect("query")
+	helper := q.slots.idleSlot()
+	if helper == nil || q.slots.idleSlot() != nil {
+		t.Error("two cores and one text do not leave exactly one helper")
+	}
+	q.ask(bulk, "document")
+	q.expect()
+	q.slots.release(helper)
+	q.expect("document")
+	q.release("query")
+	q.release("document")
+}
+
+func TestSlotsLeave(t *testing.T) {
+	limit := 1
+	q := newQueue(t, &limit)
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	q.ask(bulk, "a")
+	q.expect("a")
+	if _, err := q.slots.acquire(ended, newTurn()); !errors.Is(err, context.Canceled) {
+		t.Errorf("acquire with an ended context = %v", err)
+	}
+	q.ask(bulk, "b", "c")
+	q.release("a") // b has its turn
+	q.slots.leave(q.turns["b"])
+	delete(q.turns, "b")
+	q.expect("c")
+	if s := &q.slots; s.running != 1 || len(s.waiting[bulk])+len(s.waiting[interactive]) != 0 {
+		t.Errorf("%d run and %d wait, want 1 and none", s.running, len(s.waiting[bulk])+len(s.waiting[interactive]))
+	}
+}
