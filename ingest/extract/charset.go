@@ -21,6 +21,9 @@ import (
 // The error wraps ErrUnsupported where the text holds NUL: it is binary; or
 // ErrTooLarge.
 func decodeText(in Input) (s string, warnings []string, err error) {
+	if len(in.Data) > 2*MaxTextBytes { // no encoding takes more than twice what UTF-8 does
+		return "", nil, tooLong(len(in.Data))
+	}
 	s, warnings = decodeBytes(in.Data, declaredCharset(in.MediaType))
 	if len(s) > MaxTextBytes {
 		return "", nil, tooLong(len(s))

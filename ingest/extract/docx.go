@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 )
 
@@ -23,12 +22,12 @@ func extractDOCX(ctx context.Context, in Input) (Document, error) {
 	if err != nil {
 		return Document{}, err
 	}
-	main, err := pkg.mainPart()
+	main, err := pkg.mainPart(ctx, "word/document.xml", "Word document")
 	if err != nil {
 		return Document{}, err
 	}
 	dir := main[:strings.LastIndexByte(main, '/')+1]
-	r := docxReader{ctx: ctx, out: &docxWriter{}}
+	r := docxReader{ctx: ctx, out: &blockWriter{}}
 	if r.styles, err = readStyles(ctx, pkg, dir+"styles.xml"); err != nil {
 		return Document{}, err
 	}
@@ -40,38 +39,16 @@ func extractDOCX(ctx context.Context, in Input) (Document, error) {
 			return Document{}, err
 		}
 	}
-	title, err := coreTitle(ctx, pkg)
+	properties, err := officeProperties(ctx, pkg)
 	if err != nil {
 		return Document{}, err
 	}
-	if strings.TrimSpace(title) == "" {
-		title = r.title
+	doc := r.out.document()
+	if doc.Title = properties.title; doc.Title == "" {
+		doc.Title = r.title
 	}
-	s := r.out.b.String()
-	return Document{Text: s, Title: title, Blocks: tile(s, r.out.marks)}, nil
-}
-
-// docxWriter collects the text of paragraphs and tables.
-type docxWriter struct {
-	b     strings.Builder
-	marks []mark
-}
-
-// write appends one block. Items of a list follow each other without a blank
-// line between them.
-func (w *docxWriter) write(kind Kind, level int, s string) {
-	if w.b.Len() > MaxTextBytes {
-		return // refused as too large in the end
-	}
-	if k := len(w.marks); k > 0 {
-		if kind == ListItem && w.marks[k-1].kind == ListItem {
-			w.b.WriteByte('\n')
-		} else {
-			w.b.WriteString("\n\n")
-		}
-	}
-	w.marks = append(w.marks, mark{at: w.b.Len(), kind: kind, level: level})
-	w.b.WriteString(s)
+	properties.meta.apply(&doc)
+	return doc, nil
 }
 
 // docxReader reads WordprocessingML. Its methods are called with the start of
@@ -81,7 +58,7 @@ type docxReader struct {
 	xml       *xmlReader
 	styles    map[string]docxStyle
 	numbering *numbering
-	out       *docxWriter
+	out       *blockWriter
 	title     string
 }
 
@@ -165,7 +142,7 @@ func (r *docxReader) paragraph() error {
 			if label != "" && !bullet {
 				s = label + " " + s
 			}
-			s = strings.Join(strings.Fields(s), " ")
+			s = oneLine(s)
 			if level == 1 && r.title == "" {
 				r.title = s
 			}
@@ -176,8 +153,7 @@ func (r *docxReader) paragraph() error {
 			}
 			r.out.write(Heading, 1, s)
 		case label != "":
-			indent := strings.Repeat("  ", p.level)
-			r.out.write(ListItem, p.level+1, indent+label+" "+strings.ReplaceAll(s, "\n", "\n"+indent+"  "))
+			r.out.write(ListItem, p.level+1, itemText(p.level+1, label, s))
 		default:
 			r.out.write(Paragraph, 0, s)
 		}
@@ -249,7 +225,7 @@ func (r *docxReader) readParagraph() (*paragraphText, error) {
 // text.
 func (r *docxReader) nested() (string, error) {
 	outer := r.out
-	r.out = &docxWriter{}
+	r.out = &blockWriter{}
 	defer func() { r.out = outer }()
 	err := r.blocks()
 	return strings.TrimSpace(r.out.b.String()), err
@@ -257,7 +233,8 @@ func (r *docxReader) nested() (string, error) {
 
 // table reads a w:tbl element and writes its rows as one block.
 func (r *docxReader) table() error {
-	var rows, cells []string
+	var rows [][]string
+	var cells []string
 	for depth := 0; ; {
 		tok, err := r.xml.token()
 		if err != nil {
@@ -270,7 +247,7 @@ func (r *docxReader) table() error {
 			case "tc":
 				var cell string
 				cell, err = r.nested()
-				cells = append(cells, strings.Join(strings.Fields(cell), " "))
+				cells = append(cells, oneLine(cell))
 				depth--
 			case "del", "moveFrom", "tblPrChange", "trPrChange":
 				err = r.xml.skip()
@@ -281,63 +258,13 @@ func (r *docxReader) table() error {
 			}
 		case xml.EndElement:
 			if t.Name.Local == "tr" {
-				if row := strings.Join(cells, " | "); strings.Trim(row, " |") != "" {
-					rows = append(rows, row)
-				}
+				rows = append(rows, cells)
 				cells = nil
 			}
 			if depth--; depth < 0 {
-				if len(rows) > 0 {
-					r.out.write(Table, 0, strings.Join(rows, "\n"))
-				}
+				r.out.table(0, rows)
 				return nil
 			}
 		}
 	}
-}
-
-// coreTitle returns the title in the document properties, or "".
-func coreTitle(ctx context.Context, pkg *zipPackage) (string, error) {
-	const part = "docProps/core.xml"
-	x, err := pkg.xml(ctx, part)
-	if err != nil || x == nil {
-		return "", err
-	}
-	title, inTitle := "", false
-	for {
-		tok, err := x.token()
-		if errors.Is(err, io.EOF) {
-			return title, nil
-		}
-		if err != nil {
-			return "", fmt.Errorf("read %s: %w", part, err)
-		}
-		switch t := tok.(type) {
-		case xml.StartElement:
-			inTitle = t.Name.Local == "title"
-		case xml.EndElement:
-			inTitle = false
-		case xml.CharData:
-			if inTitle {
-				title += string(t)
-			}
-		}
-	}
-}
-
-func xmlAttr(e xml.StartElement, local string) string {
-	for _, a := range e.Attr {
-		if a.Name.Local == local {
-			return a.Value
-		}
-	}
-	return ""
-}
-
-func atoiOr(s string, otherwise int) int {
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		return otherwise
-	}
-	return n
 }

@@ -3,10 +3,13 @@
 // and reads nothing but the bytes it is given.
 //
 // There is one extractor for each supported media type. Markdown, plain text,
-// CSV and JSON Lines keep the source verbatim, so that a span of the text is a
-// span of the file; only a byte order mark is removed and other encodings are
-// decoded. HTML, PDF and DOCX are rendered: paragraphs are separated by a
-// blank line, table rows are lines.
+// source code, CSV and JSON Lines keep the source verbatim, so that a span of
+// the text is a span of the file; only a byte order mark is removed and other
+// encodings are decoded. The other formats are rendered: paragraphs are separated
+// by a blank line, table rows are lines. Text compressed by gzip is unpacked.
+//
+// Pages are those of a PDF, the slides of a presentation and the sheets of a
+// workbook; a text has them where it says where they end.
 //
 // Two rules hold for the text of every format: it is valid UTF-8 without NUL,
 // and its blocks tile it.
@@ -15,22 +18,24 @@
 // the formats that take long by the context. The libraries underneath parse
 // PDF objects and HTML; what they are known to loop on or run out of memory
 // with is kept from them, but a caller that reads files of strangers does well
-// to run Extract in a process it can end.
+// to run Extract in a process it can end, as package isolate does.
 package extract
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ragloop/ragloop/internal/meta"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
 // Version names the behaviour of all extractors together. It is part of every
 // revision and recipe: change it whenever the text of any format may change.
-const Version = "1"
+const Version = "2"
 
 const (
 	// MaxBytes is the size of the largest file that Extract accepts.
@@ -38,7 +43,7 @@ const (
 	// MaxTextBytes is the size of the longest text that Extract returns.
 	MaxTextBytes = 64 << 20
 	// MaxBlocks is the largest number of blocks of a document.
-	MaxBlocks = 4 << 20
+	MaxBlocks = 2 << 20
 )
 
 var (
@@ -60,9 +65,9 @@ const (
 	Paragraph Kind = "paragraph"
 	ListItem  Kind = "list_item"
 	Table     Kind = "table"      // whole table, one row per line of its text
-	Row       Kind = "row"        // one record of a CSV or JSON Lines file; the first of a CSV file is its header
+	Row       Kind = "row"        // one record of a CSV or JSON file or row of a sheet; the first of a CSV file is its header
 	Code      Kind = "code"       // also the front matter of a Markdown file
-	PageBreak Kind = "page_break" // the form feed between two pages of a plain text; PDF pages have none
+	PageBreak Kind = "page_break" // the form feed between two pages of a plain text; other pages have none
 )
 
 // Block is one structural unit. Blocks are in text order and tile the text:
@@ -83,7 +88,19 @@ type Document struct {
 	Title     string // the document's own or, where it has none, what the name of its file says; may be empty
 	Pages     int    // 0 where the format has no pages
 	Blocks    []Block
-	Warnings  []string // what a user should know: a guessed encoding, a page that could not be read
+	Meta      meta.Fields // what the document says about itself, beside its title; nil where it says nothing
+	Warnings  []string    // what a user should know: a guessed encoding, a page that could not be read
+
+	PageLabels   []string // what the document calls its pages ("iv", "A-3"), one for each; nil where that is their number
+	ScannedPages int      // pages without text that show a picture; they need character recognition
+	RunningLines int      // lines of running heads and feet that are left out of Text
+	// Joined are the offsets in Text, ascending, at which the source has a
+	// hyphen and the end of a line in the middle of a word. In Text the line
+	// ends behind the word.
+	Joined []int
+	// Doubtful: the built-in interpreter read a PDF file of which another reader
+	// may read more; see PDFExtractor.
+	Doubtful bool
 }
 
 // Input is what a source hands to Extract.
@@ -91,6 +108,7 @@ type Input struct {
 	Name      string // file name or URI, used for its extension, for titles and in errors
 	MediaType string // as declared by the caller, parameters allowed; empty: detect
 	Data      []byte // never changed, not kept
+	PDF       PDFOptions
 }
 
 // Extract detects the media type of in and extracts its text.
@@ -99,16 +117,20 @@ type Input struct {
 // content does not contradict it; otherwise the content does and then, among
 // the kinds of text that look alike, the extension of in.Name.
 //
-// Errors name in.Name and wrap ErrUnsupported, ErrMalformed, ErrEmpty,
-// ErrTooLarge or the error of ctx. The result depends on in alone. Extract may
+// Errors name in.Name and have a [Reason], unless they are the error of ctx:
+// they wrap ErrUnsupported, ErrMalformed, ErrEmpty or ErrTooLarge, or one of the
+// finer sentinels. The result depends on in alone. Extract may
 // be called concurrently.
 func Extract(ctx context.Context, in Input) (doc Document, err error) {
 	defer func() {
 		// One file must not end the worker that reads thousands.
 		if x := recover(); x != nil {
-			err = fmt.Errorf("%w: its parser failed: %v", ErrMalformed, x)
+			err = fmt.Errorf("%w: %v", ErrCrashed, x)
 		}
 		if err != nil {
+			if ReasonOf(err) == "" && ctx.Err() == nil {
+				err = fmt.Errorf("%w: %w", ErrMalformed, err)
+			}
 			doc, err = Document{}, fmt.Errorf("extract %s: %w", in.Name, err)
 		}
 	}()
@@ -125,7 +147,7 @@ func extract(ctx context.Context, in Input) (Document, error) {
 	if len(in.Data) == 0 {
 		return Document{}, fmt.Errorf("%w: the file is empty", ErrEmpty)
 	}
-	f, err := detect(in)
+	f, in, err := open(ctx, in)
 	if err != nil {
 		return Document{}, err
 	}
@@ -150,12 +172,33 @@ func extract(ctx context.Context, in Input) (Document, error) {
 	return doc, nil
 }
 
+// open chooses the extractor of in and returns what it shall read: in, or the
+// text that in is compressed from.
+func open(ctx context.Context, in Input) (format, Input, error) {
+	if !bytes.HasPrefix(in.Data, []byte(gzipMagic)) {
+		f, err := detect(in)
+		return f, in, err
+	}
+	inner, err := gunzip(ctx, in)
+	if err != nil {
+		return format{}, in, err
+	}
+	f, err := detect(inner)
+	if err != nil {
+		return format{}, in, fmt.Errorf("unpack: %w", err)
+	}
+	if !f.isText() {
+		return format{}, in, fmt.Errorf("%w: compressed %s; unpack it first", ErrUnsupported, f.name)
+	}
+	return f, inner, nil
+}
+
 func tooLong(n int) error {
-	return fmt.Errorf("%w: %d bytes of text, the limit is %d", ErrTooLarge, n, MaxTextBytes)
+	return fmt.Errorf("%w: %d bytes of text, the limit is %d", ErrOutputTooLarge, n, MaxTextBytes)
 }
 
 func tooManyBlocks() error {
-	return fmt.Errorf("%w: more than %d paragraphs, rows or other blocks", ErrTooLarge, MaxBlocks)
+	return fmt.Errorf("%w: more than %d paragraphs, rows or other blocks", ErrOutputTooLarge, MaxBlocks)
 }
 
 // mark says that a block starts at a byte offset.
@@ -170,7 +213,7 @@ type mark struct {
 // marks at one offset the last counts. A block that would be blank becomes part
 // of the block before it, or of the one after where it is the first.
 func tile(s string, marks []mark) []Block {
-	var blocks []Block
+	blocks := make([]Block, 0, len(marks)+1)
 	for i, m := range marks {
 		end := len(s)
 		if i+1 < len(marks) {
@@ -181,8 +224,11 @@ func tile(s string, marks []mark) []Block {
 		}
 		blocks = append(blocks, Block{Kind: m.kind, Level: m.level, Page: m.page, Span: text.Span{Start: m.at}})
 	}
-	if len(blocks) == 0 && s != "" {
-		blocks = []Block{{Kind: Paragraph}}
+	if len(blocks) == 0 {
+		if s == "" {
+			return nil
+		}
+		blocks = append(blocks, Block{Kind: Paragraph})
 	}
 	for i := range blocks {
 		blocks[i].Span.End = len(s)

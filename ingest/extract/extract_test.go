@@ -12,10 +12,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ragloop/ragloop/internal/meta"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -26,6 +28,9 @@ var update = flag.Bool("update", false, "write the golden files")
 func describe(doc Document) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "media type: %s\ntitle: %s\npages: %d\n", doc.MediaType, doc.Title, doc.Pages)
+	for _, key := range doc.Meta.Keys() {
+		fmt.Fprintf(&b, "%s: %s %q\n", key, doc.Meta[key].Kind, doc.Meta[key].Text())
+	}
 	for _, w := range doc.Warnings {
 		fmt.Fprintf(&b, "warning: %s\n", w)
 	}
@@ -59,6 +64,9 @@ func checkDocument(t testing.TB, doc Document) {
 	}
 	if !utf8.ValidString(doc.Title) {
 		t.Errorf("title %q is not valid UTF-8", doc.Title)
+	}
+	if err := meta.Check(doc.Meta); err != nil {
+		t.Error(err)
 	}
 	at, page := 0, 0
 	for i, b := range doc.Blocks {
@@ -135,6 +143,10 @@ func TestJSON(t *testing.T) {
 			{Kind: Heading, Level: 1, Span: text.Span{Start: 0, End: 10}, Page: 1},
 			{Kind: Paragraph, Span: text.Span{Start: 10, End: 11}, Page: 2},
 		},
+		Meta: meta.Fields{
+			"b": meta.OfBool(true), "f": meta.OfFloat(0.5), "n": meta.OfInteger(-1), "l": meta.OfStrings([]string{"<", "é"}),
+			"s": meta.OfString(`"&`), "t": meta.OfTime(time.Date(2025, 3, 1, 0, 0, 0, 0, time.UTC)),
+		},
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -143,12 +155,13 @@ func TestJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"text":"# é😀\n\nb","media_type":"text/markdown","title":"<é>","pages":2,` +
-		`"blocks":[{"kind":"heading","level":1,"start":0,"end":6,"page":1},{"kind":"paragraph","level":0,"start":6,"end":7,"page":2}],"warnings":[]}` + "\n"
+		`"blocks":[{"kind":"heading","level":1,"start":0,"end":6,"page":1},{"kind":"paragraph","level":0,"start":6,"end":7,"page":2}],` +
+		`"meta":{"b":true,"f":0.5,"l":["<","é"],"n":-1,"s":"\"&","t":"2025-03-01T00:00:00Z"},"warnings":[]}` + "\n"
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("JSON (-want +got):\n%s", diff)
 	}
 	empty, err := json.Marshal(Document{})
-	if want := `{"text":"","media_type":"","title":"","pages":0,"blocks":[],"warnings":[]}`; err != nil || string(empty) != want {
+	if want := `{"text":"","media_type":"","title":"","pages":0,"blocks":[],"meta":{},"warnings":[]}`; err != nil || string(empty) != want {
 		t.Errorf("JSON of no document %s, error %v, want %s", empty, err, want)
 	}
 	if _, err := json.Marshal(Document{Text: "é", Blocks: []Block{{Span: text.Span{Start: 1, End: 2}}}}); !errors.Is(err, text.ErrMidRune) {

@@ -3,6 +3,7 @@ package extract
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -18,19 +19,20 @@ import (
 func extractHTML(_ context.Context, in Input) (Document, error) {
 	s, warnings := decodeBytes(in.Data, htmlCharset(in))
 	s = cleanText(s)
-	if len(s) > maxHTMLBytes {
-		return Document{}, fmt.Errorf("%w: a page of %d bytes, the limit is %d", ErrTooLarge, len(s), maxHTMLBytes)
+	root, err := parseHTML(s)
+	if errors.Is(err, ErrTooLarge) {
+		return Document{}, err
 	}
-	root, err := html.Parse(strings.NewReader(s))
 	if err != nil {
-		// The parser refuses more than 512 open elements.
 		warnings = append(warnings, fmt.Sprintf("the page could not be parsed as a tree (%v); its text is kept without main content detection", err))
 		text, marks := renderTokens(s)
 		return Document{Text: text, Blocks: tile(text, marks), Warnings: warnings}, nil
 	}
-	title := htmlTitle(root)
+	title, about := htmlTitle(root), htmlMeta(root)
 	text, marks := mainContent(root)
-	return Document{Text: text, Title: title, Blocks: tile(text, marks), Warnings: warnings}, nil
+	doc := Document{Text: text, Title: title, Blocks: tile(text, marks), Warnings: warnings}
+	about.apply(&doc)
+	return doc, nil
 }
 
 // htmlCharset returns the encoding that the caller declared or that the head
@@ -50,6 +52,21 @@ func htmlCharset(in Input) string {
 // maxHTMLBytes is the size of the largest page that is parsed, as a tree takes
 // some hundred bytes for a short element.
 const maxHTMLBytes = 16 << 20
+
+// maxHTMLTags is the largest number of tags of a page that is parsed.
+const maxHTMLTags = 1 << 20
+
+// parseHTML returns the tree of a page. The error wraps ErrTooLarge, or is the
+// parser's, which refuses more than 512 open elements.
+func parseHTML(s string) (*html.Node, error) {
+	if len(s) > maxHTMLBytes {
+		return nil, fmt.Errorf("%w: a page of %d bytes, the limit is %d", ErrTooLarge, len(s), maxHTMLBytes)
+	}
+	if n := strings.Count(s, "<"); n > maxHTMLTags {
+		return nil, fmt.Errorf("%w: a page of %d tags, the limit is %d", ErrTooLarge, n, maxHTMLTags)
+	}
+	return html.Parse(strings.NewReader(s))
+}
 
 // maxReadabilityWork bounds the pages that readability is asked about, in bytes
 // of text, each counted for every element around it: it reads the text of an

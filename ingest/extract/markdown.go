@@ -18,41 +18,44 @@ import (
 
 // extractMarkdown keeps the source verbatim, front matter included, which is a
 // block of kind Code. The title is the first heading of level 1, or else the
-// title that the front matter gives.
+// title that the front matter gives; its other values are metadata.
 func extractMarkdown(_ context.Context, in Input) (Document, error) {
 	s, warnings, err := decodeText(in)
 	if err != nil {
 		return Document{}, err
 	}
-	marks, title, parsed := markdownMarks(s)
+	front := readFrontMatter(s)
+	marks, title, parsed := markdownMarks(s, front.length)
+	if title == "" {
+		title = front.title
+	}
 	if !parsed {
 		warnings = append(warnings, fmt.Sprintf("not parsed as Markdown: it is longer than %d bytes or nested deeper than %d; its paragraphs are kept", maxMarkdownBytes, maxNesting))
 	}
-	return Document{Text: s, Title: title, Blocks: tile(s, marks), Warnings: warnings}, nil
+	doc := Document{Text: s, Title: title, Blocks: tile(s, marks), Warnings: warnings}
+	front.meta.apply(&doc)
+	return doc, nil
 }
 
 // maxMarkdownBytes is the size of the longest source that is parsed, as a
 // syntax tree takes some hundred bytes for a short line.
 const maxMarkdownBytes = 16 << 20
 
-// markdownMarks marks the blocks of the Markdown source s; parsed is false where
-// it marks its paragraphs only.
-func markdownMarks(s string) (marks []mark, title string, parsed bool) {
-	front, metaTitle := frontMatter(s)
+// markdownMarks marks the blocks of the Markdown source s, which begins with
+// front bytes of front matter; parsed is false where it marks its paragraphs
+// only. The title is the first heading of level 1.
+func markdownMarks(s string, front int) (marks []mark, title string, parsed bool) {
 	if front > 0 {
 		marks = append(marks, mark{at: 0, kind: Code})
 	}
 	if len(s) > maxMarkdownBytes || nesting(s[front:]) > maxNesting {
 		body := text.Span{Start: front, End: len(s)}
-		return paragraphMarks(marks, s, body, 0), metaTitle, false
+		return paragraphMarks(marks, s, body, 0), "", false
 	}
 	w := markdownWalk{src: s, base: front, marks: marks}
 	root := blockParser().Parse(gmtext.NewReader([]byte(s[front:])))
 	// The walk itself returns no error.
 	_ = ast.Walk(root, w.visit)
-	if w.title == "" {
-		w.title = metaTitle
-	}
 	return w.marks, w.title, true
 }
 
@@ -184,44 +187,4 @@ func plainInline(h *ast.Heading, src string) string {
 		return ast.WalkContinue, nil
 	})
 	return strings.TrimSpace(b.String())
-}
-
-// frontMatter returns the length of the front matter at the start of s, 0 for
-// none, and the title it gives. Front matter is what stands between two lines
-// "---" (YAML) or "+++" (TOML), of which the first is the first line.
-func frontMatter(s string) (length int, title string) {
-	first := lineEnd(s, 0)
-	fence := strings.TrimRight(s[:first], " \t\r\n")
-	separator := ":"
-	switch fence {
-	case "---":
-	case "+++":
-		separator = "="
-	default:
-		return 0, ""
-	}
-	for at := first; at < len(s); {
-		end := lineEnd(s, at)
-		line := strings.TrimRight(s[at:end], " \t\r\n")
-		if line == fence || fence == "---" && line == "..." {
-			return end, title
-		}
-		key, value, ok := strings.Cut(line, separator)
-		if at == first && !ok && !strings.HasPrefix(line, "#") {
-			return 0, "" // the fence was a thematic break
-		}
-		if strings.TrimRight(key, " ") == "title" {
-			title = unquote(strings.TrimSpace(value))
-		}
-		at = end
-	}
-	return 0, ""
-}
-
-// unquote removes a pair of quotation marks around s.
-func unquote(s string) string {
-	if n := len(s); n >= 2 && (s[0] == '"' || s[0] == '\'') && s[n-1] == s[0] {
-		return s[1 : n-1]
-	}
-	return s
 }

@@ -2,12 +2,10 @@ package extract
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"path"
+	"slices"
 	"strings"
-	"unicode"
-
-	"github.com/ledongthuc/pdf"
 )
 
 // Limits of a PDF file; see pdfSource for those of what is unpacked.
@@ -23,142 +21,195 @@ const (
 )
 
 // extractPDF renders the text of a PDF file in the order in which its pages
-// draw it, which keeps columns apart. Lines stay lines, hyphens at their ends
-// included; paragraphs are separated by a blank line. Only the wrapped heads of
-// a table's columns are joined, to one line for each row of heads. Running heads
-// and page numbers stay. A block begins on Page; none goes over a page end.
+// draw it, which keeps columns apart; where a page is drawn across its columns,
+// they are put in order. Paragraphs are separated by a blank line, lines stay
+// lines. What is not as the page draws it:
 //
-// Text is what the fonts say it is, with Latin ligatures split into letters
-// and no-break spaces made spaces; nothing else is normalised.
+//   - Running heads and feet and page numbers are left out and counted in
+//     Document.RunningLines; see pdf_running.go.
+//   - A word divided at the end of a line is put together on that line, and on
+//     that page; Document.Joined has the places. See pdf_hyphens.go.
+//   - A row of a table is one line: the lines of a wrapped cell are joined, and
+//     the wrapped heads of the columns.
+//   - A footnote between the columns that a paragraph goes over comes behind it.
 //
-// The title is that of the document information or else the first heading of
-// the highest level on the first page; see withName for what the name of the
-// file adds to the latter.
+// A block begins on Page; none goes over a page end.
 //
-// A page that cannot be read is a warning, and what was read of it is kept.
+// Text is what the fonts say it is, with ligatures and presentation forms as
+// letters, no-break spaces made spaces, and Hebrew and Arabic in the order in
+// which they are read; nothing else is normalised.
+//
+// The title is that of the document information, or else of its XMP metadata,
+// or else the first heading of the highest level on the first page; see
+// withName for what the name of the file adds to the latter.
+//
+// A page that cannot be read is a warning, and what was read of it is kept. A
+// file of which no page has text fails: with ErrNeedsOCR where they show
+// pictures or letters that nothing says the meaning of, with ErrEmpty where
+// they are blank. A page with a picture and a few letters, as programs that
+// scan add them, counts as one without text.
 func extractPDF(ctx context.Context, in Input) (Document, error) {
+	file, err := readPDF(ctx, in)
+	if err != nil {
+		return Document{}, err
+	}
+	doubtful := (in.PDF.Backend == "" || in.PDF.Backend == PDFBuiltin) && file.suspect()
+	layout := newPDFLayout(file.pages)
+	s, marks := layout.text()
+	if strings.TrimSpace(s) == "" || file.isScanned() {
+		return Document{}, file.noText()
+	}
+	doc := Document{
+		Text: s, Title: file.title, Pages: len(file.pages), Blocks: tile(s, marks), Warnings: file.warnings(),
+		Doubtful: doubtful, PageLabels: file.labels, ScannedPages: file.scanned(), RunningLines: layout.running, Joined: layout.joined,
+	}
+	file.meta.apply(&doc)
+	if doc.Title == "" {
+		doc.Title = withName(layout.title(), in.Name)
+	}
+	return doc, nil
+}
+
+// pdfContent is what was read of a file.
+type pdfContent struct {
+	pages    []pdfPageText
+	title    string
+	labels   []string // of the pages; nil where they are their numbers
+	meta     *metadata
+	repaired bool
+	notes    []string // more for a user to know
+}
+
+// pdfPageText is what a page shows.
+type pdfPageText struct {
+	lines         []pdfLine // in the order in which they are drawn
+	width, height float64   // in points, as the page is displayed
+	glyphs        int
+	unmapped      int     // of them, those whose font does not say what they mean
+	pictures      float64 // area of the images, as a share of that of the page; they may overlap
+	err           error   // what ended the reading of the page before its end
+}
+
+// readBuiltin reads a file with the program's own interpreter.
+func readBuiltin(ctx context.Context, in Input) (*pdfContent, error) {
 	src := &pdfSource{ctx: ctx}
 	r, repaired, err := openPDF(src, in.Data)
 	if err != nil {
-		return Document{}, err
+		return nil, err
 	}
-	pages, title, err := pdfPages(ctx, r)
+	catalogue, err := readCatalogue(ctx, src, r)
 	if err != nil {
-		return Document{}, err
+		return nil, err
 	}
+	file := &pdfContent{title: catalogue.title, labels: catalogue.labels, meta: catalogue.meta, repaired: repaired}
 	fonts := &pdfFonts{src: src, byKey: map[string]*pdfFont{}}
-	var layout pdfLayout
-	var warnings []string
-	if repaired {
-		warnings = append(warnings, "the cross-references of the file are damaged; its objects were found by searching for them")
-	}
-	unmapped, failed := 0, 0
-	for i, p := range pages {
+	size := pdfSize{}
+	for _, p := range catalogue.pages {
 		if err := ctx.Err(); err != nil {
-			return Document{}, err
+			return nil, err
 		}
 		show := &pdfInterpreter{src: src, fonts: fonts}
-		if err := show.page(p); err != nil {
-			if ctx.Err() != nil {
-				return Document{}, ctx.Err()
-			}
-			if failed++; failed <= maxPageWarnings {
-				warnings = append(warnings, fmt.Sprintf("page %d: %v; what was read before is kept", i+1, err))
-			}
+		page := show.page(p)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
 		}
-		unmapped += show.unmapped
-		if layout.addPage(show.finish()); layout.bytes > MaxTextBytes || layout.lines > maxPDFLines {
-			return Document{}, fmt.Errorf("%w: more than %d bytes or %d lines of text on the first %d pages", ErrTooLarge, MaxTextBytes, maxPDFLines, i+1)
+		file.pages = append(file.pages, page)
+		if err := size.add(page); err != nil {
+			return nil, err
 		}
 	}
-	s, marks := layout.text()
-	if strings.TrimSpace(s) == "" {
-		hint := "it may be scanned and need OCR (optical character recognition)"
-		if unmapped > 0 {
-			hint = fmt.Sprintf("its fonts do not say which characters their %d glyphs stand for; OCR (optical character recognition) may help", unmapped)
-		} else if len(warnings) > 0 {
-			hint = warnings[0]
+	return file, nil
+}
+
+// pdfSize is how much text was read.
+type pdfSize struct{ pages, lines, bytes int }
+
+// add counts a page; the error wraps ErrTooLarge.
+func (n *pdfSize) add(p pdfPageText) error {
+	n.pages++
+	n.lines += len(p.lines)
+	for _, line := range p.lines {
+		n.bytes += len(line.text)
+	}
+	if n.bytes > MaxTextBytes || n.lines > maxPDFLines {
+		return fmt.Errorf("%w: more than %d bytes or %d lines of text on the first %d pages", ErrOutputTooLarge, MaxTextBytes, maxPDFLines, n.pages)
+	}
+	return nil
+}
+
+const (
+	minScan        = 0.5 // share of a page from which its pictures may be a scan
+	maxScanLetters = 24  // that may be on it in text: "Scanned with …"
+)
+
+// isScanned reports whether a page has no text but a picture that may show
+// some.
+func (p pdfPageText) isScanned() bool { return p.pictures >= minScan && p.letters() <= maxScanLetters }
+
+// isScanned reports whether all pages that are not blank are scanned.
+func (f *pdfContent) isScanned() bool {
+	return f.scanned() > 0 && !slices.ContainsFunc(f.pages, func(p pdfPageText) bool { return len(p.lines) > 0 && !p.isScanned() })
+}
+
+func (f *pdfContent) scanned() int {
+	n := 0
+	for _, p := range f.pages {
+		if p.isScanned() {
+			n++
 		}
-		return Document{}, fmt.Errorf("%w on its %d pages; %s", ErrEmpty, len(pages), hint)
+	}
+	return n
+}
+
+func (f *pdfContent) unmapped() int {
+	n := 0
+	for _, p := range f.pages {
+		n += p.unmapped
+	}
+	return n
+}
+
+// noText returns why a file has no text.
+func (f *pdfContent) noText() error {
+	n := len(f.pages)
+	if unmapped := f.unmapped(); unmapped > 0 && !f.isScanned() {
+		return fmt.Errorf("%w: the fonts do not say which characters the %d glyphs on its %d pages stand for", ErrNeedsOCR, unmapped, n)
+	}
+	if scanned := f.scanned(); scanned > 0 {
+		return fmt.Errorf("%w: %d of its %d pages are pictures, the others have no text", ErrNeedsOCR, scanned, n)
+	}
+	if warnings := f.warnings(); len(warnings) > 0 {
+		return fmt.Errorf("%w on its %d pages; %s", ErrEmpty, n, warnings[0])
+	}
+	return fmt.Errorf("%w on its %d pages; text may be drawn as lines and need OCR (optical character recognition)", ErrEmpty, n)
+}
+
+// warnings returns what a user should know about how the file could be read.
+func (f *pdfContent) warnings() []string {
+	out := slices.Clone(f.notes)
+	if f.repaired {
+		out = append(out, "the cross-references of the file are damaged; its objects were found by searching for them")
+	}
+	failed := 0
+	for i, p := range f.pages {
+		if p.err == nil {
+			continue
+		}
+		if failed++; failed <= maxPageWarnings {
+			out = append(out, fmt.Sprintf("page %d: %v; what was read before is kept", i+1, p.err))
+		}
 	}
 	if failed > maxPageWarnings {
-		warnings = append(warnings, fmt.Sprintf("%d more pages could not be read completely", failed-maxPageWarnings))
+		out = append(out, fmt.Sprintf("%d more pages could not be read completely", failed-maxPageWarnings))
 	}
-	if unmapped > 0 {
-		warnings = append(warnings, fmt.Sprintf("%d glyphs are left out because their font does not say which characters they stand for", unmapped))
+	if n := f.unmapped(); n > 0 {
+		out = append(out, fmt.Sprintf("%d glyphs are left out because their font does not say which characters they stand for", n))
 	}
-	if title == "" {
-		title = withName(layout.title(), in.Name)
+	if n := f.scanned(); n > 0 {
+		out = append(out, fmt.Sprintf("%d of %d pages are pictures without text; they need OCR (optical character recognition)", n, len(f.pages)))
 	}
-	return Document{Text: s, Title: title, Pages: len(pages), Blocks: tile(s, marks), Warnings: warnings}, nil
+	return out
 }
 
-// pdfPage is one page with what it inherits.
-type pdfPage struct {
-	contents  pdf.Value
-	resources pdf.Value
-}
-
-// pdfPages reads the page tree and the title in the document information. The
-// tree is walked here because the library loops on a cyclic one.
-func pdfPages(ctx context.Context, r *pdf.Reader) (pages []pdfPage, title string, err error) {
-	defer func() {
-		if x := recover(); x != nil {
-			err = fmt.Errorf("%w: read page tree: %w", ErrMalformed, libraryError(x))
-		}
-	}()
-	nodes := 0
-	var walk func(node, resources pdf.Value, depth int) error
-	walk = func(node, resources pdf.Value, depth int) error {
-		if nodes++; nodes > maxPDFNodes || depth > maxPDFDepth {
-			return fmt.Errorf("%w: the page tree is cyclic or has more than %d nodes", ErrMalformed, maxPDFNodes)
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if own := node.Key("Resources"); !own.IsNull() {
-			resources = own
-		}
-		kids := node.Key("Kids")
-		if kids.Kind() != pdf.Array {
-			if node.Kind() == pdf.Dict {
-				pages = append(pages, pdfPage{contents: node.Key("Contents"), resources: resources})
-			}
-			if len(pages) > maxPDFPages {
-				return fmt.Errorf("%w: more than %d pages", ErrTooLarge, maxPDFPages)
-			}
-			return nil
-		}
-		for i := range kids.Len() {
-			if err := walk(kids.Index(i), resources, depth+1); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	if err := walk(r.Trailer().Key("Root").Key("Pages"), pdf.Value{}, 0); err != nil {
-		return nil, "", err
-	}
-	if len(pages) == 0 {
-		return nil, "", fmt.Errorf("%w: no pages", ErrMalformed)
-	}
-	return pages, pdfInfoTitle(r.Trailer().Key("Info").Key("Title").Text()), nil
-}
-
-// pdfInfoTitle returns the title that the document information gives, or ""
-// where it is what a program writes in place of a title: a file name or a
-// number.
-func pdfInfoTitle(title string) string {
-	// A decrypted one may end in padding.
-	title = strings.TrimFunc(cleanText(strings.TrimPrefix(title, "\xef\xbb\xbf")), func(r rune) bool {
-		return unicode.IsSpace(r) || unicode.IsControl(r)
-	})
-	if strings.HasPrefix(title, "Microsoft Word - ") || strings.EqualFold(title, "untitled") || strings.IndexFunc(title, unicode.IsLetter) < 0 {
-		return ""
-	}
-	switch strings.ToLower(path.Ext(title)) {
-	case ".doc", ".docx", ".odt", ".rtf", ".dvi", ".tex", ".indd", ".xls", ".xlsx", ".ppt", ".pptx", ".pdf", ".txt", ".htm", ".html":
-		return ""
-	}
-	return title
-}
+// errPDFLimit stops the interpretation of a page.
+var errPDFLimit = errors.New("more content than the limits allow")

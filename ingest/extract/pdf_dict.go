@@ -2,6 +2,8 @@ package extract
 
 import (
 	"bytes"
+	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -121,27 +123,57 @@ func pdfInts(source []byte) []int {
 	return out
 }
 
-// withoutStrings returns the source of an object with null in place of its
-// strings.
-func withoutStrings(source []byte) []byte {
+// mapStrings returns the source of an object with its strings replaced.
+func mapStrings(source []byte, f func([]byte) []byte) []byte {
 	l := pdfLexerAt(source)
 	var out []byte
 	for l.pos < len(l.data) {
 		rest := l.data[l.pos:]
 		switch {
 		case rest[0] == '(':
-			l.literal()
-			out = append(out, " null "...)
+			out = fmt.Appendf(out, "<%x>", f(l.literal()))
 		case bytes.HasPrefix(rest, []byte("<<")):
 			out = append(out, "<<"...)
 			l.pos += len("<<")
 		case rest[0] == '<':
-			l.hex()
-			out = append(out, " null "...)
+			out = fmt.Appendf(out, "<%x>", f(l.hex()))
+		case rest[0] == '%':
+			l.space()
+			out = append(out, ' ')
 		default:
 			out = append(out, rest[0])
 			l.pos++
 		}
 	}
-	return slices.Clip(out)
+	return out
 }
+
+// pdfNameOf returns the name that source is, "" for anything else.
+func pdfNameOf(source []byte) string {
+	if names, ok := pdfLexerAt(source).names(); ok && len(names) == 1 {
+		return names[0]
+	}
+	return ""
+}
+
+// pdfStringOf returns the string that source is, nil for anything else.
+func pdfStringOf(source []byte) []byte {
+	if operands := pdfLexerAt(source).operands(1); len(operands) == 1 && operands[0].kind == pdfString {
+		return operands[0].bytes
+	}
+	return nil
+}
+
+// appendPDFName appends a name, without its slash.
+func appendPDFName(out []byte, name string) []byte {
+	for _, c := range []byte(name) {
+		if c <= ' ' || c > '~' || c == '#' || !isPDFRegular(c) {
+			out = fmt.Appendf(out, "#%02x", c)
+		} else {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func sortedKeys(dict map[string][]byte) []string { return slices.Sorted(maps.Keys(dict)) }

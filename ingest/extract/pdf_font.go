@@ -18,6 +18,7 @@ type pdfFont struct {
 	widths  map[int]float64
 	dflt    float64 // width of the other glyphs; widths are in 1/1000 em
 	bold    bool
+	italic  bool
 }
 
 // maxFontEntries bounds the entries read from one table of a font; a font has
@@ -40,7 +41,7 @@ func loadPDFFont(src *pdfSource, v pdf.Value) *pdfFont {
 	} else {
 		f.loadSimple(src, v, descriptor)
 	}
-	f.bold = isBold(v.Key("BaseFont").Name(), descriptor)
+	f.bold, f.italic = isBold(v.Key("BaseFont").Name(), descriptor), isItalic(v.Key("BaseFont").Name(), descriptor)
 	return f
 }
 
@@ -205,17 +206,23 @@ func approximateWidth(s string, monospaced bool) float64 {
 	return 520
 }
 
+// Flags of a font descriptor (ISO 32000-1, 9.8.2).
+const (
+	flagItalic    = 1 << 6
+	flagForceBold = 1 << 18
+)
+
 // isBold reports whether a font is bold, as far as its name and descriptor
 // tell.
 func isBold(name string, descriptor pdf.Value) bool {
-	const forceBold = 1 << 18
-	if descriptor.Key("Flags").Int64()&forceBold != 0 || descriptor.Key("FontWeight").Float64() >= 600 {
+	if descriptor.Key("Flags").Int64()&flagForceBold != 0 || descriptor.Key("FontWeight").Float64() >= 600 {
 		return true
 	}
-	if _, after, ok := strings.Cut(name, "+"); ok {
-		name = after // a subset has a random prefix
-	}
-	name = strings.ToLower(name)
+	return isBoldName(name)
+}
+
+func isBoldName(name string) bool {
+	name = fontFamily(name)
 	for _, word := range []string{"bold", "black", "heavy", "demi", "cmbx", "cmb1", "sfbx", "ecbx", "cmssbx", "-bd"} {
 		if strings.Contains(name, word) {
 			return true
@@ -224,9 +231,34 @@ func isBold(name string, descriptor pdf.Value) bool {
 	return strings.HasSuffix(name, "-medi") || strings.HasSuffix(name, "-mediital") // of the URW fonts
 }
 
-// pdfText returns what s, the text of one code, is rendered as: Latin ligatures
-// as letters, no-break spaces as spaces, control characters and the symbols of
-// bullet fonts replaced.
+// fontFamily returns the name of a font in lower case, without the random
+// prefix that a subset has.
+func fontFamily(name string) string {
+	if _, after, ok := strings.Cut(name, "+"); ok {
+		name = after
+	}
+	return strings.ToLower(name)
+}
+
+// isItalic reports whether a font is slanted, as far as its name and descriptor
+// tell.
+func isItalic(name string, descriptor pdf.Value) bool {
+	return descriptor.Key("Flags").Int64()&flagItalic != 0 || finite(descriptor.Key("ItalicAngle").Float64()) != 0 || isItalicName(name)
+}
+
+func isItalicName(name string) bool {
+	name = fontFamily(name)
+	for _, word := range []string{"italic", "oblique", "cmti", "cmsl", "cmbxti", "cmbxsl"} {
+		if strings.Contains(name, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// pdfText returns what s, the text of one code, is rendered as: ligatures and
+// presentation forms as letters, no-break spaces as spaces, control characters
+// and the symbols of bullet fonts replaced.
 func pdfText(s string) string {
 	clean := true
 	for _, r := range s {
@@ -241,7 +273,7 @@ func pdfText(s string) string {
 	var b strings.Builder
 	for _, r := range s {
 		switch {
-		case r >= 0xfb00 && r <= 0xfb06:
+		case r >= 0xfb00 && r <= 0xfefc: // ligatures and other presentation forms
 			b.WriteString(norm.NFKC.String(string(r)))
 		case r == 0xa0, r == '\t', r == '\n', r == '\r':
 			b.WriteByte(' ')

@@ -1,6 +1,8 @@
 package extract
 
 import (
+	"cmp"
+	"maps"
 	"math"
 	"regexp"
 	"slices"
@@ -44,12 +46,11 @@ func (l *pdfLayout) title() string {
 // numbered matches a line that begins with the number of a section.
 var numbered = regexp.MustCompile(`^\d+(\.\d+)*\.?\s+\p{Lu}`)
 
-// markHeadings marks headings and gives them levels: larger sizes before
-// smaller ones, and last the lines of the size of the body that are bold or in
-// capitals.
+// markHeadings marks headings and gives them levels, one for each style; see
+// headingStyle.
 func (l *pdfLayout) markHeadings() {
 	body, pages := l.bodySizes()
-	var sizes []float64
+	styles := map[int]headingStyle{} // by index in l.paras
 	// Backwards, as what a line stands over tells whether it is a heading.
 	for i := len(l.paras) - 1; i >= 0; i-- {
 		p := &l.paras[i]
@@ -59,26 +60,66 @@ func (l *pdfLayout) markHeadings() {
 		size := p.lines[0].size
 		switch bold := allBold(p.lines); {
 		case size >= headingSize*body, size >= boldHeadingSize*body && (bold || numbered.MatchString(p.lines[0].text)):
-			p.kind = Heading
-			sizes = append(sizes, roundSize(size))
 		case (bold || isUpper(p.lines)) && size > minHeadingSize*min(body, pages[p.page-1]) && introduces(*p, l.paras[i+1:]) && (i == 0 || !areBeside(l.paras[i-1], *p)):
-			p.kind = Heading
-		}
-	}
-	slices.Sort(sizes)
-	sizes = slices.Compact(sizes)
-	for i := range l.paras {
-		p := &l.paras[i]
-		if p.kind != Heading {
+		default:
 			continue
 		}
-		p.level = len(sizes) + 1
-		if at, ok := slices.BinarySearch(sizes, roundSize(p.lines[0].size)); ok && p.lines[0].size >= boldHeadingSize*body {
-			p.level = len(sizes) - at
+		p.kind = Heading
+		styles[i] = styleOf(*p, body)
+	}
+	order := slices.Compact(slices.SortedFunc(maps.Values(styles), headingStyle.compare))
+	order = order[:min(len(order), maxHeadingLevel-1)]
+	for i, style := range styles {
+		l.paras[i].level = maxHeadingLevel
+		if k := slices.Index(order, style); k >= 0 {
+			l.paras[i].level = k + 1
 		}
-		p.level = min(p.level, 6)
 	}
 }
+
+const maxHeadingLevel = 6
+
+// headingStyle is what the level of a heading depends on. Larger ones come
+// before smaller ones, then bold ones before others, upright before slanted,
+// and then those with a shorter number: "2" before "2.1". Lines of the size of
+// the body come last; of them, those in capitals come first.
+type headingStyle struct {
+	size   float64 // 0: that of the body
+	weight int     // ascending: bold capitals, capitals, bold, bold italic, any other
+	depth  int     // numbers in front of it, at least 1
+}
+
+func (s headingStyle) compare(t headingStyle) int {
+	return cmp.Or(cmp.Compare(t.size, s.size), cmp.Compare(s.weight, t.weight), cmp.Compare(s.depth, t.depth))
+}
+
+func styleOf(p pdfPara, body float64) headingStyle {
+	s := headingStyle{depth: 1}
+	if p.lines[0].size >= boldHeadingSize*body {
+		s.size = roundSize(p.lines[0].size)
+	}
+	bold, italic := allBold(p.lines), !slices.ContainsFunc(p.lines, func(line pdfLine) bool { return !line.italic })
+	upper := s.size == 0 && isUpper(p.lines)
+	switch {
+	case bold && upper:
+		s.weight = 0
+	case upper:
+		s.weight = 1
+	case bold && !italic:
+		s.weight = 2
+	case bold:
+		s.weight = 3
+	default:
+		s.weight = 4
+	}
+	if number := strings.TrimSpace(sectionNumber.FindString(p.lines[0].text)); number != "" {
+		s.depth += strings.Count(strings.TrimSuffix(number, "."), ".")
+	}
+	return s
+}
+
+// sectionNumber matches the number of a section, or of one of an appendix.
+var sectionNumber = regexp.MustCompile(`^(?:\d+|[A-Z]\.\d+)(?:\.\d+)*\.?(?:\s|$)`)
 
 // mayBeHeading reports whether p has the form of a heading: a few words that
 // begin with a capital or a number.
@@ -166,9 +207,9 @@ func areBeside(a, b pdfPara) bool {
 // text of each page.
 func (l *pdfLayout) bodySizes() (body float64, pages []float64) {
 	all := map[float64]int{}
-	for _, lines := range l.pages {
+	for _, p := range l.pages {
 		page, n := map[float64]int{}, 0
-		for _, line := range lines {
+		for _, line := range p.lines {
 			page[roundSize(line.size)] += len(line.text)
 			n += len(line.text)
 		}

@@ -12,10 +12,10 @@ import (
 // between lines, headings by the size and weight of their font, tables by gaps
 // inside lines.
 type pdfLayout struct {
-	pages [][]pdfLine
-	paras []pdfPara
-	bytes int // of text
-	lines int
+	pages   []pdfPageText
+	paras   []pdfPara
+	running int   // lines of running heads and feet that are left out
+	joined  []int // offsets in the text at which a hyphen is left out
 }
 
 // pdfPara is a run of lines of one page that belong together.
@@ -26,42 +26,62 @@ type pdfPara struct {
 	level int
 }
 
-func (l *pdfLayout) addPage(lines []pdfLine) {
-	l.pages = append(l.pages, lines)
-	l.lines += len(lines)
-	for _, line := range lines {
-		l.bytes += len(line.text)
-	}
-}
+// newPDFLayout takes over pages.
+func newPDFLayout(pages []pdfPageText) *pdfLayout { return &pdfLayout{pages: pages} }
 
-// text returns the text of all pages and its blocks.
+// text returns the text of all pages and its blocks. It is called once.
 func (l *pdfLayout) text() (string, []mark) {
-	for i, lines := range l.pages {
-		for _, p := range paragraphs(lines) {
+	for i, p := range l.pages {
+		l.pages[i].lines = readingOrder(p.lines)
+	}
+	l.removeRunning()
+	for i, page := range l.pages {
+		for _, p := range notesLast(paragraphs(page.lines)) {
 			l.paras = append(l.paras, pdfPara{lines: p, page: i + 1, kind: Paragraph})
 		}
 	}
 	l.markTables()
 	l.markHeadings()
+	l.joinWords()
 	var b strings.Builder
 	var marks []mark
-	for _, p := range l.paras {
+	for i, p := range l.paras {
 		if b.Len() > 0 {
-			if k := marks[len(marks)-1]; k.kind == ListItem && p.kind == ListItem && k.page == p.page {
-				b.WriteByte('\n')
-			} else {
-				b.WriteString("\n\n")
-			}
+			b.WriteString(between(l.paras[i-1], p))
 		}
 		marks = append(marks, mark{at: b.Len(), kind: p.kind, level: p.level, page: p.page})
 		for i, line := range p.lines {
 			if i > 0 {
 				b.WriteByte('\n')
 			}
+			for _, at := range line.joins {
+				l.joined = append(l.joined, b.Len()+at)
+			}
 			b.WriteString(line.text)
 		}
 	}
 	return b.String(), marks
+}
+
+// between returns what separates two blocks: the end of a line between items of
+// a list and where a paragraph goes on, a blank line elsewhere.
+func between(a, b pdfPara) string {
+	if a.kind == ListItem && b.kind == ListItem && a.page == b.page || goesOn(a, b) {
+		return "\n"
+	}
+	return "\n\n"
+}
+
+// goesOn reports whether b is the rest of a paragraph that the end of a page
+// divides.
+func goesOn(a, b pdfPara) bool {
+	if a.page+1 != b.page || a.kind != Paragraph && a.kind != ListItem || b.kind != Paragraph {
+		return false
+	}
+	last, first := a.lines[len(a.lines)-1], b.lines[0]
+	_, right := extent(a.lines)
+	isFull := last.x1 > right-3*last.size && (len(a.lines) > 1 || isProse(last))
+	return isFull && last.gaps == 0 && first.gaps == 0 && sameSize(last, first) && runsOn(last.text, first.text)
 }
 
 func (p pdfPara) text(separator string) string {
@@ -87,6 +107,51 @@ func paragraphs(lines []pdfLine) [][]pdfLine {
 		}
 	}
 	return out
+}
+
+// notesLast moves the footnotes of a column behind the paragraph that goes on
+// in the next column, and makes that one paragraph. The paragraphs stay parts of
+// one array.
+func notesLast(paras [][]pdfLine) [][]pdfLine {
+	moved := false
+	var out [][]pdfLine
+	for i := 0; i < len(paras); i++ {
+		n := i + 1
+		for n < len(paras) && isNote(paras[n], paras[i]) {
+			n++
+		}
+		if n > i+1 && n < len(paras) && continues(paras[i], paras[n]) {
+			moved = true
+			out = append(out, slices.Concat(paras[i], paras[n]))
+			out = append(out, paras[i+1:n]...)
+			i = n
+			continue
+		}
+		out = append(out, paras[i])
+	}
+	if !moved {
+		return paras
+	}
+	all := slices.Concat(out...)
+	for i, p := range out {
+		out[i], all = all[:len(p)], all[len(p):]
+	}
+	return out
+}
+
+// continues reports whether the paragraph a goes on with b at the top of the
+// next column.
+func continues(a, b []pdfLine) bool {
+	last, next := a[len(a)-1], b[0]
+	return sameSize(last, next) && next.y > last.y && last.gaps+next.gaps == 0 && runsOn(last.text, next.text)
+}
+
+// isNote reports whether p, which comes behind the paragraph body, is a
+// footnote: below it, in a smaller font and marked.
+func isNote(p, body []pdfLine) bool {
+	first, last := p[0], body[len(body)-1]
+	_, n := utf8.DecodeRuneInString(first.text)
+	return first.size < 0.95*last.size && first.y < last.y && first.gaps == 0 && isNoteMark(first.text[:n])
 }
 
 // linePitch returns the usual distance between two lines of a page, in em.

@@ -73,9 +73,9 @@ func TestPDFColumnHeadsAndBoldHeadings(t *testing.T) {
 	got := kinds(doc)
 	want := []string{
 		`paragraph 0 "Part One draft\n\n"`,
-		`heading 1 "NOTE FIVE\n\n"`, `heading 1 "Debt\n\n"`,
+		`heading 1 "NOTE FIVE\n\n"`, `heading 2 "Debt\n\n"`,
 		`paragraph 0 "The company has borrowed, as this sentence explains at a length that makes it running text.\n\n"`,
-		`heading 1 "Statement of income\n\n"`, `paragraph 0 "(in thousands)\n\n"`,
+		`heading 2 "Statement of income\n\n"`, `paragraph 0 "(in thousands)\n\n"`,
 		`table 0 "Three months ended March 31, 2023 March 31, 2022\nSales 1,200 1,100\nCosts 900 950\n\n"`,
 	}
 	if diff := cmp.Diff(want, got[:min(len(got), len(want))]); diff != "" {

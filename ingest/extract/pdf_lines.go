@@ -17,9 +17,27 @@ type pdfLine struct {
 	y      float64
 	size   float64 // of most of its glyphs
 	bold   bool    // all of it
+	italic bool    // all of it
 	gaps   int     // gaps wide enough to separate the columns of a table
 	ux, uy float64 // direction of writing
+
+	cells []pdfCell // what the gaps separate; nil where there are none
+	soft  bool      // its last character, a hyphen, is there for the line end alone
+	joins []int     // offsets in text at which a hyphen is left out; see pdf_hyphens.go
 }
+
+// pdfCell is a part of a line.
+type pdfCell struct {
+	text   string
+	x0, x1 float64
+}
+
+// isUpright reports whether a line is written from left to right, or from
+// right to left, on the page as it is displayed.
+func (l pdfLine) isUpright() bool { return l.ux > 0.9 }
+
+// pdfWeight is the style of a glyph.
+type pdfWeight struct{ bold, italic bool }
 
 // Distances in em that tell words and lines apart; found on LaTeX, office and
 // browser output (word F1 against pdftotext and against the sources).
@@ -36,11 +54,17 @@ type pdfLines struct {
 	b     []byte
 	line  pdfLine // being assembled, where open is set
 	open  bool
+	cuts  []pdfCut
 	end   float64 // x behind the last glyph and its character spacing
 	ink   float64 // x behind the last glyph that is not a space
 	space bool    // a space is due
 	votes int     // for line.size, by majority vote
-	faint bool    // a glyph that is not bold was drawn
+
+	faint, roman bool // a glyph that is not bold, or not italic, was drawn
+
+	// Of a line that is drawn from right to left, the last letter first.
+	leftmost  float64 // x of the leftmost glyph
+	backwards bool    // a glyph was drawn to the left of the line before it
 
 	written int // bytes of text so far
 
@@ -48,9 +72,16 @@ type pdfLines struct {
 	accentMiddle float64
 }
 
+// pdfCut is a gap between columns: behind x0 and in front of x1, and of the
+// text in front of an offset.
+type pdfCut struct {
+	at     int
+	x0, x1 float64
+}
+
 // glyph adds one glyph: its text, the transformation of its unit square, its
 // width and the character spacing behind it in em.
-func (l *pdfLines) glyph(s string, m matrix, width, charSpace float64, bold bool) {
+func (l *pdfLines) glyph(s string, m matrix, width, charSpace float64, weight pdfWeight) {
 	ux, uy, along, across := m.direction()
 	x, y := m[4]*ux+m[5]*uy, m[5]*ux-m[4]*uy
 	size := across
@@ -58,10 +89,13 @@ func (l *pdfLines) glyph(s string, m matrix, width, charSpace float64, bold bool
 		return // it cannot be seen
 	}
 	end := x + width*along
+	back := false
 	if l.open {
-		if math.Abs(y-l.line.y) > lineShift*max(size, l.line.size) || x < l.end-backShift*size ||
-			math.Abs(ux-l.line.ux) > 0.1 || math.Abs(uy-l.line.uy) > 0.1 {
+		away := math.Abs(y-l.line.y) > lineShift*max(size, l.line.size) || math.Abs(ux-l.line.ux) > 0.1 || math.Abs(uy-l.line.uy) > 0.1
+		back = !away && l.goesBack(s, x, end, size)
+		if away || !back && x < l.end-backShift*size {
 			l.flush()
+			back = false
 		}
 	}
 	if s == "" || strings.TrimSpace(s) == "" {
@@ -70,22 +104,34 @@ func (l *pdfLines) glyph(s string, m matrix, width, charSpace float64, bold bool
 		}
 		return
 	}
-	if !l.open {
+	switch {
+	case !l.open:
 		l.open = true
 		l.line = pdfLine{x0: x, y: y, size: size, ux: ux, uy: uy}
-		l.space, l.votes, l.faint, l.accent = false, 0, false, 0
-	} else {
-		if l.space || x-l.end > wordGap*size {
+		l.space, l.votes, l.faint, l.roman, l.accent = false, 0, false, false, 0
+		l.leftmost, l.backwards, l.cuts, l.ink = x, false, l.cuts[:0], end
+	case back:
+		l.backwards = true
+		if l.space || l.leftmost-end > wordGap*size {
 			l.b = append(l.b, ' ')
+		}
+		l.space = false
+	default:
+		if l.space || x-l.end > wordGap*size {
 			if x-l.ink > columnGap*size {
 				l.line.gaps++
+				l.cuts = append(l.cuts, pdfCut{at: len(l.b), x0: l.ink, x1: x})
 			}
+			l.b = append(l.b, ' ')
 		}
 		l.space = false
 	}
+	if size*noteSize > l.line.size && isNoteMark(string(l.b)) {
+		l.b = append(l.b, ' ') // the raised number of a footnote, and its text
+	}
 	l.write(s, x)
 	l.accent, l.accentMiddle = combining[s], x+width*along/2
-	l.faint = l.faint || !bold
+	l.faint, l.roman = l.faint || !weight.bold, l.roman || !weight.italic
 	switch {
 	case math.Abs(size-l.line.size) < 0.05*size:
 		l.votes++
@@ -94,12 +140,27 @@ func (l *pdfLines) glyph(s string, m matrix, width, charSpace float64, bold bool
 	default:
 		l.line.size, l.line.y, l.votes = size, y, 1
 	}
-	l.ink = end
+	l.leftmost = min(l.leftmost, x)
+	l.line.x0 = l.leftmost
+	if l.backwards {
+		l.ink = max(l.ink, end)
+	} else {
+		l.ink = end
+	}
 	// Letters spaced out on purpose are not words.
 	l.end = end
 	if charSpace > 0 && width > 0 {
 		l.end += charSpace * along
 	}
+}
+
+// noteSize is the size, relative to that of the text behind it, below which the
+// number at the start of a footnote is a raised one.
+const noteSize = 0.85
+
+// isNoteMark reports whether s is what marks a footnote.
+func isNoteMark(s string) bool {
+	return s != "" && len(s) <= 3 && strings.Trim(s, "0123456789*†‡§¶") == ""
 }
 
 // combining gives the combining form of accents that are characters of their
@@ -136,13 +197,46 @@ func (l *pdfLines) flush() {
 		return
 	}
 	l.open = false
-	l.line.text = strings.Join(strings.Fields(cleanText(string(l.b))), " ")
+	l.line.text = l.lineText(string(l.b))
+	l.line.x1, l.line.bold, l.line.italic = l.ink, !l.faint, !l.roman
+	if strings.Contains(l.line.text, softHyphen) {
+		// One that is drawn is a hyphen, which some fonts give this code.
+		l.line.soft = strings.HasSuffix(l.line.text, softHyphen)
+		l.line.text = strings.ReplaceAll(l.line.text, softHyphen, "-")
+	}
+	if len(l.cuts) > 0 {
+		l.line.cells = l.cells()
+	}
 	l.b = l.b[:0]
-	l.line.x1, l.line.bold = l.ink, !l.faint
 	if l.line.text == "" || l.repeats() {
 		return
 	}
 	l.lines = append(l.lines, l.line)
+}
+
+const softHyphen = "\u00ad"
+
+// lineText returns the text of glyphs in the order in which they are read.
+func (l *pdfLines) lineText(drawn string) string {
+	s := strings.Join(strings.Fields(cleanText(drawn)), " ")
+	if !l.backwards {
+		s = logicalOrder(s)
+	}
+	return s
+}
+
+// cells returns the parts of the line.
+func (l *pdfLines) cells() []pdfCell {
+	var out []pdfCell
+	at, x0 := 0, l.line.x0
+	for _, c := range append(l.cuts, pdfCut{at: len(l.b), x0: l.ink}) {
+		text := strings.ReplaceAll(l.lineText(string(l.b[at:c.at])), softHyphen, "-")
+		if text != "" {
+			out = append(out, pdfCell{text: text, x0: x0, x1: c.x0})
+		}
+		at, x0 = c.at, c.x1
+	}
+	return out
 }
 
 // finish returns the lines of the page.

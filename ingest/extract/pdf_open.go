@@ -2,7 +2,6 @@ package extract
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -13,12 +12,18 @@ import (
 
 // openPDF opens a file, after some repairs that readers usually make; repaired
 // says that its cross-references were of no use. The error wraps ErrMalformed,
-// ErrTooLarge, or ErrUnsupported where a password is needed.
+// ErrTooLarge, or ErrEncrypted where a password is needed.
 func openPDF(src *pdfSource, data []byte) (r *pdf.Reader, repaired bool, err error) {
 	data = repairHeader(data)
 	x, repaired, err := readXref(data)
 	if err != nil {
 		return nil, false, err
+	}
+	if x.trailer["Encrypt"] != nil {
+		if err := x.decrypt(src); err != nil {
+			return nil, false, err
+		}
+		data = x.data
 	}
 	containers := x.containers()
 	if r, err = x.open(data, containers); err != nil || len(containers) == 0 {
@@ -60,6 +65,9 @@ func (x *pdfXref) containers() []int {
 	return slices.Sorted(maps.Keys(used))
 }
 
+// numbers returns the numbers of all objects, in order.
+func (x *pdfXref) numbers() []int { return slices.Sorted(maps.Keys(x.entries)) }
+
 // containersKey is the entry of the trailer under which the library is asked
 // for object streams.
 const containersKey = "RagloopContainers"
@@ -72,14 +80,14 @@ func (x *pdfXref) open(data []byte, containers []int) (*pdf.Reader, error) {
 	at := len(data) + tail.Len()
 	tail.WriteString("xref\n")
 	size := 1
-	for _, number := range slices.Sorted(maps.Keys(x.entries)) {
+	for _, number := range x.numbers() {
 		if e := x.entries[number]; e.offset > 0 {
 			fmt.Fprintf(&tail, "%d 1\n%010d %05d n \n", number, e.offset, e.gen)
 			size = number + 1
 		}
 	}
 	fmt.Fprintf(&tail, "trailer\n<< /Size %d", size)
-	for _, key := range []string{"Root", "Info", "ID", "Encrypt"} {
+	for _, key := range []string{"Root", "Info", "ID"} {
 		if value := x.trailer[key]; value != nil {
 			fmt.Fprintf(&tail, " /%s %s", key, value)
 		}
@@ -93,21 +101,15 @@ func (x *pdfXref) open(data []byte, containers []int) (*pdf.Reader, error) {
 	}
 	fmt.Fprintf(&tail, " >>\nstartxref\n%d\n%%%%EOF", at)
 	whole := &pdfFile{data, tail.Bytes()}
-	r, err := pdf.NewReaderEncrypted(whole, int64(len(data)+tail.Len()), nil)
-	switch {
-	case err == nil:
-		return r, nil
-	case errors.Is(err, pdf.ErrInvalidPassword):
-		return nil, fmt.Errorf("%w: the file is encrypted and needs a password; remove the password first", ErrUnsupported)
-	case x.trailer["Encrypt"] != nil:
-		return nil, fmt.Errorf("%w: the file is encrypted in a way that cannot be read (%w); remove the encryption first", ErrUnsupported, err)
+	r, err := pdf.NewReader(whole, int64(len(data)+tail.Len()))
+	if err != nil {
+		return nil, fmt.Errorf("%w: open PDF: %w", ErrMalformed, err)
 	}
-	return nil, fmt.Errorf("%w: open PDF: %w", ErrMalformed, err)
+	return r, nil
 }
 
 // unpack appends the objects in object streams to data and makes them objects
-// like any other. In an encrypted file they lose their strings, which the
-// library would decrypt once more; those of text are in content streams.
+// like any other.
 func (x *pdfXref) unpack(src *pdfSource, r *pdf.Reader, data []byte, containers []int) ([]byte, error) {
 	out := data
 	limit := len(data) + maxPageBytes
@@ -129,10 +131,6 @@ func (x *pdfXref) unpack(src *pdfSource, r *pdf.Reader, data []byte, containers 
 				end = min(end, first+held[k+1].offset)
 			}
 			source := content[first+o.offset : end]
-			if x.trailer["Encrypt"] != nil {
-				const padding = "\x00\x01\x02\x03\x04\x05\x06\x07\x08\t\n\v\f\r\x0e\x0f\x10" // of AES
-				source = withoutStrings(bytes.TrimRight(source, padding))
-			}
 			x.entries[o.number] = pdfEntry{offset: len(out) + 1}
 			out = fmt.Appendf(out, "\n%d 0 obj\n%s\nendobj", o.number, source)
 			if len(out) > limit {

@@ -41,15 +41,21 @@ type pdfInterpreter struct {
 	pdfLines
 	src      *pdfSource
 	fonts    *pdfFonts
-	unmapped int // glyphs whose font does not say what they mean
-	bytes    int // content interpreted so far
+	glyphs   int
+	unmapped int     // glyphs whose font does not say what they mean
+	pictures float64 // area of the images, in square points
+	bytes    int     // content interpreted so far
 	ops      int
 	depth    int // of forms
 }
 
-// page interprets the contents of p. An error may leave a part of the page.
-func (in *pdfInterpreter) page(p pdfPage) error {
-	return in.run(p.contents, p.resources, identity)
+// page interprets the contents of p.
+func (in *pdfInterpreter) page(p pdfPage) pdfPageText {
+	err := in.run(p.contents, p.resources, p.base)
+	return pdfPageText{
+		lines: in.finish(), width: p.width, height: p.height, err: err,
+		glyphs: in.glyphs, unmapped: in.unmapped, pictures: finite(in.pictures / (p.width * p.height)),
+	}
 }
 
 // run interprets one content stream, of a page or a form.
@@ -191,10 +197,18 @@ func (s *pdfStream) operator(op string, args []pdfOperand) error {
 		}
 	case "Do":
 		if len(args) > 0 {
-			return s.form(string(args[len(args)-1].bytes))
+			return s.object(string(args[len(args)-1].bytes))
 		}
+	case "ID":
+		s.picture()
 	}
 	return nil
+}
+
+// picture counts an image, which fills the unit square.
+func (s *pdfStream) picture() {
+	m := s.state.ctm
+	s.in.pictures += math.Abs(m[0]*m[3] - m[1]*m[2])
 }
 
 func (g *textState) nextLine(x, y float64) {
@@ -212,6 +226,8 @@ func (s *pdfStream) showLast(args []pdfOperand) {
 func (s *pdfStream) show(raw []byte) {
 	g := &s.state
 	if g.font == nil {
+		s.in.glyphs += len(raw)
+		s.in.unmapped += len(raw)
 		return
 	}
 	step := 1
@@ -230,7 +246,8 @@ func (s *pdfStream) show(raw []byte) {
 		}
 		width := g.font.width(code) / 1000
 		m := matrix{g.size * g.scale, 0, 0, g.size, 0, g.rise}.mul(g.tm).mul(g.ctm)
-		s.in.glyph(text, m, width, spacing, g.font.bold || g.stroked)
+		s.in.glyphs++
+		s.in.glyph(text, m, width, spacing, pdfWeight{bold: g.font.bold || g.stroked, italic: g.font.italic})
 		advance := width*g.size + g.charSpace
 		if step == 1 && code == ' ' {
 			advance += g.wordSpace
@@ -239,10 +256,14 @@ func (s *pdfStream) show(raw []byte) {
 	}
 }
 
-// form interprets a form XObject; images are left out.
-func (s *pdfStream) form(name string) error {
+// object draws an XObject: it interprets a form and counts an image.
+func (s *pdfStream) object(name string) error {
 	x := s.resources.Key("XObject").Key(name)
-	if x.Key("Subtype").Name() != "Form" || s.in.depth >= maxFormDepth {
+	switch kind := x.Key("Subtype").Name(); {
+	case kind == "Image":
+		s.picture()
+		return nil
+	case kind != "Form" || s.in.depth >= maxFormDepth:
 		return nil
 	}
 	m := identity

@@ -21,9 +21,6 @@ const (
 	streamCost = 1 << 10
 )
 
-// errPDFLimit stops the interpretation of a page.
-var errPDFLimit = errors.New("more content than the limits allow")
-
 // pdfSource unpacks streams of one file, within the limits of the file and
 // until its context ends.
 type pdfSource struct {

@@ -37,8 +37,9 @@ func (l *pdfLayout) markTables() {
 			case out[k].kind == Table:
 				out[k].lines = joined(out[k].lines, p.lines)
 				continue
-			case k > 0 && out[k-1].kind == Table && out[k-1].page == p.page && isRowLabel(out[k].lines):
-				// A line without values, between rows with values.
+			case k > 0 && out[k-1].kind == Table && out[k-1].page == p.page && (isRowLabel(out[k].lines) || isWrappedLabel(out[k], p)):
+				// A line without values, between rows with values, or the label of the
+				// row that follows.
 				out[k-1].lines = joined(joined(out[k-1].lines, out[k].lines), p.lines)
 				out = out[:k]
 				continue
@@ -48,6 +49,9 @@ func (l *pdfLayout) markTables() {
 	}
 	l.paras = out[:0]
 	for _, p := range out {
+		if p.kind == Table {
+			p.lines = foldRows(p.lines)
+		}
 		if p.kind == Table && len(p.lines) < 2 {
 			p.kind = Paragraph
 		}
@@ -197,4 +201,10 @@ func isBeside(line pdfLine, others []pdfLine) bool {
 
 func isRowLabel(lines []pdfLine) bool {
 	return len(lines) == 1 && utf8.RuneCountInString(lines[0].text) <= maxRowLabelRunes && !endsSentence(strings.TrimSuffix(lines[0].text, ":"))
+}
+
+// isWrappedLabel reports whether p is the wrapped label of the first row of a
+// table, in front of its other cells.
+func isWrappedLabel(p, table pdfPara) bool {
+	return p.kind == Paragraph && len(p.lines) <= maxCellLines && isBeside(table.lines[0], p.lines)
 }

@@ -254,9 +254,9 @@ func TestUnpredict(t *testing.T) {
 	}
 }
 
-func TestWithoutStrings(t *testing.T) {
-	got := string(withoutStrings([]byte("<</A(x\\)(y))/B<48>/C[/D 1 0 R(z)]>>")))
-	if want := "<</A null /B null /C[/D 1 0 R null ]>>"; got != want {
+func TestMapStrings(t *testing.T) {
+	got := string(mapStrings([]byte("<</A(x\\)(y))/B<48>%(\n/C[/D 1 0 R(z)]>>"), bytes.ToUpper))
+	if want := "<</A<5829285929>/B<48> /C[/D 1 0 R<5a>]>>"; got != want {
 		t.Errorf("source %q, want %q", got, want)
 	}
 }
@@ -270,8 +270,8 @@ func TestPDFRefused(t *testing.T) {
 		want       error
 		say        string
 	}{
-		{"password", strings.Replace(good, "/Root 1 0 R", "/Root 1 0 R "+id+" /V 2 /R 3 /Length 128"+ou+" >>", 1), ErrUnsupported, "password"},
-		{"AES-256", strings.Replace(good, "/Root 1 0 R", "/Root 1 0 R "+id+" /V 5 /R 6 /Length 256"+ou+" >>", 1), ErrUnsupported, "encrypt"},
+		{"password", strings.Replace(good, "/Root 1 0 R", "/Root 1 0 R "+id+" /V 2 /R 3 /Length 128"+ou+" >>", 1), ErrEncrypted, "password"},
+		{"AES-256", strings.Replace(good, "/Root 1 0 R", "/Root 1 0 R "+id+" /V 5 /R 6 /Length 256"+ou+" >>", 1), ErrEncrypted, "encrypt"},
 		{"no text", buildPDF("0 0 m 10 10 l S", ""), ErrEmpty, "OCR"},
 		{"no pages", pdfOf("/Root 1 0 R", "<< /Type /Catalog /Pages 2 0 R >>", "<< /Type /Pages /Kids [] /Count 0 >>"), ErrMalformed, "no pages"},
 		{"no catalogue", pdfOf("", "<< >>"), ErrMalformed, "catalogue"},

@@ -45,6 +45,9 @@ func paragraphMarks(marks []mark, s string, span text.Span, page int) []mark {
 	for at := span.Start; at < span.End; {
 		end := lineEnd(s[:span.End], at)
 		now := text.Blank(s[at:end])
+		if len(marks) > MaxBlocks {
+			return marks // refused as too many in the end
+		}
 		if blank && !now {
 			marks = append(marks, mark{at: at, kind: Paragraph, page: page})
 		}
