@@ -32,7 +32,7 @@ func BenchmarkRun(b *testing.B) {
 				b.Fatal(err)
 			}
 			if bench == "unchanged" {
-				if _, err := worker(b, g, Options{Embedder: e}).Run(b.Context(), src); err != nil {
+				if _, err := worker(b, g, Options{Embedder: e, Extractor: InProcess{}}).Run(b.Context(), src); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -45,7 +45,7 @@ func BenchmarkRun(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				s, err := worker(b, g, Options{Embedder: e}).Run(b.Context(), src)
+				s, err := worker(b, g, Options{Embedder: e, Extractor: InProcess{}}).Run(b.Context(), src)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -18,7 +18,7 @@ import (
 // Plan says what a collection is to be.
 type Plan struct {
 	Collection string
-	Chunker    index.ChunkerRecipe // an empty strategy stands for Strategy
+	Chunker    index.ChunkerRecipe // an empty strategy stands for chunk.Structure
 
 	// Lexical holds the BM25 parameters. An AvgLen of 0 is measured when a
 	// generation is created and stays fixed for its life. The zero value stands
@@ -65,18 +65,16 @@ func build(ctx context.Context, c *index.Client, plan Plan, src Source, o Option
 	if err != nil {
 		return Built{}, err
 	}
-	if s := plan.Chunker.Strategy; s != "" && s != Strategy {
-		return Built{}, fmt.Errorf("chunking strategy %q, allowed is %q", s, Strategy)
-	}
 	if reflect.ValueOf(plan.Lexical).IsZero() {
 		plan.Lexical = lexical.Default()
 		plan.Lexical.AvgLen = 0
 	}
+	o.rejected = &rejections{}
 	want := recipeOf(o.Embedder.Info(), plan.Chunker, plan.Lexical)
 	// Before anything is created: this also refuses parameters out of range.
 	probe := want
 	probe.Lexical.AvgLen = cmp.Or(want.Lexical.AvgLen, lexical.Default().AvgLen)
-	prep, err := newPreparer(probe, o.Embedder)
+	prep, err := newPreparer(probe, o)
 	if err != nil {
 		return Built{}, err
 	}
@@ -196,7 +194,10 @@ func measure(ctx context.Context, p *preparer, src Source, workers int) (float64
 			if err != nil {
 				return gctx.Err()
 			}
-			_, cs, _, err := p.split(gctx, item, data)
+			_, cs, _, err := p.split(gctx, item, data, inputDigest(item, contentDigest(data)))
+			if fault := (*fault)(nil); errors.As(err, &fault) {
+				return fault
+			}
 			if err != nil {
 				return gctx.Err()
 			}

@@ -18,7 +18,7 @@ func TestBuild(t *testing.T) {
 	name := collection(t, c)
 	e := &hashed{}
 	src := texts("a", para("alpha", 3), "b", para("beta", 1))
-	o := Options{Embedder: e, OnEvent: func(Event) {
+	o := Options{Embedder: e, Extractor: InProcess{}, OnEvent: func(Event) {
 		if _, err := c.Open(t.Context(), name); !errors.Is(err, index.ErrNoCollection) {
 			t.Errorf("the collection can be opened before it is complete: %v", err)
 		}
@@ -99,7 +99,7 @@ func TestBuildInterrupted(t *testing.T) {
 	src := many(24, "x")
 	whole := &hashed{}
 	c := dial(t, index.Options{InMemory: true})
-	b, err := Build(t.Context(), c, plan("docs"), src, Options{Embedder: whole, BatchChunks: 16})
+	b, err := Build(t.Context(), c, plan("docs"), src, Options{Embedder: whole, Extractor: InProcess{}, BatchChunks: 16})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestBuildInterrupted(t *testing.T) {
 		e := &hashed{}
 		c := open()
 		wire.after(n)
-		o := Options{Embedder: e, BatchChunks: 16}
+		o := Options{Embedder: e, Extractor: InProcess{}, BatchChunks: 16}
 		_, err := Build(t.Context(), c, plan("docs"), src, o)
 		wire.after(-1)
 		if err == nil {
@@ -165,7 +165,7 @@ func TestBuildInterrupted(t *testing.T) {
 func TestBuildResumedWithChangedSource(t *testing.T) {
 	wire := &cut{left: -1}
 	c := dial(t, index.Options{InMemory: true, Interceptors: []grpc.UnaryClientInterceptor{wire.intercept}})
-	o := Options{Embedder: &hashed{}, BatchChunks: 1}
+	o := Options{Embedder: &hashed{}, Extractor: InProcess{}, BatchChunks: 1}
 	wire.after(12) // some documents in
 	if _, err := Build(t.Context(), c, plan("docs"), texts("a", "One.", "b", "Two.", "c", "Three.", "d", "Four."), o); err == nil {
 		t.Fatal("the build was not interrupted")
@@ -186,7 +186,7 @@ func TestBuildResumedWithChangedSource(t *testing.T) {
 func TestBuildEmpty(t *testing.T) {
 	c := dial(t, index.Options{})
 	name := collection(t, c)
-	o := Options{Embedder: &hashed{}}
+	o := Options{Embedder: &hashed{}, Extractor: InProcess{}}
 	for range 2 {
 		b, err := Build(t.Context(), c, plan(name), Documents(nil), o)
 		if err != nil || b.Generation.Number != 1 || b.Generation.Recipe.Lexical.AvgLen != 256 {
@@ -216,13 +216,13 @@ func TestBuildRefuses(t *testing.T) {
 		o      Options
 		want   string
 	}{
-		"name":      {func(p *Plan) { p.Collection = "a/b" }, Options{Embedder: e}, "a/b"},
+		"name":      {func(p *Plan) { p.Collection = "a/b" }, Options{Embedder: e, Extractor: InProcess{}}, "a/b"},
 		"embedder":  {func(*Plan) {}, Options{}, "no embedder"},
-		"size":      {func(p *Plan) { p.Chunker.SizeTokens = 8193 }, Options{Embedder: e}, "16 to 8192"},
-		"overlap":   {func(p *Plan) { p.Chunker.Overlap = -1 }, Options{Embedder: e}, "overlap"},
-		"tokenizer": {func(p *Plan) { p.Chunker.Tokenizer = "words" }, Options{Embedder: e}, "words"},
-		"language":  {func(p *Plan) { p.Lexical = lexical.Params{K: 1.2, B: 0.75, Language: "klingon"} }, Options{Embedder: e}, "klingon"},
-		"strategy":  {func(p *Plan) { p.Chunker.Strategy = "fixed" }, Options{Embedder: e}, "fixed"},
+		"size":      {func(p *Plan) { p.Chunker.SizeTokens = 8193 }, Options{Embedder: e, Extractor: InProcess{}}, "16 to 8192"},
+		"overlap":   {func(p *Plan) { p.Chunker.Overlap = -1 }, Options{Embedder: e, Extractor: InProcess{}}, "overlap"},
+		"tokenizer": {func(p *Plan) { p.Chunker.Tokenizer = "words" }, Options{Embedder: e, Extractor: InProcess{}}, "words"},
+		"language":  {func(p *Plan) { p.Lexical = lexical.Params{K: 1.2, B: 0.75, Language: "klingon"} }, Options{Embedder: e, Extractor: InProcess{}}, "klingon"},
+		"strategy":  {func(p *Plan) { p.Chunker.Strategy = "magic" }, Options{Embedder: e, Extractor: InProcess{}}, `strategy is "magic"`},
 	} {
 		p := plan("docs")
 		tt.change(&p)
@@ -242,7 +242,7 @@ func TestRebuildRefusesToLoseOtherTenants(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o := Options{Embedder: &hashed{}}
+		o := Options{Embedder: &hashed{}, Extractor: InProcess{}}
 		p := plan("shared")
 		p.Lexical = lexical.Default()
 		b, err := Build(t.Context(), c, p, texts("a", "Text of "+tenant+"."), o)

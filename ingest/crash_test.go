@@ -36,7 +36,7 @@ func TestEmbedderBreaches(t *testing.T) {
 		c := dial(t, index.Options{InMemory: true})
 		e := &hashed{breach: breach}
 		g := generation(t, c, e)
-		w := worker(t, g, Options{Embedder: e})
+		w := worker(t, g, Options{Embedder: e, Extractor: InProcess{}})
 		_, err := w.Run(t.Context(), texts("a", para("a", 3), "b", "Small."))
 		if err == nil || name == "with error" && !errors.Is(err, down) {
 			t.Errorf("%s: Run = %v", name, err)
@@ -61,7 +61,9 @@ func TestRunInterrupted(t *testing.T) {
 	after := Documents([]Item{
 		Text("a", "", para("alpha", 3)), Text("b", "New title", para("other", 4)), broken("c"), broken("e"), Text("d", "", para("delta", 2)),
 	})
-	options := func() Options { return Options{Embedder: &hashed{}, Prune: true, BatchChunks: 3} }
+	options := func() Options {
+		return Options{Embedder: &hashed{}, Extractor: InProcess{}, Prune: true, BatchChunks: 3}
+	}
 	want := ""
 	for n := 0; ; n++ {
 		wire := &cut{left: -1}
@@ -107,7 +109,7 @@ func TestRunMends(t *testing.T) {
 	c := dial(t, index.Options{Interceptors: []grpc.UnaryClientInterceptor{wire.intercept}})
 	e := &hashed{}
 	g := generation(t, c, e)
-	w := worker(t, g, Options{Embedder: e})
+	w := worker(t, g, Options{Embedder: e, Extractor: InProcess{}})
 	src := texts("a", para("alpha", 4), "b", para("beta", 4))
 	wire.change = func(req any) {
 		if r, ok := req.(*qdrant.UpsertPoints); ok && len(r.Points) > 2 {
@@ -143,7 +145,7 @@ func TestCancel(t *testing.T) {
 			return v, nil
 		}
 		g := generation(t, c, e)
-		w := worker(t, g, Options{Embedder: e, BatchChunks: 4})
+		w := worker(t, g, Options{Embedder: e, Extractor: InProcess{}, BatchChunks: 4})
 		s, err := w.Run(ctx, many(30, "x"))
 		cancel()
 		if !errors.Is(err, context.Canceled) {
@@ -166,7 +168,7 @@ func TestReadersNeverSeeAMixture(t *testing.T) {
 	c := dial(t, index.Options{})
 	e := &hashed{}
 	g := generation(t, c, e)
-	w := worker(t, g, Options{Embedder: e, BatchChunks: 6, Now: time.Now})
+	w := worker(t, g, Options{Embedder: e, Extractor: InProcess{}, BatchChunks: 6, Now: time.Now})
 	const docs = 6
 	version := func(v int) Source {
 		var pairs []string

@@ -10,11 +10,15 @@
 //
 // A document that a [Summary] counts as indexed or replaced is durable and
 // findable. One document's failure never stops the others: it is recorded with
-// its error and tried again by the next run. A document that fails now but was
-// indexed before keeps what is stored of it, and its record says so. A failure
-// of the index, the embedder or the source itself ends the run with an error;
-// what was committed until then stays, and the next run goes on from there. A
-// run over an unchanged source embeds and writes nothing.
+// its error. Where the failure lies in the document (it is damaged, encrypted,
+// its parser hangs: [extract.Reason]), the document is quarantined: it is not
+// tried again until it, or the extractor, has changed or Options.RetryFailed
+// asks for it. Any other failure is tried again by the next run. A document that
+// fails now but was indexed before keeps what is stored of it, and its record
+// says so. A failure of the index, the embedder, the parser processes or the
+// source itself ends the run with an error; what was committed until then stays,
+// and the next run goes on from there. A run over an unchanged source embeds and
+// writes nothing.
 //
 // Documents are committed in source order, whatever the number of workers, so
 // that equal input makes equal indexes and equal summaries.
@@ -25,6 +29,7 @@ import (
 	"io"
 	"iter"
 
+	"github.com/ragloop/ragloop/ingest/extract"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -60,6 +65,25 @@ type Source interface {
 	Items(ctx context.Context) iter.Seq2[Item, error]
 }
 
+// Extractor turns the bytes of a document into text: isolate.Pool, for files of
+// strangers, or [InProcess].
+//
+// An error with a reason (extract.ReasonOf) is the document's failure; any other
+// ends the run. It is called concurrently, and its result must depend on the
+// input alone.
+type Extractor interface {
+	Extract(context.Context, extract.Input) (extract.Document, error)
+}
+
+// InProcess extracts in this process, without limits on time and memory: a
+// hostile file can end the program. It is for documents that are trusted.
+type InProcess struct{}
+
+// Extract is extract.Extract.
+func (InProcess) Extract(ctx context.Context, in extract.Input) (extract.Document, error) {
+	return extract.Extract(ctx, in)
+}
+
 // Outcome is what became of a document.
 type Outcome string
 
@@ -69,4 +93,7 @@ const (
 	Unchanged Outcome = "unchanged" // stored already, nothing was done
 	Removed   Outcome = "removed"   // no longer in the source, with Prune
 	Failed    Outcome = "failed"    // not ingested; an earlier version stays as it was
+
+	// Quarantined is failed, and not tried again while nothing changes.
+	Quarantined Outcome = "quarantined"
 )

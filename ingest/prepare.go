@@ -2,11 +2,9 @@ package ingest
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
-	"strings"
 
 	"github.com/ragloop/ragloop/ingest/chunk"
 	"github.com/ragloop/ragloop/ingest/extract"
@@ -20,13 +18,18 @@ import (
 // preparer turns a document's bytes into chunks with lexical vectors: everything
 // that needs neither the embedder nor the index. Safe for concurrent use.
 type preparer struct {
+	extractor   Extractor
+	retryFailed bool
+	rejected    *rejections
+
 	params   chunk.Params
 	counter  *tokens.Counter
 	window   chunk.Window
 	analyzer *lexical.Analyzer
 }
 
-func newPreparer(r index.Recipe, e embed.Embedder) (*preparer, error) {
+func newPreparer(r index.Recipe, o Options) (*preparer, error) {
+	e := o.Embedder
 	counter, err := tokens.New(r.Chunker.Tokenizer)
 	if err != nil {
 		return nil, err
@@ -36,6 +39,7 @@ func newPreparer(r index.Recipe, e embed.Embedder) (*preparer, error) {
 		return nil, err
 	}
 	params := chunk.Params{
+		Strategy:    chunk.Strategy(r.Chunker.Strategy),
 		SizeTokens:  r.Chunker.SizeTokens,
 		Overlap:     r.Chunker.Overlap,
 		IndexPrefix: r.Chunker.IndexPrefix,
@@ -44,10 +48,13 @@ func newPreparer(r index.Recipe, e embed.Embedder) (*preparer, error) {
 		return nil, err
 	}
 	return &preparer{
-		params:   params,
-		counter:  counter,
-		window:   window{e, e.Info().MaxTokens},
-		analyzer: analyzer,
+		extractor:   o.Extractor,
+		retryFailed: o.RetryFailed,
+		rejected:    o.rejected,
+		params:      params,
+		counter:     counter,
+		window:      window{e, e.Info().MaxTokens},
+		analyzer:    analyzer,
 	}, nil
 }
 
@@ -75,16 +82,25 @@ func read(item Item) (data []byte, err error) {
 	return data, nil
 }
 
-// split extracts a document and cuts it into chunks. Extractors read hostile
-// bytes: a panic of theirs is the document's failure, not the program's end.
-func (p *preparer) split(ctx context.Context, item Item, data []byte) (doc extract.Document, chunks []chunk.Chunk, stats chunk.Stats, err error) {
+// split extracts a document and cuts it into chunks; input is its digest. A
+// *fault is the extractor's error, any other the document's.
+func (p *preparer) split(ctx context.Context, item Item, data []byte, input string) (doc extract.Document, chunks []chunk.Chunk, stats chunk.Stats, err error) {
 	defer func() {
+		// An extractor answers for its own panics; this is a text that breaks
+		// the chunker: the document's failure, not the program's end.
 		if r := recover(); r != nil {
-			err = fmt.Errorf("extract %s: %w: the extractor failed: %v", item.name(), extract.ErrMalformed, r)
+			err = fmt.Errorf("chunk %s: %w: %v", item.name(), extract.ErrCrashed, r)
 		}
 	}()
-	doc, err = extract.Extract(ctx, extract.Input{Name: item.name(), MediaType: item.MediaType, Data: data})
+	if err := p.rejected.find(input); err != nil {
+		return extract.Document{}, nil, chunk.Stats{}, err
+	}
+	doc, err = p.extractor.Extract(ctx, extract.Input{Name: item.name(), MediaType: item.MediaType, Data: data})
 	if err != nil {
+		if extract.ReasonOf(err) == "" {
+			return extract.Document{}, nil, chunk.Stats{}, &fault{err}
+		}
+		p.rejected.add(input, err)
 		return extract.Document{}, nil, chunk.Stats{}, err
 	}
 	if item.Title != "" {
@@ -104,7 +120,8 @@ func (p *preparer) split(ctx context.Context, item Item, data []byte) (doc extra
 type prepared struct {
 	doc     text.DocID
 	outcome Outcome
-	err     error // with Failed
+	err     error // with Failed and Quarantined
+	skipped bool  // with Quarantined: as it was before, not tried again
 
 	record index.Record // to be stored; with Unchanged the stored one
 	write  write
@@ -133,21 +150,28 @@ type prior struct {
 }
 
 // prepare does everything for one document that comes before embedding. The
-// error is the context's; any other failure is the document's.
+// error is the context's or the extractor's; any other failure is the document's.
 func (p *preparer) prepare(ctx context.Context, item Item, old prior) (prepared, error) {
 	data, err := read(item)
 	if err != nil {
 		return failed(item, old, "", "", err), ctx.Err()
 	}
-	sum := sha256.Sum256(data)
-	content := hex.EncodeToString(sum[:])
+	content := contentDigest(data)
 	input := inputDigest(item, content)
-	if r := old.record; old.known && !old.damaged && r.State == index.Indexed && r.Error == "" && r.InputSHA256 == input {
+	r := old.record
+	if old.known && !old.damaged && r.State == index.Indexed && r.Error == "" && r.InputSHA256 == input {
 		return prepared{doc: item.ID, outcome: Unchanged, record: r}, nil
 	}
-	doc, chunks, stats, err := p.split(ctx, item, data)
+	if old.known && !p.retryFailed && r.Reason != "" && r.FailedSHA256 == input {
+		err := &extract.Error{Reason: extract.Reason(r.Reason), Message: r.Error}
+		return prepared{doc: item.ID, outcome: Quarantined, record: r, err: err, skipped: true}, nil
+	}
+	doc, chunks, stats, err := p.split(ctx, item, data, input)
 	if ctx.Err() != nil {
 		return prepared{}, ctx.Err()
+	}
+	if fault := (*fault)(nil); errors.As(err, &fault) {
+		return prepared{}, fault
 	}
 	if err != nil {
 		return failed(item, old, content, input, err), nil
@@ -180,7 +204,7 @@ func (p *preparer) prepare(ctx context.Context, item Item, old prior) (prepared,
 	if err := out.record.Validate(); err != nil {
 		return failed(item, old, content, input, err), nil
 	}
-	if r := old.record; out.outcome == Replaced && !old.damaged && r.Rev == out.record.Rev {
+	if out.outcome == Replaced && !old.damaged && r.Rev == out.record.Rev {
 		// Nothing that its chunks hold has changed: the stored ones are right.
 		out.write = writeRecord
 		out.record.ChunkCount, out.record.Tokens = r.ChunkCount, r.Tokens
@@ -204,60 +228,20 @@ func (p *preparer) fill(out *prepared, doc string, chunks []chunk.Chunk) error {
 		out.texts = append(out.texts, indexed)
 		out.points = append(out.points, index.Point{
 			Chunk: index.Chunk{
-				Ordinal:   i,
-				Span:      span,
-				Text:      c.Text,
-				Gap:       c.Gap,
-				Heading:   c.Heading,
-				PageStart: c.PageStart,
-				PageEnd:   c.PageEnd,
-				Tokens:    c.Tokens,
-				Tags:      out.record.Tags,
-				Meta:      out.record.Meta,
+				Ordinal:     i,
+				Span:        span,
+				Text:        c.Text,
+				Gap:         c.Gap,
+				Heading:     c.Heading,
+				PageStart:   c.PageStart,
+				PageEnd:     c.PageEnd,
+				Tokens:      c.Tokens,
+				ParentFirst: c.ParentFirst, ParentLast: c.ParentLast,
+				Tags: out.record.Tags,
+				Meta: out.record.Meta,
 			},
 			Sparse: p.analyzer.Document(indexed),
 		})
 	}
 	return nil
-}
-
-// failed returns a document that could not be ingested. What is stored of it
-// stays findable, with the error on its record; a document of which nothing is
-// stored gets a record that says so.
-func failed(item Item, old prior, content, input string, err error) prepared {
-	out := prepared{doc: item.ID, outcome: Failed, err: err}
-	message := strings.ToValidUTF8(err.Error(), "\uFFFD")
-	if old.known && old.record.State == index.Indexed {
-		out.record = old.record
-		if out.record.Error != message {
-			out.record.Error = message
-			out.write = writeRecord
-		}
-		return out
-	}
-	if r := old.record; old.known && r.Error == message && r.InputSHA256 == input {
-		out.record = r
-		return out
-	}
-	out.write = writeAll
-	out.record = index.Record{
-		Doc:           item.ID,
-		URI:           item.URI,
-		MediaType:     item.MediaType,
-		Title:         item.Title,
-		ContentSHA256: content,
-		InputSHA256:   input,
-		State:         index.Failed,
-		Error:         message,
-		Tags:          item.Tags,
-		Meta:          item.Meta,
-	}
-	if out.record.Validate() != nil {
-		// What cannot be stored may be the reason of the failure: keep the rest.
-		out.record = index.Record{Doc: item.ID, ContentSHA256: content, InputSHA256: input, State: index.Failed, Error: message}
-		if out.record.Validate() != nil {
-			out.write = writeNothing
-		}
-	}
-	return out
 }

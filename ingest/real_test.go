@@ -27,7 +27,7 @@ func TestRealPDF(t *testing.T) {
 	e := &hashed{max: 200}
 	p := plan("pdf")
 	p.Chunker.SizeTokens = 256
-	b, err := Build(t.Context(), c, p, src, Options{Embedder: e})
+	b, err := Build(t.Context(), c, p, src, Options{Embedder: e, Extractor: InProcess{}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,12 @@ func (d digest) labels(tags []string, meta map[string]string) {
 
 func (d digest) hex() string { return hex.EncodeToString(d.h.Sum(nil)) }
 
+// contentDigest is the hex SHA-256 of a document's bytes.
+func contentDigest(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
+}
+
 // inputDigest covers everything that a source gave. An equal digest means that
 // ingesting the document again would change nothing; content is the hex SHA-256
 // of its bytes.

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ragloop/ragloop/ingest/extract"
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/text"
@@ -215,9 +216,17 @@ func (r *run) count(p prepared) {
 		s.Replaced++
 	case Unchanged:
 		s.Unchanged++
-	case Failed:
+	case Failed, Quarantined:
 		s.Failed++
-		s.Failures = append(s.Failures, Failure{Doc: p.doc, Err: p.err, Kept: p.record.State == index.Indexed})
+		f := Failure{Doc: p.doc, Err: p.err, Kept: p.record.State == index.Indexed, Skipped: p.skipped}
+		if p.outcome == Quarantined {
+			s.Quarantined++
+			f.Reason = extract.Reason(p.record.Reason)
+		}
+		if p.skipped {
+			s.Skipped++
+		}
+		s.Failures = append(s.Failures, f)
 	}
 	s.Chunks += len(p.points)
 	s.Embedded += len(p.texts)
@@ -307,7 +316,7 @@ func (w *Worker) store(ctx context.Context, docs []prepared) error {
 			}
 			entries = append(entries, index.Entry{Record: p.record, Points: p.points})
 		case writeRecord:
-			if p.outcome != Failed {
+			if p.err == nil {
 				p.record.IngestedAt = w.o.Now()
 			}
 			updates = append(updates, p.record)

@@ -27,8 +27,8 @@ func TestIncremental(t *testing.T) {
 	c := dial(t, index.Options{Interceptors: []grpc.UnaryClientInterceptor{wire.intercept}})
 	e := &hashed{}
 	g := generation(t, c, e)
-	w := worker(t, g, Options{Embedder: e})
-	pruning := worker(t, g, Options{Embedder: e, Prune: true})
+	w := worker(t, g, Options{Embedder: e, Extractor: InProcess{}})
+	pruning := worker(t, g, Options{Embedder: e, Extractor: InProcess{}, Prune: true})
 	wire.count()
 
 	fsys := fstest.MapFS{
@@ -61,7 +61,7 @@ func TestIncremental(t *testing.T) {
 		return got
 	}
 
-	s := step("first", w, src, Summary{Documents: 5, Indexed: 3, Failed: 2}, true)
+	s := step("first", w, src, Summary{Documents: 5, Indexed: 3, Failed: 2, Quarantined: 2}, true)
 	for i, want := range []struct {
 		doc text.DocID
 		err error
@@ -70,7 +70,7 @@ func TestIncremental(t *testing.T) {
 			t.Errorf("failure %d is %+v, want %s with %v", i, f, want.doc, want.err)
 		}
 	}
-	if r, err := g.Record(t.Context(), "bad.bin"); err != nil || r.State != index.Failed || !strings.Contains(r.Error, "bad.bin") {
+	if r, err := g.Record(t.Context(), "bad.bin"); err != nil || r.State != index.Quarantined || !strings.Contains(r.Error, "bad.bin") {
 		t.Errorf("record of a failed document: %+v, %v", r, err)
 	}
 	if got, r, err := g.Text(t.Context(), "b.txt"); err != nil || got != para("bees", 4) || r.URI != "file:///kb/b.txt" || r.IngestedAt.IsZero() {
@@ -78,8 +78,7 @@ func TestIncremental(t *testing.T) {
 	}
 	first := dump(t, g)
 
-	// Failed documents are tried again, and fail again, without a write.
-	step("again", w, src, Summary{Documents: 5, Unchanged: 3, Failed: 2}, false)
+	step("again", w, src, Summary{Documents: 5, Unchanged: 3, Failed: 2, Quarantined: 2, Skipped: 2}, false)
 	if d := cmp.Diff(first, dump(t, g)); d != "" {
 		t.Errorf("a run over an unchanged source changed (-before +after):\n%s", d)
 	}
@@ -87,7 +86,7 @@ func TestIncremental(t *testing.T) {
 	fsys["a.md"] = &fstest.MapFile{Data: []byte("# Alpha\n\nThe first document has changed.\n")}
 	fsys["d.txt"] = &fstest.MapFile{Data: []byte("A fourth document.")}
 	fsys["empty.txt"] = &fstest.MapFile{Data: []byte("No longer empty.")}
-	step("changed", w, src, Summary{Documents: 6, Indexed: 2, Replaced: 1, Unchanged: 2, Failed: 1}, true)
+	step("changed", w, src, Summary{Documents: 6, Indexed: 2, Replaced: 1, Unchanged: 2, Failed: 1, Quarantined: 1, Skipped: 1}, true)
 	if got, _, err := g.Text(t.Context(), "a.md"); err != nil || !strings.Contains(got, "has changed") {
 		t.Errorf("a.md is %q, %v", got, err)
 	}
@@ -117,7 +116,7 @@ func TestFailureKeepsOldVersion(t *testing.T) {
 	c := dial(t, index.Options{})
 	e := &hashed{}
 	g := generation(t, c, e)
-	w := worker(t, g, Options{Embedder: e})
+	w := worker(t, g, Options{Embedder: e, Extractor: InProcess{}})
 	run := func(src Source) Summary {
 		t.Helper()
 		s, err := w.Run(t.Context(), src)
@@ -154,7 +153,7 @@ func TestEveryInputCounts(t *testing.T) {
 	c := dial(t, index.Options{})
 	e := &hashed{}
 	g := generation(t, c, e)
-	w := worker(t, g, Options{Embedder: e})
+	w := worker(t, g, Options{Embedder: e, Extractor: InProcess{}})
 	base := func() Item {
 		return Item{ID: "d", URI: "u", Name: "d.txt", Title: "T", Tags: []string{"x"}, Meta: map[string]string{"k": "v"}, Open: Bytes([]byte("Some text."))}
 	}
@@ -214,7 +213,7 @@ func TestBadMetadataIsTheDocumentsFailure(t *testing.T) {
 	c := dial(t, index.Options{})
 	e := &hashed{}
 	g := generation(t, c, e)
-	w := worker(t, g, Options{Embedder: e})
+	w := worker(t, g, Options{Embedder: e, Extractor: InProcess{}})
 	tag, meta, title, id := Text("tag", "", "x y"), Text("meta", "", "x y"), Text("title", "\xff", "x y"), Text("i\xff", "", "x y")
 	tag.Tags = []string{"\xff"}
 	meta.Meta = map[string]string{`q"`: ""}
@@ -235,7 +234,7 @@ func TestBadMetadataIsTheDocumentsFailure(t *testing.T) {
 func TestDuplicateIDs(t *testing.T) {
 	c := dial(t, index.Options{})
 	e := &hashed{}
-	w := worker(t, generation(t, c, e), Options{Embedder: e})
+	w := worker(t, generation(t, c, e), Options{Embedder: e, Extractor: InProcess{}})
 	s, err := w.Run(t.Context(), texts("a", "The first.", "b", "Between.", "a", "The second."))
 	if err != nil || s.Indexed != 2 || s.Failed != 1 || !strings.Contains(s.Failures[0].Err.Error(), "listed twice") {
 		t.Errorf("summary %+v, %v", s, err)
@@ -248,7 +247,7 @@ func TestDuplicateIDs(t *testing.T) {
 func TestSourceErrors(t *testing.T) {
 	c := dial(t, index.Options{})
 	e := &hashed{}
-	w := worker(t, generation(t, c, e), Options{Embedder: e, Prune: true})
+	w := worker(t, generation(t, c, e), Options{Embedder: e, Extractor: InProcess{}, Prune: true})
 	if _, err := w.Run(t.Context(), texts("old", "Stored before.", "odd", "Also.")); err != nil {
 		t.Fatal(err)
 	}
@@ -306,6 +305,7 @@ func TestDeterminism(t *testing.T) {
 	var want result
 	var sum Summary
 	for _, o := range []Options{{Workers: 1}, {Workers: 8}, {Workers: 3, BatchChunks: 1}, {Workers: 2, BatchChunks: 4096}} {
+		o.Extractor = InProcess{}
 		c := dial(t, index.Options{InMemory: true})
 		o.Embedder = &hashed{max: 14}
 		var got result
@@ -340,7 +340,7 @@ func TestProgress(t *testing.T) {
 	c := dial(t, index.Options{})
 	e := &hashed{}
 	var last Event
-	o := Options{Embedder: e, BatchChunks: 5, OnEvent: func(e Event) {
+	o := Options{Embedder: e, Extractor: InProcess{}, BatchChunks: 5, OnEvent: func(e Event) {
 		if e.Documents < last.Documents || e.ChunksFound < last.ChunksFound || e.ChunksEmbedded < last.ChunksEmbedded {
 			t.Errorf("totals fall from %+v to %+v", last, e)
 		}
@@ -380,7 +380,7 @@ func TestExtractionRunsAheadWithinBounds(t *testing.T) {
 		most = max(most, opened.Load()-int64(len(e.count)))
 		return v, nil
 	}
-	w := worker(t, generation(t, c, e), Options{Embedder: e, Workers: 2, BatchChunks: 1})
+	w := worker(t, generation(t, c, e), Options{Embedder: e, Extractor: InProcess{}, Workers: 2, BatchChunks: 1})
 	if _, err := w.Run(t.Context(), Documents(items)); err != nil {
 		t.Fatal(err)
 	}
@@ -393,7 +393,7 @@ func TestExtractionRunsAheadWithinBounds(t *testing.T) {
 func TestPutAndDelete(t *testing.T) {
 	c := dial(t, index.Options{})
 	e := &hashed{}
-	w := worker(t, generation(t, c, e), Options{Embedder: e})
+	w := worker(t, generation(t, c, e), Options{Embedder: e, Extractor: InProcess{}})
 	ctx := t.Context()
 	r, err := w.Put(ctx, Text("d", "T", para("x", 3)))
 	if err != nil || r.Outcome != Indexed || r.Record.ChunkCount == 0 || r.Record.Tokens == 0 || r.Record.IngestedAt.IsZero() {
@@ -429,14 +429,14 @@ func TestNewWorkerRefuses(t *testing.T) {
 		want   string
 		recipe bool
 	}{
-		"embedder":  {func(r *index.Recipe) { r.Embedder.Fingerprint = "x" }, Options{Embedder: e}, "embedder: stored hashed", true},
-		"extractor": {func(r *index.Recipe) { r.Extractor = "0" }, Options{Embedder: e}, "extractor version: stored 0", true},
-		"strategy":  {func(r *index.Recipe) { r.Chunker.Strategy = "fixed" }, Options{Embedder: e}, "chunking strategy", true},
-		"tokenizer": {func(r *index.Recipe) { r.Chunker.Tokenizer = "x" }, Options{Embedder: e}, "x", false},
-		"size":      {func(r *index.Recipe) { r.Chunker.SizeTokens = 1 }, Options{Embedder: e}, "16 to 8192", false},
+		"embedder":  {func(r *index.Recipe) { r.Embedder.Fingerprint = "x" }, Options{Embedder: e, Extractor: InProcess{}}, "embedder: stored hashed", true},
+		"extractor": {func(r *index.Recipe) { r.Extractor = "0" }, Options{Embedder: e, Extractor: InProcess{}}, "extractor version: stored 0", true},
+		"strategy":  {func(r *index.Recipe) { r.Chunker.Strategy = "magic" }, Options{Embedder: e, Extractor: InProcess{}}, `strategy is "magic"`, false},
+		"tokenizer": {func(r *index.Recipe) { r.Chunker.Tokenizer = "x" }, Options{Embedder: e, Extractor: InProcess{}}, "x", false},
+		"size":      {func(r *index.Recipe) { r.Chunker.SizeTokens = 1 }, Options{Embedder: e, Extractor: InProcess{}}, "16 to 8192", false},
 		"none":      {func(*index.Recipe) {}, Options{}, "no embedder", false},
-		"workers":   {func(*index.Recipe) {}, Options{Embedder: e, Workers: -1}, "workers", false},
-		"batch":     {func(*index.Recipe) {}, Options{Embedder: e, BatchChunks: 4097}, "1 to 4096", false},
+		"workers":   {func(*index.Recipe) {}, Options{Embedder: e, Extractor: InProcess{}, Workers: -1}, "workers", false},
+		"batch":     {func(*index.Recipe) {}, Options{Embedder: e, Extractor: InProcess{}, BatchChunks: 4097}, "1 to 4096", false},
 	} {
 		r := good
 		tt.change(&r)

@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"github.com/ragloop/ragloop/ingest/extract"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/text"
 )
@@ -13,7 +14,7 @@ type Summary struct {
 	Replaced  int
 	Unchanged int
 	Removed   int
-	Failed    int // len(Failures)
+	Failed    int // len(Failures), quarantined ones included
 	Vanished  int // stored, not in the source, and kept because Prune was off
 
 	Chunks       int // written by this run
@@ -26,6 +27,9 @@ type Summary struct {
 	Repaired int
 	Mended   int
 
+	Quarantined int // of the failed: documents with a Reason
+	Skipped     int // of the quarantined: those that were not tried again
+
 	Failures []Failure // in source order
 	Warnings []Warning // in source order
 }
@@ -35,6 +39,9 @@ type Failure struct {
 	Doc  text.DocID
 	Err  error
 	Kept bool // an earlier version is stored and stays findable
+
+	Reason  extract.Reason // "" where the failure does not lie in the document: the next run tries again
+	Skipped bool           // it was quarantined before, and nothing has changed
 }
 
 // Warning is something a user should know about a document that was ingested.
@@ -48,7 +55,7 @@ type Event struct {
 	// Set where a document is finished; otherwise the event reports embedding only.
 	Doc     text.DocID
 	Outcome Outcome
-	Err     error // with Failed
+	Err     error // with Failed and Quarantined
 	Chunks  int   // of the document
 	Tokens  int
 
@@ -61,6 +68,6 @@ type Event struct {
 type Result struct {
 	Outcome  Outcome
 	Record   index.Record // as it is stored now
-	Err      error        // with Failed: why
+	Err      error        // with Failed and Quarantined: why
 	Warnings []string
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ragloop/ragloop/ingest/chunk"
 	"github.com/ragloop/ragloop/ingest/extract"
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
@@ -18,16 +19,23 @@ import (
 
 // Options configure a [Worker].
 type Options struct {
-	Embedder embed.Embedder // required; the one of the generation's recipe
+	Embedder  embed.Embedder // required; the one of the generation's recipe
+	Extractor Extractor      // required
 
 	// Prune removes documents that are stored but that the source does not list
 	// any more, whoever stored them.
 	Prune bool
 
+	// RetryFailed tries documents again that are quarantined, though nothing
+	// has changed.
+	RetryFailed bool
+
 	Workers     int // documents extracted at once; 0: one per processor
 	BatchChunks int // chunks embedded and committed together, 1..4096; 0: 256
 
 	Now func() time.Time // stamps records; nil: time.Now
+
+	rejected *rejections // shared by the steps of one build; may be nil
 
 	// OnEvent, where set, is told about progress, one call at a time. It must
 	// return soon: the pipeline waits for it.
@@ -44,6 +52,9 @@ const (
 func (o Options) complete() (Options, error) {
 	if o.Embedder == nil {
 		return o, errors.New("no embedder given")
+	}
+	if o.Extractor == nil {
+		return o, errors.New("no extractor given")
 	}
 	if o.Workers < 0 {
 		return o, fmt.Errorf("%d workers, allowed are 1 and above, or 0 for one per processor", o.Workers)
@@ -71,14 +82,12 @@ type Worker struct {
 	o    Options
 }
 
-// Strategy names the chunking strategy in a recipe.
-const Strategy = "structure"
-
 // recipeOf returns the recipe of what this program makes with an embedder, a
-// chunking and lexical parameters. An empty strategy stands for [Strategy].
+// chunking and lexical parameters. An empty strategy stands for
+// chunk.Structure.
 func recipeOf(e embed.Info, c index.ChunkerRecipe, l lexical.Params) index.Recipe {
 	if c.Strategy == "" {
-		c.Strategy = Strategy
+		c.Strategy = string(chunk.Structure)
 	}
 	return index.Recipe{
 		Extractor: extract.Version,
@@ -97,12 +106,10 @@ func NewWorker(g *index.Generation, o Options) (*Worker, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	c := g.Recipe.Chunker
-	c.Strategy = Strategy
-	if err := g.Recipe.Check(recipeOf(o.Embedder.Info(), c, g.Recipe.Lexical)); err != nil {
+	if err := g.Recipe.Check(recipeOf(o.Embedder.Info(), g.Recipe.Chunker, g.Recipe.Lexical)); err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	p, err := newPreparer(g.Recipe, o.Embedder)
+	p, err := newPreparer(g.Recipe, o)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}

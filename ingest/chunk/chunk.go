@@ -5,9 +5,10 @@
 // # Where a chunk ends
 //
 // The text is first taken apart into pieces (pieces.go): a heading, a sentence
-// of a paragraph or list item, a row of a table, a record, a line of code. A
-// chunk is a run of whole pieces, as long as SizeTokens and the embedder's
-// window allow, and then shortened to the best place to stop (fit.go):
+// of a paragraph or list item, a row of a table, a record, a line of code. With
+// the strategy [Structure] a chunk is a run of whole pieces, as long as
+// SizeTokens and the embedder's window allow, and then shortened to the best
+// place to stop (fit.go, pick.go):
 //
 //  1. in front of the last heading, if that leaves at least a quarter of the
 //     size: whole small sections share a chunk, a section that doesn't fit
@@ -40,9 +41,10 @@ import (
 
 // Params are the chunking parameters of a recipe.
 type Params struct {
-	SizeTokens  int     // largest chunk, in tokens of the target tokenizer; 16..8192
-	Overlap     float64 // share of SizeTokens repeated from the previous chunk; 0 <= Overlap <= 0.5
-	IndexPrefix bool    // put title and heading path in front of the indexed text
+	Strategy    Strategy // empty: Structure
+	SizeTokens  int      // largest chunk, in tokens of the target tokenizer; 16..8192
+	Overlap     float64  // share of SizeTokens repeated from the previous chunk; 0 <= Overlap <= 0.5
+	IndexPrefix bool     // put title and heading path in front of the indexed text
 }
 
 // Limits of [Params].
@@ -55,6 +57,9 @@ const (
 // Validate returns an error that names the parameter, its value and what is
 // allowed, or nil.
 func (p Params) Validate() error {
+	if err := p.Strategy.check(p.Overlap); err != nil {
+		return fmt.Errorf("check chunking parameters: %w", err)
+	}
 	if p.SizeTokens < MinSizeTokens || p.SizeTokens > MaxSizeTokens {
 		return fmt.Errorf("check chunking parameters: size is %d tokens, want %d to %d", p.SizeTokens, MinSizeTokens, MaxSizeTokens)
 	}
@@ -90,26 +95,33 @@ type Chunk struct {
 	// included. Markdown's heading marks are removed, white space is collapsed,
 	// and headings are cut to 200 code points.
 	Heading            []string
-	PageStart, PageEnd int // 1-based, 0 where the format has no pages
-	Tokens             int // exact count of Text in the target tokenizer
+	PageStart, PageEnd int  // 1-based, 0 where the format has no pages
+	Tokens             int  // exact count of Text in the target tokenizer
+	WindowSplit        bool // the embedder's window was full before the size was
 	// Prefix is the index prefix: document title and heading path on one line,
 	// "Handbook > Leave > Carry-over\n". Indexed text is Prefix + Text. A prefix
 	// has at most 64 of the embedder's tokens and takes at most a quarter of its
 	// window: what is too much is left out from the left of the path, the title
-	// last. "" when off, where there is neither title nor heading, and in a window
-	// too small for a prefix and a single character.
+	// last. With the strategy [Row] a second line, under the same limits, repeats
+	// the header row of the chunk's table if the chunk begins behind it. "" when
+	// off, where there is neither title nor heading, and in a window too small for
+	// a prefix and a single character.
 	Prefix string
+	// ParentFirst and ParentLast are the ordinals of the first and the last chunk
+	// of the parent, which is to be delivered where this chunk is found; with the
+	// strategy [Parent] only. Both are 0 where the chunk is its own parent.
+	ParentFirst, ParentLast int
 }
 
 // Stats counts what a user should know about a chunking.
 type Stats struct {
-	WindowSplits int // chunks made smaller than SizeTokens because the embedder's window was full
+	WindowSplits int // chunks with WindowSplit
 }
 
 // Split cuts doc into chunks, in text order. w may be nil: no window.
 //
 // A chunk starts where the one before ended, or, with an overlap, at the
-// earliest sentence, row or line of its tail that has at most
+// earliest sentence, row or line ([Fixed]: token) of its tail that has at most
 // Overlap*SizeTokens tokens. Nothing is repeated across a heading, and nothing
 // where the overlap would leave too little room for the next sentence.
 //

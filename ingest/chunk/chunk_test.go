@@ -78,6 +78,15 @@ func split(t testing.TB, doc extract.Document, p Params, w Window) ([]Chunk, Sta
 		t.Fatal(err)
 	}
 	checkChunks(t, doc, p, c, w, chunks)
+	splits := 0
+	for _, ch := range chunks {
+		if ch.WindowSplit {
+			splits++
+		}
+	}
+	if splits != stats.WindowSplits {
+		t.Fatalf("%d chunks are marked as split by the window, counted are %d", splits, stats.WindowSplits)
+	}
 	return chunks, stats
 }
 
@@ -103,7 +112,7 @@ func checkChunks(t testing.TB, doc extract.Document, p Params, c Counter, w Wind
 			t.Fatalf("chunk %d has %d tokens, counted %d, limit %d: %q", i, ch.Tokens, c.Count(ch.Text), p.SizeTokens, ch.Text)
 		case w != nil && w.MaxTokens() > 0 && w.CountTokens(ch.Prefix+ch.Text) > w.MaxTokens():
 			t.Fatalf("chunk %d has %d tokens, the window %d", i, w.CountTokens(ch.Prefix+ch.Text), w.MaxTokens())
-		case ch.Prefix != "" && (!p.IndexPrefix || strings.Count(ch.Prefix, "\n") != 1 || !strings.HasSuffix(ch.Prefix, "\n")):
+		case ch.Prefix != "" && (!p.IndexPrefix || strings.Count(ch.Prefix, "\n") > prefixLines(p) || !strings.HasSuffix(ch.Prefix, "\n")):
 			t.Fatalf("chunk %d has prefix %q", i, ch.Prefix)
 		case !text.Blank(ch.Gap):
 			t.Fatalf("chunk %d: gap %q is not blank", i, ch.Gap)
@@ -131,10 +140,39 @@ func checkChunks(t testing.TB, doc extract.Document, p Params, c Counter, w Wind
 		}
 		rebuilt.WriteString(ch.Text[rebuilt.Len()-s.Start:])
 		rebuilt.WriteString(ch.Gap)
+		checkParent(t, doc, p, c, chunks, i)
 	}
 	if d := cmp.Diff(doc.Text, rebuilt.String()); d != "" {
 		t.Fatalf("the chunks don't make up the text (-text +chunks):\n%s", d)
 	}
+}
+
+func checkParent(t testing.TB, doc extract.Document, p Params, c Counter, chunks []Chunk, i int) {
+	t.Helper()
+	first, last := chunks[i].ParentFirst, chunks[i].ParentLast
+	if first == 0 && last == 0 {
+		return
+	}
+	if p.Strategy != Parent || first > i || last < i || first >= last || last >= len(chunks) {
+		t.Fatalf("chunk %d of %d has the parent %d-%d with strategy %q", i, len(chunks), first, last, p.Strategy)
+	}
+	if end := chunks[first]; end.ParentFirst != first || end.ParentLast != last {
+		t.Fatalf("chunk %d has the parent %d-%d, chunk %d the parent %d-%d", i, first, last, first, end.ParentFirst, end.ParentLast)
+	}
+	if i > first {
+		return // counted already
+	}
+	body := doc.Text[chunks[first].Span.Start:chunks[last].Span.End]
+	if n := c.Count(body); n > ParentSizes*p.SizeTokens {
+		t.Fatalf("the parent of chunk %d has %d tokens, limit %d", i, n, ParentSizes*p.SizeTokens)
+	}
+}
+
+func prefixLines(p Params) int {
+	if p.Strategy == Row {
+		return 2
+	}
+	return 1
 }
 
 func runeBoundary(s string, at int) bool { return at == len(s) || s[at]&0xc0 != 0x80 }
@@ -504,6 +542,9 @@ func TestValidate(t *testing.T) {
 		{Params{SizeTokens: 16, Overlap: 0.51}, []string{"overlap is 0.51"}},
 		{Params{SizeTokens: 16, Overlap: math.NaN()}, []string{"overlap is NaN"}},
 		{Params{SizeTokens: 16, Overlap: math.Inf(1)}, []string{"overlap is +Inf"}},
+		{Params{SizeTokens: 16, Strategy: "magic"}, []string{`strategy is "magic"`, `["structure" "fixed" "row" "page" "parent"]`}},
+		{Params{SizeTokens: 16, Strategy: Page, Overlap: 0.1}, []string{"overlap is 0.1, want 0", `"page" repeats nothing`}},
+		{Params{SizeTokens: 16, Strategy: Row, Overlap: 0.1}, []string{`"row" repeats nothing`}},
 	} {
 		_, _, err := Split(doc, test.p, counter(t), nil)
 		if err == nil {

@@ -12,12 +12,14 @@ import (
 
 // splitter cuts one document.
 type splitter struct {
-	doc    extract.Document
-	text   string
-	o      *outline
-	pieces []piece
-	p      Params
-	count  Counter
+	doc      extract.Document
+	text     string
+	o        *outline
+	strategy strategy
+	pieces   []piece   // of the region at hand
+	head     text.Span // its header row
+	p        Params
+	count    Counter
 	// ends are the token ends of the whole text. The tokens of a part of the
 	// text are estimated from them, and counted only to confirm: a token at the
 	// edge of a part may be another one when the part stands alone.
@@ -28,10 +30,11 @@ type splitter struct {
 	windowGuess int    // target tokens that fill the window, as the last chunk had it
 	title       string
 
-	// The prefix at the last heading path, and its size in the embedder's tokens.
-	prefixPath   []string
+	// The last prefix, its size in the embedder's tokens, and what it was made of.
 	prefix       string
 	prefixTokens int
+	prefixPath   []string // nil: there is none yet
+	prefixHead   text.Span
 
 	chunks []Chunk
 	stats  Stats
@@ -46,7 +49,7 @@ type position struct{ i, at int }
 type cut struct{ i, end int }
 
 func newSplitter(doc extract.Document, o *outline, p Params, c Counter, w Window) *splitter {
-	sp := &splitter{doc: doc, text: doc.Text, o: o, pieces: o.pieces, p: p, count: c, window: w, title: cleanTitle(doc.Title)}
+	sp := &splitter{doc: doc, text: doc.Text, o: o, strategy: p.Strategy.strategy(), pieces: o.pieces, p: p, count: c, window: w, title: cleanTitle(doc.Title)}
 	sp.ends = c.Ends(doc.Text)
 	if w != nil {
 		sp.windowSize = max(w.MaxTokens(), 0)
@@ -56,28 +59,14 @@ func newSplitter(doc extract.Document, o *outline, p Params, c Counter, w Window
 }
 
 func (sp *splitter) split() error {
-	start := position{0, 0}
-	if blanks := sp.text[:sp.pieces[0].Start]; blanks != "" && sp.crowds(blanks) {
-		_, n := utf8.DecodeRuneInString(blanks)
-		sp.append(start, cut{0, n}, sp.count.Count(blanks[:n]), "", nil)
-		start.at = sp.pieces[0].Start
-	}
-	end := 0 // of the chunk before
-	for more := true; more; {
-		var c cut
-		var found bool
-		var err error
-		if again, ok := sp.overlap(start); ok {
-			c, found, err = sp.fit(again, end, false)
-		}
-		if err == nil && !found {
-			c, _, err = sp.fit(start, end, true)
-		}
-		if err != nil {
+	all := sp.pieces
+	for _, r := range sp.strategy.regions(sp) {
+		first := len(sp.chunks)
+		sp.pieces, sp.head = all[r.from:r.to], r.head
+		if err := sp.splitRegion(); err != nil {
 			return err
 		}
-		end = c.end
-		start, more = sp.after(c)
+		sp.strategy.finish(sp, first)
 	}
 	for i := range sp.chunks {
 		next := len(sp.text)
@@ -91,13 +80,45 @@ func (sp *splitter) split() error {
 	return nil
 }
 
+// splitRegion cuts sp.pieces. The first chunk of the first region also has the
+// blanks in front.
+func (sp *splitter) splitRegion() error {
+	start := position{0, sp.pieces[0].Start}
+	if blanks := sp.text[:start.at]; len(sp.chunks) == 0 && blanks != "" {
+		start.at = 0
+		if sp.crowds(blanks) {
+			_, n := utf8.DecodeRuneInString(blanks)
+			sp.append(start, cut{0, n}, sp.count.Count(blanks[:n]), "", nil)
+			start.at = sp.pieces[0].Start
+		}
+	}
+	end := 0 // of the chunk before
+	for more := true; more; {
+		var c cut
+		var found bool
+		var err error
+		if again, ok := sp.strategy.overlap(sp, start); ok {
+			c, found, err = sp.fit(again, end, false)
+		}
+		if err == nil && !found {
+			c, _, err = sp.fit(start, end, true)
+		}
+		if err != nil {
+			return err
+		}
+		end = c.end
+		start, more = sp.after(c)
+	}
+	return nil
+}
+
 // crowds reports whether s fills more than half of a chunk or of the window.
 func (sp *splitter) crowds(s string) bool {
 	return sp.count.Count(s) > sp.p.SizeTokens/2 ||
 		sp.windowSize > 0 && sp.window.CountTokens(s) > sp.windowSize/2
 }
 
-// after returns where the text goes on after c; ok is false at its end.
+// after returns where the region goes on after c; ok is false at its end.
 func (sp *splitter) after(c cut) (p position, ok bool) {
 	if rest := (text.Span{Start: c.end, End: sp.pieces[c.i].End}); rest.Len() > 0 {
 		return position{c.i, text.TrimSpace(sp.text, rest).Start}, true
@@ -106,41 +127,6 @@ func (sp *splitter) after(c cut) (p position, ok bool) {
 		return position{}, false
 	}
 	return position{c.i + 1, sp.pieces[c.i+1].Start}, true
-}
-
-// overlap returns the earliest start for the next chunk that repeats at most
-// the share allowed of the last one. ok is false where nothing is to be
-// repeated: no overlap asked for, no chunk yet, a heading ahead, or no
-// sentence small enough.
-func (sp *splitter) overlap(start position) (p position, ok bool) {
-	budget := int(sp.p.Overlap * float64(sp.p.SizeTokens))
-	if budget == 0 || len(sp.chunks) == 0 {
-		return position{}, false
-	}
-	last := sp.chunks[len(sp.chunks)-1].Span
-	i := start.i
-	if start.at == sp.pieces[i].Start {
-		if sp.pieces[i].before == section {
-			return position{}, false
-		}
-		i--
-	}
-	first := -1
-	for ; i >= 0 && sp.pieces[i].Start > last.Start && sp.estimate(sp.pieces[i].Start, last.End) <= budget; i-- {
-		first = i
-		if sp.pieces[i].before == section {
-			break
-		}
-	}
-	if first < 0 {
-		return position{}, false
-	}
-	for ; first < len(sp.pieces) && sp.pieces[first].Start < last.End; first++ {
-		if sp.count.Count(sp.text[sp.pieces[first].Start:last.End]) <= budget {
-			return position{first, sp.pieces[first].Start}, true
-		}
-	}
-	return position{}, false
 }
 
 // fit finds the end of the chunk that starts at start, which must lie past
@@ -152,7 +138,7 @@ func (sp *splitter) overlap(start position) (p position, ok bool) {
 // of the window is left.
 func (sp *splitter) fit(start position, after int, cutPieces bool) (c cut, found bool, err error) {
 	path := sp.path(start)
-	prefix, prefixTokens := sp.indexPrefix(path)
+	prefix, prefixTokens := sp.indexPrefix(path, start.at)
 	size := sp.p.SizeTokens // the most target tokens to aim at
 	n := size               // what is aimed at
 	if sp.windowSize > 0 {
@@ -161,7 +147,7 @@ func (sp *splitter) fit(start position, after int, cutPieces bool) (c cut, found
 	tooLong := len(sp.text) + 1 // the shortest end that was
 	var counted int             // tokens of the chunk that ends at c
 	for grown := 0; ; {
-		next, ok := sp.pick(start, n, after, cutPieces)
+		next, ok := sp.strategy.pick(sp, start, n, after, cutPieces)
 		if !ok || found && next.end <= c.end {
 			break
 		}
@@ -202,12 +188,13 @@ func (sp *splitter) fit(start position, after int, cutPieces bool) (c cut, found
 	if !found {
 		return cut{}, false, nil
 	}
+	sp.append(start, c, counted, prefix, path)
 	if n < size {
-		if free, ok := sp.pick(start, size, after, cutPieces); ok && free.end > c.end {
+		if free, ok := sp.strategy.pick(sp, start, size, after, cutPieces); ok && free.end > c.end {
+			sp.chunks[len(sp.chunks)-1].WindowSplit = true
 			sp.stats.WindowSplits++
 		}
 	}
-	sp.append(start, c, counted, prefix, path)
 	return c, true, nil
 }
 
@@ -257,12 +244,17 @@ func (sp *splitter) append(start position, c cut, counted int, prefix string, pa
 	})
 }
 
-// indexPrefix returns the prefix at a heading path and its size.
-func (sp *splitter) indexPrefix(path []string) (string, int) {
+// indexPrefix returns the prefix of a chunk with a heading path that starts at
+// an offset, and its size.
+func (sp *splitter) indexPrefix(path []string, at int) (string, int) {
 	if !sp.p.IndexPrefix {
 		return "", 0
 	}
-	if sp.prefixPath != nil && slices.Equal(path, sp.prefixPath) {
+	head := sp.head
+	if at < head.End {
+		head = text.Span{} // the chunk has it itself
+	}
+	if sp.prefixPath != nil && slices.Equal(path, sp.prefixPath) && head == sp.prefixHead {
 		return sp.prefix, sp.prefixTokens
 	}
 	count, limit := sp.count.Count, maxPrefixTokens
@@ -272,8 +264,9 @@ func (sp *splitter) indexPrefix(path []string) (string, int) {
 	if sp.windowSize > 0 {
 		limit = min(limit, sp.windowSize/4)
 	}
-	sp.prefixPath = append([]string{}, path...) // not nil
-	sp.prefix = indexPrefix(sp.title, path, func(s string) bool { return count(s) <= limit })
+	fits := func(s string) bool { return count(s) <= limit }
+	sp.prefixPath, sp.prefixHead = append([]string{}, path...), head // not nil
+	sp.prefix = indexPrefix(sp.title, path, fits) + headPrefix(sp.text[head.Start:head.End], fits)
 	sp.prefixTokens = 0
 	if sp.prefix != "" {
 		sp.prefixTokens = count(sp.prefix)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -50,6 +51,10 @@ func TestGolden(t *testing.T) {
 		{"size64_overlap30", Params{SizeTokens: 64, Overlap: 0.3, IndexPrefix: true}, nil},
 		{"size256", Params{SizeTokens: 256}, nil},
 		{"window90", Params{SizeTokens: 64, IndexPrefix: true}, byteWindow(90)},
+		{"fixed64_overlap30", Params{Strategy: Fixed, SizeTokens: 64, Overlap: 0.3, IndexPrefix: true}, nil},
+		{"row48", Params{Strategy: Row, SizeTokens: 48, IndexPrefix: true}, nil},
+		{"page128", Params{Strategy: Page, SizeTokens: 128, IndexPrefix: true}, nil},
+		{"parent32", Params{Strategy: Parent, SizeTokens: 32, IndexPrefix: true}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			chunks, stats := split(t, handbook(), test.p, test.w)
@@ -57,6 +62,9 @@ func TestGolden(t *testing.T) {
 			fmt.Fprintf(&b, "%d chunks, %d window splits\n", len(chunks), stats.WindowSplits)
 			for _, c := range chunks {
 				fmt.Fprintf(&b, "\n== %d [%d,%d) %d tokens, pages %d-%d, heading %q, prefix %q, gap %q\n", c.Ordinal, c.Span.Start, c.Span.End, c.Tokens, c.PageStart, c.PageEnd, c.Heading, c.Prefix, c.Gap)
+				if c.ParentLast > 0 {
+					fmt.Fprintf(&b, "   (parent: %d to %d)\n", c.ParentFirst, c.ParentLast)
+				}
 				for line := range strings.Lines(c.Text) {
 					b.WriteString("   " + strings.TrimSuffix(line, "\n") + "\n")
 				}
@@ -82,7 +90,14 @@ func BenchmarkSplit(b *testing.B) {
 	section := sentences(7) + " " + strings.Repeat("Employees may carry over up to five days of unused annual leave (see section 4.2), but only until 31 March. ", 6)
 	d := newDocument("Handbook")
 	for i := range 400 {
+		if i%2 == 0 {
+			d.newPage()
+		}
 		d.heading(1+i%3, "Section").paragraph(section).paragraph(sentences(3))
+	}
+	tables := newDocument("Rates")
+	for range 100 {
+		tables.heading(2, "Country").table(slices.Repeat([]string{"| Berlin, from 24 h | 28.00 | 2024-03-31 |"}, 60)...)
 	}
 	monster := newDocument("").paragraph(strings.Repeat("abcdefghij", 40_000)).Document
 	for _, bench := range []struct {
@@ -96,6 +111,12 @@ func BenchmarkSplit(b *testing.B) {
 		{"size200_overlap15_prefix", d.Document, Params{SizeTokens: 200, Overlap: 0.15, IndexPrefix: true}, byteWindow(1 << 20)},
 		{"window_binds", d.Document, Params{SizeTokens: 8192, IndexPrefix: true}, byteWindow(512)},
 		{"one_word", monster, Params{SizeTokens: 200}, nil},
+		{"fixed", d.Document, Params{Strategy: Fixed, SizeTokens: 200, Overlap: 0.15, IndexPrefix: true}, byteWindow(1 << 20)},
+		{"fixed_window_binds", d.Document, Params{Strategy: Fixed, SizeTokens: 8192, IndexPrefix: true}, byteWindow(512)},
+		{"row", d.Document, Params{Strategy: Row, SizeTokens: 200, IndexPrefix: true}, byteWindow(1 << 20)},
+		{"row_of_tables", tables.Document, Params{Strategy: Row, SizeTokens: 200, IndexPrefix: true}, byteWindow(1 << 20)},
+		{"page", d.Document, Params{Strategy: Page, SizeTokens: 200, IndexPrefix: true}, byteWindow(1 << 20)},
+		{"parent", d.Document, Params{Strategy: Parent, SizeTokens: 200, IndexPrefix: true}, byteWindow(1 << 20)},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
 			c := counter(b)

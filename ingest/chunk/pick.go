@@ -8,11 +8,15 @@ import (
 	"github.com/ragloop/ragloop/internal/text"
 )
 
-// pick chooses the end of the chunk that starts at start for n tokens, as
-// estimated: see the package comment for the order of preference. The end lies
-// past after. ok is false where only cutting a piece is left, and that is not
-// wanted.
-func (sp *splitter) pick(start position, n, after int, cutPieces bool) (c cut, ok bool) {
+// structure is [Structure], and the part of the other strategies that is like it.
+type structure struct{}
+
+func (structure) regions(sp *splitter) []region { return []region{{to: len(sp.pieces)}} }
+
+func (structure) finish(*splitter, int) {}
+
+// pick prefers the places that the package comment names, in that order.
+func (structure) pick(sp *splitter, start position, n, after int, cutPieces bool) (c cut, ok bool) {
 	limit := sp.limit(start.at, n)
 	last := start.i - 1 // the last whole piece within the limit
 	for last+1 < len(sp.pieces) && sp.pieces[last+1].End <= limit {
@@ -57,6 +61,39 @@ func (sp *splitter) pick(start position, n, after int, cutPieces bool) (c cut, o
 		best = atGlue
 	}
 	return cut{best, sp.pieces[best].End}, true
+}
+
+// overlap returns the earliest sentence, row or line. ok is also false with a
+// heading ahead, and where no sentence is small enough.
+func (structure) overlap(sp *splitter, start position) (p position, ok bool) {
+	budget := int(sp.p.Overlap * float64(sp.p.SizeTokens))
+	if budget == 0 || len(sp.chunks) == 0 {
+		return position{}, false
+	}
+	last := sp.chunks[len(sp.chunks)-1].Span
+	i := start.i
+	if start.at == sp.pieces[i].Start {
+		if sp.pieces[i].before == section {
+			return position{}, false
+		}
+		i--
+	}
+	first := -1
+	for ; i >= 0 && sp.pieces[i].Start > last.Start && sp.estimate(sp.pieces[i].Start, last.End) <= budget; i-- {
+		first = i
+		if sp.pieces[i].before == section {
+			break
+		}
+	}
+	if first < 0 {
+		return position{}, false
+	}
+	for ; first < len(sp.pieces) && sp.pieces[first].Start < last.End; first++ {
+		if sp.count.Count(sp.text[sp.pieces[first].Start:last.End]) <= budget {
+			return position{first, sp.pieces[first].Start}, true
+		}
+	}
+	return position{}, false
 }
 
 // limit returns the end of the n-th token after from.

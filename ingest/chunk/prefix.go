@@ -11,8 +11,8 @@ const (
 	// maxTitleRunes bounds each title and heading: they're repeated in every
 	// chunk, and what an extractor takes for a heading can be a whole page.
 	maxTitleRunes = 200
-	// maxPrefixTokens bounds the index prefix, in the embedder's tokens. It also
-	// never takes more than a quarter of the window.
+	// maxPrefixTokens bounds each line of the index prefix, in the embedder's
+	// tokens. A line also never takes more than a quarter of the window.
 	maxPrefixTokens = 64
 	pathSeparator   = " > "
 )
@@ -85,6 +85,16 @@ func indexPrefix(docTitle string, path []string, fits func(string) bool) string 
 		}
 	}
 	if s := cutWords(docTitle, func(s string) bool { return fits(s + "\n") }); s != "" {
+		return s + "\n"
+	}
+	return ""
+}
+
+// headPrefix returns the header row of a table on one line, cut between words to
+// what fits; "" for none.
+func headPrefix(row string, fits func(string) bool) string {
+	row = strings.Join(strings.Fields(row), " ")
+	if s := cutWords(row, func(s string) bool { return fits(s + "\n") }); s != "" {
 		return s + "\n"
 	}
 	return ""

@@ -77,6 +77,10 @@ func randomParams(r *rand.Rand) (Params, Window) {
 		Overlap:     []float64{0, 0, 0.1, 0.15, 0.3, 0.5}[r.IntN(6)],
 		IndexPrefix: r.IntN(2) == 0,
 	}
+	p.Strategy = append(Strategies(), "")[r.IntN(len(Strategies())+1)]
+	if !p.Strategy.Overlaps() {
+		p.Overlap = 0
+	}
 	return p, []Window{nil, byteWindow(0), byteWindow(8), byteWindow(33), byteWindow(100), byteWindow(512)}[r.IntN(6)]
 }
 
@@ -100,12 +104,14 @@ func TestRandomDocuments(t *testing.T) {
 // FuzzSplit takes the text as it comes and cuts it into blocks by the bytes of
 // structure.
 func FuzzSplit(f *testing.F) {
-	f.Add("# Title\n\nSome text. More text.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n", []byte{0, 8, 1, 20, 3, 200}, uint16(16), uint8(30), uint16(0))
-	f.Add(strings.Repeat("日本語の文章です。", 30), []byte{1, 50}, uint16(20), uint8(0), uint16(40))
-	f.Add(strings.Repeat("e\u0301", 300)+strings.Repeat(" ", 500), []byte{4, 255, 4, 255}, uint16(0), uint8(50), uint16(9))
+	for strategy := range Strategies() {
+		f.Add("# Title\n\nSome text. More text.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n", []byte{0, 8, 1, 20, 3, 200}, uint16(16), uint8(30), uint16(0), uint8(strategy))
+		f.Add(strings.Repeat("日本語の文章です。", 30), []byte{1, 50}, uint16(20), uint8(0), uint16(40), uint8(strategy))
+		f.Add(strings.Repeat("e\u0301", 300)+strings.Repeat(" ", 500), []byte{4, 255, 4, 255}, uint16(0), uint8(50), uint16(9), uint8(strategy))
+	}
 	kinds := []extract.Kind{extract.Heading, extract.Paragraph, extract.ListItem, extract.Table, extract.Row, extract.Code, extract.PageBreak}
 	c := counter(f)
-	f.Fuzz(func(t *testing.T, s string, structure []byte, size uint16, overlap uint8, window uint16) {
+	f.Fuzz(func(t *testing.T, s string, structure []byte, size uint16, overlap uint8, window uint16, strategy uint8) {
 		s = strings.ToValidUTF8(s, "?")
 		doc := extract.Document{Text: s, Title: "Fuzz > title"}
 		for start := 0; start < len(s); {
@@ -118,10 +124,14 @@ func FuzzSplit(f *testing.F) {
 			for !runeBoundary(s, end) {
 				end++
 			}
-			doc.Blocks = append(doc.Blocks, extract.Block{Kind: kind, Level: n % 8, Span: text.Span{Start: start, End: end}})
+			doc.Blocks = append(doc.Blocks, extract.Block{Kind: kind, Level: n % 8, Page: 1 + len(doc.Blocks)/3, Span: text.Span{Start: start, End: end}})
 			start = end
 		}
 		p := Params{SizeTokens: 16 + int(size)%500, Overlap: float64(overlap%51) / 100, IndexPrefix: size%2 == 0}
+		p.Strategy = Strategies()[int(strategy)%len(Strategies())]
+		if !p.Strategy.Overlaps() {
+			p.Overlap = 0
+		}
 		w := byteWindow(window % 300)
 		chunks, _, err := Split(doc, p, c, w)
 		if err != nil {

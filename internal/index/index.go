@@ -33,6 +33,7 @@
 //	gap         keyword: white space up to the next chunk
 //	heading     keywords: heading path, outermost first
 //	page_start, page_end, tokens   integer
+//	parent_first, parent_last      integer: ordinals of the parent's chunks, if it has several
 //	tags        keywords, indexed
 //	meta        object of keywords
 //
@@ -91,8 +92,12 @@ type Chunk struct {
 	Heading            []string
 	PageStart, PageEnd int // 1-based; 0: no pages
 	Tokens             int // of Text, in the recipe's tokenizer
-	Tags               []string
-	Meta               map[string]string
+	// ParentFirst and ParentLast are the ordinals of the first and the last chunk
+	// of the parent, which is delivered where this chunk is found; both 0: it is
+	// its own. [Generation.Parents] reads them.
+	ParentFirst, ParentLast int
+	Tags                    []string
+	Meta                    map[string]string
 }
 
 // Point is a chunk with its vectors, ready to be stored.
@@ -106,14 +111,17 @@ type Point struct {
 type State string
 
 const (
-	Indexed State = "indexed" // findable
-	Failed  State = "failed"  // Error says why; no chunks
+	Indexed     State = "indexed"     // findable
+	Failed      State = "failed"      // Error says why; no chunks
+	Quarantined State = "quarantined" // as Failed, and Reason says that it would fail again
 )
+
+func (s State) known() bool { return s == Indexed || s == Failed || s == Quarantined }
 
 // Record is the truth about a document: chunks whose Rev differs are invisible.
 type Record struct {
 	Doc           text.DocID
-	Rev           string // "" where State is Failed
+	Rev           string // "" where State is not Indexed
 	URI           string
 	MediaType     string
 	Title         string
@@ -126,6 +134,8 @@ type Record struct {
 	IngestedAt    time.Time
 	State         State
 	Error         string // with Indexed: why a newer version could not be ingested; the stored one is older
+	Reason        string // the code of a failure that lies in the document; "" where nothing failed, or something else
+	FailedSHA256  string // what InputSHA256 would be of the input that Reason is about; hex
 	Tags          []string
 	Meta          map[string]string
 }

@@ -28,6 +28,8 @@ const (
 	keyPageStart = "page_start"
 	keyPageEnd   = "page_end"
 	keyTokens    = "tokens"
+	keyParent    = "parent_first"
+	keyParentEnd = "parent_last"
 	keyTags      = "tags"
 	keyMeta      = "meta"
 
@@ -42,12 +44,14 @@ const (
 	keyIngestedAt = "ingested_at"
 	keyState      = "state"
 	keyError      = "error"
+	keyReason     = "reason"
+	keyFailed     = "failed_sha256"
 )
 
 // chunkKeys is what is read of a chunk: everything but the tenant.
 var chunkKeys = []string{
 	keyDoc, keyRev, keyOrd, keyStart, keyEnd, keyText, keyGap, keyHeading,
-	keyPageStart, keyPageEnd, keyTokens, keyTags, keyMeta,
+	keyPageStart, keyPageEnd, keyTokens, keyParent, keyParentEnd, keyTags, keyMeta,
 }
 
 // payload is a payload being written; empty values are left out.
@@ -102,6 +106,8 @@ func chunkPayload(tenant string, c Chunk) payload {
 	p.num(keyPageStart, c.PageStart)
 	p.num(keyPageEnd, c.PageEnd)
 	p.num(keyTokens, c.Tokens)
+	p.num(keyParent, c.ParentFirst)
+	p.num(keyParentEnd, c.ParentLast)
 	p.strs(keyTags, c.Tags)
 	p.object(keyMeta, c.Meta)
 	return p
@@ -126,6 +132,8 @@ func recordPayload(tenant string, r Record) payload {
 	}
 	p.str(keyState, string(r.State))
 	p.str(keyError, r.Error)
+	p.str(keyReason, r.Reason)
+	p.str(keyFailed, r.FailedSHA256)
 	p.strs(keyTags, r.Tags)
 	p.object(keyMeta, r.Meta)
 	return p
@@ -240,8 +248,12 @@ func decodeChunk(id *qdrant.PointId, p map[string]*qdrant.Value) (Chunk, error) 
 		PageStart: r.num(keyPageStart),
 		PageEnd:   r.num(keyPageEnd),
 		Tokens:    r.num(keyTokens),
-		Tags:      r.strs(keyTags),
-		Meta:      r.object(keyMeta),
+
+		ParentFirst: r.num(keyParent),
+		ParentLast:  r.num(keyParentEnd),
+
+		Tags: r.strs(keyTags),
+		Meta: r.object(keyMeta),
 	}
 	if r.err == nil && (c.Doc == "" || c.Rev == "") {
 		r.err = fmt.Errorf("%w: payload names no document or revision", ErrDamaged)
@@ -269,10 +281,12 @@ func decodeRecord(id *qdrant.PointId, p map[string]*qdrant.Value) (Record, error
 		IngestedAt:    r.time(keyIngestedAt),
 		State:         State(r.str(keyState)),
 		Error:         r.str(keyError),
+		Reason:        r.str(keyReason),
+		FailedSHA256:  r.str(keyFailed),
 		Tags:          r.strs(keyTags),
 		Meta:          r.object(keyMeta),
 	}
-	if r.err == nil && (rec.Doc == "" || rec.State != Indexed && rec.State != Failed) {
+	if r.err == nil && (rec.Doc == "" || !rec.State.known()) {
 		r.err = fmt.Errorf("%w: payload names document %q and state %q", ErrDamaged, rec.Doc, rec.State)
 	}
 	if r.err != nil {
@@ -289,7 +303,8 @@ func (r Record) Validate() error {
 	}
 	for _, f := range []struct{ name, value string }{
 		{"document id", string(r.Doc)}, {"revision", r.Rev}, {"URI", r.URI}, {"media type", r.MediaType}, {"title", r.Title},
-		{"content hash", r.ContentSHA256}, {"input hash", r.InputSHA256}, {"error", r.Error},
+		{"content hash", r.ContentSHA256}, {"input hash", r.InputSHA256}, {"error", r.Error}, {"reason", r.Reason},
+		{"failed hash", r.FailedSHA256},
 	} {
 		if err := checkText(f.name, f.value); err != nil {
 			return err

@@ -36,9 +36,9 @@ func (g *Generation) Put(ctx context.Context, r Record, points []Point) error {
 //
 // Every entry is checked before anything is sent (ErrInvalid): distinct
 // documents, ordinals 0, 1, ..., spans as long as their text, vectors that fit
-// the recipe. State Indexed needs a revision and at least one chunk, Failed
-// needs an error and no chunk; an empty state stands for Indexed. Doc, Rev and
-// ID of the chunks, ChunkCount and Tokens of the records are filled in.
+// the recipe. State Indexed needs a revision and at least one chunk, Failed and
+// Quarantined need an error and no chunk, Quarantined a reason as well; an empty
+// state stands for Indexed. Doc, Rev and ID of the chunks, ChunkCount and Tokens of the records are filled in.
 //
 // When PutAll returns nil everything is durable and findable. After an error a
 // document is stored as a whole, or still as it was before, and putting it
@@ -103,10 +103,12 @@ func (g *Generation) complete(e *Entry) error {
 	switch {
 	case r.State == Indexed && (r.Rev == "" || len(e.Points) == 0):
 		return fmt.Errorf("%w: an indexed document needs a revision and a chunk, got revision %q and %d chunks", ErrInvalid, r.Rev, len(e.Points))
-	case r.State == Failed && (r.Error == "" || r.Rev != "" || len(e.Points) > 0):
-		return fmt.Errorf("%w: a failed document needs an error, no revision and no chunks, got error %q, revision %q and %d chunks", ErrInvalid, r.Error, r.Rev, len(e.Points))
-	case r.State != Indexed && r.State != Failed:
-		return fmt.Errorf("%w: state %q, allowed are %s and %s", ErrInvalid, r.State, Indexed, Failed)
+	case !r.State.known():
+		return fmt.Errorf("%w: state %q, allowed are %s, %s and %s", ErrInvalid, r.State, Indexed, Failed, Quarantined)
+	case r.State != Indexed && (r.Error == "" || r.Rev != "" || len(e.Points) > 0):
+		return fmt.Errorf("%w: a %s document needs an error, no revision and no chunks, got error %q, revision %q and %d chunks", ErrInvalid, r.State, r.Error, r.Rev, len(e.Points))
+	case r.State == Quarantined && r.Reason == "":
+		return fmt.Errorf("%w: a quarantined document needs a reason", ErrInvalid)
 	}
 	r.ChunkCount, r.Tokens = len(e.Points), 0
 	for i := range e.Points {
@@ -114,20 +116,23 @@ func (g *Generation) complete(e *Entry) error {
 		c.Doc, c.Rev = r.Doc, r.Rev
 		c.ID = chunkID(g.c.tenant, c.Doc, c.Rev, g.fingerprint, i)
 		r.Tokens += c.Tokens
-		if err := g.checkPoint(e.Points[i], i); err != nil {
+		if err := g.checkPoint(e.Points[i], i, len(e.Points)); err != nil {
 			return fmt.Errorf("chunk %d: %w", i, err)
 		}
 	}
 	return nil
 }
 
-func (g *Generation) checkPoint(p Point, ordinal int) error {
+func (g *Generation) checkPoint(p Point, ordinal, count int) error {
 	c := p.Chunk
 	if c.Ordinal != ordinal {
 		return fmt.Errorf("%w: ordinal %d at position %d", ErrInvalid, c.Ordinal, ordinal)
 	}
 	if n := utf8.RuneCountInString(c.Text); c.Span.Start < 0 || c.Span.Len() != n || n == 0 {
 		return fmt.Errorf("%w: span [%d, %d) of a text of %d code points", ErrInvalid, c.Span.Start, c.Span.End, n)
+	}
+	if first, last := c.ParentFirst, c.ParentLast; (first != 0 || last != 0) && (first < 0 || first > ordinal || last < ordinal || last >= count) {
+		return fmt.Errorf("%w: the parent is made of chunks %d to %d of %d, chunk %d is not one of them", ErrInvalid, first, last, count, ordinal)
 	}
 	return errors.Join(
 		checkText("text", c.Text, c.Gap),

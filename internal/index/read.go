@@ -146,11 +146,20 @@ func (g *Generation) Text(ctx context.Context, doc text.DocID) (string, Record, 
 	return s, r, nil
 }
 
-// rebuild joins chunks, which may overlap, and the white space behind each.
+// rebuild returns the text that all chunks of a document make up.
 func rebuild(r Record, chunks []Chunk) (string, error) {
+	s, err := stitch(0, chunks, r.Bytes)
+	if err == nil && len(s) != r.Bytes {
+		return "", fmt.Errorf("%w: the chunks hold %d bytes of text, the record says %d", ErrDamaged, len(s), r.Bytes)
+	}
+	return s, err
+}
+
+// stitch joins consecutive chunks, which may overlap, and the white space behind
+// each: the text of the document from code point at on. size is about its bytes.
+func stitch(at int, chunks []Chunk, size int) (string, error) {
 	var b strings.Builder
-	b.Grow(r.Bytes)
-	at := 0 // code points written
+	b.Grow(size)
 	for _, c := range chunks {
 		if c.Span.Start > at {
 			return "", fmt.Errorf("%w: nothing stored covers code points [%d, %d)", ErrDamaged, at, c.Span.Start)
@@ -166,9 +175,6 @@ func rebuild(r Record, chunks []Chunk) (string, error) {
 		}
 		b.WriteString(add)
 		at = end
-	}
-	if b.Len() != r.Bytes {
-		return "", fmt.Errorf("%w: the chunks hold %d bytes of text, the record says %d", ErrDamaged, b.Len(), r.Bytes)
 	}
 	return b.String(), nil
 }
@@ -232,7 +238,7 @@ func (g *Generation) revision(ctx context.Context, doc text.DocID, rev string) (
 // Stats counts what a generation holds for this client's tenant.
 type Stats struct {
 	Documents int // indexed
-	Failed    int // known, but without chunks
+	Failed    int // known, but without chunks: failed or quarantined
 	Chunks    int // visible
 	Hidden    int // left over from interrupted writes, until the next Repair; negative where chunks are missing
 	Tokens    int // of the visible chunks
@@ -246,7 +252,7 @@ func (g *Generation) Stats(ctx context.Context) (Stats, error) {
 		if err != nil {
 			return Stats{}, fmt.Errorf("count %s: %w", g, err)
 		}
-		if r.State == Failed {
+		if r.State != Indexed {
 			s.Failed++
 			continue
 		}

@@ -14,7 +14,7 @@ import (
 
 // ChunkerRecipe is the chunking part of a recipe.
 type ChunkerRecipe struct {
-	Strategy    string  `json:"strategy"` // "structure"
+	Strategy    string  `json:"strategy"` // a chunk.Strategy: "structure"
 	SizeTokens  int     `json:"size_tokens"`
 	Overlap     float64 `json:"overlap"`
 	Tokenizer   string  `json:"tokenizer"` // "o200k_base"
