@@ -43,6 +43,9 @@ import (
 // *retrieve.Retriever. It must be safe for concurrent use.
 type Finder interface {
 	Find(ctx context.Context, query string, p retrieve.Params) (retrieve.Found, error)
+	// Rerank adds the scores that settings with Params.Rerank need. It is not
+	// called where there is none.
+	Rerank(ctx context.Context, query string, found retrieve.Found, ps ...retrieve.Params) (retrieve.Found, error)
 }
 
 // Setting is one way to rank and pack what was found.
@@ -54,9 +57,10 @@ type Setting struct {
 
 // Names of the settings that [Standard] returns.
 const (
-	Lexical = "lexical"
-	Dense   = "dense"
-	Hybrid  = "hybrid"
+	Lexical  = "lexical"
+	Dense    = "dense"
+	Hybrid   = "hybrid"
+	Reranked = "reranked" // only where base reranks
 )
 
 // singleLegDepth is how deep a single leg is ranked at least, so that R@100
@@ -66,19 +70,26 @@ const singleLegDepth = 200
 
 // Standard returns the settings of an ordinary evaluation: each leg alone and
 // base itself under the name hybrid. The single legs are ranked at least 200
-// deep and otherwise share every parameter with base.
+// deep and otherwise share every parameter with base. Where base reranks, none
+// of these does, and base itself comes last under the name reranked.
 func Standard(base retrieve.Params, o pack.Options) []Setting {
+	hybrid := base
+	hybrid.Rerank = 0
 	single := func(name, method string) Setting {
-		p := base
+		p := hybrid
 		p.Fusion = retrieve.Fusion{Method: method}
 		p.Candidates = max(p.Candidates, singleLegDepth)
 		return Setting{Name: name, Params: p, Pack: o}
 	}
-	return []Setting{
+	all := []Setting{
 		single(Lexical, retrieve.Lexical),
 		single(Dense, retrieve.Dense),
-		{Name: Hybrid, Params: base, Pack: o},
+		{Name: Hybrid, Params: hybrid, Pack: o},
 	}
+	if base.Rerank > 0 {
+		all = append(all, Setting{Name: Reranked, Params: base, Pack: o})
+	}
+	return all
 }
 
 // DefaultBudgets are the token budgets that contexts are packed with unless
@@ -151,6 +162,9 @@ func (o Options) resolve(evidence bool) (Options, error) {
 		seen[s.Name] = true
 		if err := s.Params.Validate(); err != nil {
 			return bad("setting %s: %w", s.Name, err)
+		}
+		if s.Params.Rerank > 0 && o.Provenance.Reranker == "" {
+			return bad("setting %s reranks %d candidates, but the provenance names no reranker", s.Name, s.Params.Rerank)
 		}
 		if s.Pack.BudgetTokens != 0 {
 			return bad("setting %s: the budget %d is given by metrics, not by the packing options", s.Name, s.Pack.BudgetTokens)

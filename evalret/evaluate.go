@@ -94,9 +94,16 @@ func ask(ctx context.Context, queries []labels.Query, f Finder, o Options) ([]ou
 		results = make([]outcome, len(queries))
 		params  = o.search()
 		budgets = o.budgets()
-		mu      sync.Mutex
-		done    int
+		// The parameters of the settings that rerank.
+		reranked []retrieve.Params
+		mu       sync.Mutex
+		done     int
 	)
+	for _, s := range o.Settings {
+		if s.Params.Rerank > 0 {
+			reranked = append(reranked, s.Params)
+		}
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(limit)
 	for i, q := range queries {
@@ -106,6 +113,12 @@ func ask(ctx context.Context, queries []labels.Query, f Finder, o Options) ([]ou
 				return ctx.Err()
 			}
 			s := scorer{options: o, budgets: budgets, query: q}
+			if err == nil && len(reranked) > 0 {
+				found, s.noRerank = f.Rerank(ctx, q.Text, found, reranked...)
+				if ctx.Err() != nil {
+					return ctx.Err()
+				}
+			}
 			results[i] = s.outcome(found, err)
 			if o.Progress != nil {
 				mu.Lock()
@@ -151,9 +164,10 @@ type size struct{ budget, tokens, segments int }
 
 // scorer scores one query.
 type scorer struct {
-	options Options
-	budgets []int
-	query   labels.Query
+	options  Options
+	budgets  []int
+	query    labels.Query
+	noRerank error // why settings that rerank can't be scored
 }
 
 func (s scorer) outcome(found retrieve.Found, err error) outcome {
@@ -170,6 +184,10 @@ func (s scorer) outcome(found retrieve.Found, err error) outcome {
 	for _, setting := range s.options.Settings {
 		if reason := failed.needed(setting.Params.Fusion); reason != "" {
 			r.settings = append(r.settings, s.absent(reason))
+			continue
+		}
+		if s.noRerank != nil && setting.Params.Rerank > 0 {
+			r.settings = append(r.settings, s.absent(s.noRerank.Error()))
 			continue
 		}
 		r.settings = append(r.settings, s.score(found, setting))

@@ -370,6 +370,54 @@ func TestStandard(t *testing.T) {
 	}
 }
 
+// TestReranked: what reranks is a setting of its own beside the same without,
+// and a reranker that fails costs that setting only.
+func TestReranked(t *testing.T) {
+	set, f := example()
+	f["no reranker?"] = f["late?"]
+	set.Queries = append(set.Queries, labels.Query{ID: "down", Text: "no reranker?", Evidence: set.Queries[1].Evidence})
+	base := retrieve.DefaultParams()
+	base.Rerank = 2
+	o := options(t)
+	o.Settings = evalret.Standard(base, pack.Options{})
+	if _, err := evalret.Evaluate(t.Context(), set, f, o); !errors.Is(err, evalret.ErrOptions) || !strings.Contains(err.Error(), "names no reranker") {
+		t.Errorf("Evaluate without the reranker's name = %v, want %v", err, evalret.ErrOptions)
+	}
+	o.Provenance.Reranker = "r1"
+	e, err := evalret.Evaluate(t.Context(), set, f, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hybrid, _ := e.Run(evalret.Hybrid)
+	reranked, ok := e.Run(evalret.Reranked)
+	if !ok || len(e.Runs) != 4 || hybrid.Parameters.Rerank != nil {
+		t.Fatalf("%d runs, reranked %v, hybrid with %+v", len(e.Runs), ok, hybrid.Parameters.Rerank)
+	}
+	if diff := cmp.Diff(&evalret.Rerank{Depth: 2, Reranker: "r1"}, reranked.Parameters.Rerank); diff != "" {
+		t.Errorf("parameters (-want +got):\n%s", diff)
+	}
+	// late: c.md before a.md, the other way round when reranked.
+	value := func(r evalret.Run, query int) float64 { v, _ := r.PerQuery[query].Values["R@1"].Float(); return v }
+	if value(hybrid, 1) != 0 || value(reranked, 1) != 1 {
+		t.Errorf("R@1 of late = %v, reranked %v, want 0 and 1", value(hybrid, 1), value(reranked, 1))
+	}
+	wantMissing := []evalret.Missing{{Query: "fails", Reason: "index on fire"}, {Query: "down", Reason: "index on fire"}}
+	if diff := cmp.Diff(wantMissing, reranked.Missing); diff != "" {
+		t.Errorf("missing queries of reranked (-want +got):\n%s", diff)
+	}
+	if len(hybrid.Missing) != 1 || hybrid.Fingerprints.Retrieval == reranked.Fingerprints.Retrieval {
+		t.Errorf("hybrid misses %v; retrieval fingerprints %s and %s", hybrid.Missing, hybrid.Fingerprints.Retrieval, reranked.Fingerprints.Retrieval)
+	}
+	o.Provenance.Reranker = "r2"
+	other, err := evalret.Evaluate(t.Context(), set, f, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, b := reranked.Fingerprints, other.Runs[3].Fingerprints; a.Retrieval == b.Retrieval {
+		t.Error("another reranker does not change the retrieval fingerprint")
+	}
+}
+
 // TestDepth: a metric that the legs were not searched deep enough for is
 // flagged.
 func TestDepth(t *testing.T) {

@@ -34,6 +34,18 @@ func (f finder) Find(ctx context.Context, query string, p retrieve.Params) (retr
 	return found, nil
 }
 
+// Rerank prefers the chunks that are later in its document.
+func (f finder) Rerank(ctx context.Context, query string, found retrieve.Found, ps ...retrieve.Params) (retrieve.Found, error) {
+	if strings.Contains(query, "no reranker") {
+		return found, errFind
+	}
+	found.Reranked = map[index.ChunkID]float64{}
+	for _, c := range found.Legs.Candidates {
+		found.Reranked[c.Chunk.ID] = float64(c.Chunk.Span.Start)
+	}
+	return found, nil
+}
+
 // hit is a chunk with its scores in both legs; 0: not a hit of that leg.
 type hit struct {
 	doc            text.DocID

@@ -18,9 +18,10 @@ import (
 // Provenance is what an evaluation can't see for itself. Every part may be
 // empty: unknown.
 type Provenance struct {
-	Corpus string // CorpusFingerprint of the records
-	Recipe string // index.Recipe.Fingerprint
-	Code   string // version of the program
+	Corpus   string // CorpusFingerprint of the records
+	Recipe   string // index.Recipe.Fingerprint
+	Code     string // version of the program
+	Reranker string // fingerprint of what reranks; needed where a setting does
 }
 
 // Fingerprints name everything that decides a run's numbers. Runs may be
@@ -42,11 +43,18 @@ type Parameters struct {
 	Candidates         int     `json:"candidates"`
 	DocumentPrior      float64 `json:"document_prior"`
 	NeighbourSmoothing float64 `json:"neighbour_smoothing"`
+	Rerank             *Rerank `json:"rerank,omitempty"` // nil: off
 	Filter             *Filter `json:"filter,omitempty"`
 	Order              string  `json:"order"`
 	MaxPerSource       int     `json:"max_per_source"`
 	Trim               bool    `json:"trim"`
 	Tokenizer          string  `json:"tokenizer,omitempty"`
+}
+
+// Rerank is the rerank stage as files show it.
+type Rerank struct {
+	Depth    int    `json:"depth"`
+	Reranker string `json:"reranker"` // fingerprint
 }
 
 // Filter is a retrieval filter as files show it.
@@ -56,7 +64,7 @@ type Filter struct {
 	Meta map[string]string `json:"meta,omitempty"`
 }
 
-func parameters(s Setting, tokenizer string) Parameters {
+func parameters(s Setting, tokenizer, reranker string) Parameters {
 	p := Parameters{
 		Fusion: s.Params.Fusion.String(), TopK: s.Params.TopK, Candidates: s.Params.Candidates,
 		DocumentPrior: s.Params.DocumentPrior, NeighbourSmoothing: s.Params.NeighbourSmoothing,
@@ -64,6 +72,9 @@ func parameters(s Setting, tokenizer string) Parameters {
 	}
 	if p.Order == "" {
 		p.Order = pack.ByRank
+	}
+	if s.Params.Rerank > 0 {
+		p.Rerank = &Rerank{Depth: s.Params.Rerank, Reranker: reranker}
 	}
 	if f := s.Params.Filter; len(f.Docs)+len(f.Tags)+len(f.Meta) > 0 {
 		p.Filter = &Filter{Docs: f.Docs, Tags: f.Tags, Meta: f.Meta}

@@ -18,12 +18,14 @@ import (
 
 // memory is an exact index in memory.
 type memory struct {
-	points  []index.Point
-	rec     map[text.DocID]index.Record
-	fail    func(s index.Search) error // of Legs
-	recFail error
-	mu      sync.Mutex
-	limits  []int // of the calls of Legs
+	points     []index.Point
+	rec        map[text.DocID]index.Record
+	fail       func(s index.Search) error // of Legs
+	recFail    error
+	parentFail error
+	torn       bool // no parent is stored as a whole
+	mu         sync.Mutex
+	limits     []int // of the calls of Legs
 }
 
 var errDown = errors.New("connection refused")
@@ -87,6 +89,28 @@ func (m *memory) Records(ctx context.Context, docs []text.DocID) (map[text.DocID
 		}
 	}
 	return out, m.recFail
+}
+
+// Parents joins the chunks without gaps between them, as build makes them.
+func (m *memory) Parents(ctx context.Context, chunks []index.Chunk) (map[index.ChunkID]*index.Chunk, error) {
+	out := map[index.ChunkID]*index.Chunk{}
+	for _, c := range chunks {
+		if c.ParentLast == 0 || m.torn {
+			continue
+		}
+		var p index.Chunk
+		for _, other := range m.points {
+			switch o := other.Chunk; {
+			case o.Doc != c.Doc || o.Ordinal < c.ParentFirst || o.Ordinal > c.ParentLast:
+			case o.Ordinal == c.ParentFirst:
+				p = o
+			default:
+				p.Text, p.Span.End = p.Text+o.Text, o.Span.End
+			}
+		}
+		out[c.ID] = &p
+	}
+	return out, m.parentFail
 }
 
 // letters embeds a text by how often it has each of the first letters.

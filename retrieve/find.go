@@ -50,7 +50,11 @@ func (r *Retriever) find(ctx context.Context, query string, p Params, want legs)
 			short(hits.Candidates, visible, lexicalRank, limit, p.Candidates)) {
 			continue
 		}
-		return Found{Legs: index.Legs{Candidates: visible}, Records: records, Degraded: q.degraded, Stages: q.stages}, nil
+		parents, err := q.parents(ctx, visible)
+		if err != nil {
+			return Found{}, contextFirst(ctx, err)
+		}
+		return Found{Legs: index.Legs{Candidates: visible}, Records: records, Parents: parents, Degraded: q.degraded, Stages: q.stages}, nil
 	}
 }
 

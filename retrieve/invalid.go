@@ -40,6 +40,9 @@ func (p Params) Validate() error {
 	if least := min(max(1, p.TopK), MaxCandidates); p.Candidates < least || p.Candidates > MaxCandidates {
 		reject("candidates", "is %d, allowed are %d (top_k) to %d", p.Candidates, least, MaxCandidates)
 	}
+	if p.Rerank < 0 || p.Rerank > p.Candidates {
+		reject("rerank", "is %d, allowed are 0 (off) to %d (candidates)", p.Rerank, p.Candidates)
+	}
 	if problem := p.Fusion.problem(); problem != "" {
 		reject("fusion", "%s", problem)
 	}

@@ -9,23 +9,36 @@ import (
 )
 
 // Rank fuses, rescores and cuts to p.TopK: the best first; equal scores by the
-// better of the two leg ranks, then by chunk id. p must be valid. Pure: the
-// order of f's candidates does not matter, and f may be shared.
+// better of the two leg ranks, then by chunk id. The first p.Rerank of that order
+// are then ordered by the reranker's scores, if f has all of them; equal ones
+// stay as they were. p must be valid. Pure: the order of f's candidates does not
+// matter, and f may be shared.
 //
 // With a p.Candidates smaller than the one found, deeper hits are left out
 // first, so the result is what a search with p would have returned.
-func Rank(f Found, p Params) []Ranked { return top(order(f, p), p.TopK) }
+func Rank(f Found, p Params) []Ranked { return top(rank(f, p), p.TopK) }
+
+// rank orders every candidate that p admits, and reranks the first.
+func rank(f Found, p Params) []Ranked {
+	all := order(f, p)
+	rerankOrder(all, f.Reranked, p.Rerank)
+	for i := range all {
+		all[i].Rank = i + 1
+	}
+	return all
+}
 
 func top(all []Ranked, k int) []Ranked { return slices.Clip(all[:min(len(all), max(k, 0))]) }
 
-// order ranks every candidate that p admits.
+// order returns every candidate that p admits in the order before reranking,
+// without ranks.
 func order(f Found, p Params) []Ranked {
 	cs := admit(f.Legs.Candidates, p)
 	fused := p.Fusion.fuse(cs)
 	final := rescore(cs, fused, p)
 	all := make([]Ranked, len(cs))
 	for i, c := range cs {
-		all[i] = Ranked{Candidate: c, Score: final[i], Fused: fused[i], Record: f.Records[c.Chunk.Doc]}
+		all[i] = Ranked{Candidate: c, Score: final[i], Fused: fused[i], Record: f.Records[c.Chunk.Doc], Parent: f.Parents[c.Chunk.ID]}
 	}
 	slices.SortFunc(all, func(a, b Ranked) int {
 		return cmp.Or(
@@ -33,9 +46,6 @@ func order(f Found, p Params) []Ranked {
 			cmp.Compare(bestRank(a.Candidate), bestRank(b.Candidate)),
 			cmp.Compare(a.Chunk.ID, b.Chunk.ID))
 	})
-	for i := range all {
-		all[i].Rank = i + 1
-	}
 	return all
 }
 

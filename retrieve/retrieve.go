@@ -3,10 +3,11 @@
 // A query runs in two legs over one generation of an index: dense (the cosine
 // of the embedded query) and lexical (BM25). Their hits are checked against the
 // document records, so that a response never mixes two revisions of one
-// document, then fused into one order and rescored by context. [Retriever.Find]
-// does what needs the index, [Rank] what does not: [Retriever.Search] is one
-// after the other, and evaluation ranks what was found once under many
-// settings.
+// document, then fused into one order and rescored by context; the first of that
+// order may be put into another one by a [Reranker]. [Retriever.Find] does what
+// needs the index, [Retriever.Rerank] what needs the reranker, [Rank] the rest:
+// [Retriever.Search] is one after the other, and evaluation ranks what was found
+// and scored once under many settings.
 //
 // The package packs no context ([Packable] hands over to retrieve/pack) and
 // knows nothing of the wire (see retrieve/server).
@@ -14,8 +15,8 @@
 // Nouns: a leg is one way to score chunks; a candidate is a chunk that at least
 // one leg returned, with the exact scores of both ("completed"); the fused
 // score is the one number made of both; the final score is the fused score
-// after document prior and neighbour smoothing. Fused and final scores may be
-// negative and compare within one query only.
+// after document prior and neighbour smoothing. Fused, final and reranker's
+// scores may be negative and compare within one query only.
 package retrieve
 
 import (
@@ -30,8 +31,8 @@ import (
 	"github.com/ragloop/ragloop/internal/text"
 )
 
-// ErrLeg: a leg failed and the answer could not do without it. The failure may
-// be temporary.
+// ErrLeg: a leg, or the reranker, failed and the answer could not do without it.
+// The failure may be temporary.
 var ErrLeg = errors.New("retrieval leg failed")
 
 // Params are the retrieval parameters that a run records. The zero value is not
@@ -42,7 +43,8 @@ type Params struct {
 	Fusion             Fusion  // default zscore(w=0.6)
 	DocumentPrior      float64 // 0..10, 0 off; default 0.8
 	NeighbourSmoothing float64 // 0..10, 0 off, the default
-	RequireAll         bool    // fail instead of degrading when a leg fails
+	Rerank             int     // how many of the best are reranked, 0..Candidates; 0 off, the default
+	RequireAll         bool    // fail instead of degrading when a leg or the reranker fails
 	Filter             index.Filter
 }
 
@@ -60,10 +62,12 @@ func DefaultParams() Params {
 // Ranked is one chunk of the final order.
 type Ranked struct {
 	index.Candidate
-	Rank   int     // 1-based
-	Score  float64 // after fusion and rescoring; comparable within one query only
-	Fused  float64 // before rescoring
+	Rank   int      // 1-based
+	Score  float64  // after fusion and rescoring; comparable within one query only
+	Fused  float64  // before rescoring
+	Rerank Reranked // where it is not zero, it decided Rank
 	Record index.Record
+	Parent *index.Chunk // what is delivered instead of the chunk; nil: the chunk
 }
 
 // Result of one query.
@@ -76,7 +80,7 @@ type Result struct {
 
 // Stage is a measured step.
 type Stage struct {
-	Name    string // "embed", "legs", "records", "fuse"
+	Name    string // "embed", "legs", "records", "parents", "rerank", "fuse"
 	Elapsed time.Duration
 }
 
@@ -86,9 +90,11 @@ type Found struct {
 	// Legs holds the visible candidates by chunk id. The ranks of each leg are
 	// without holes: invisible chunks are not counted.
 	Legs     index.Legs
-	Records  map[text.DocID]index.Record // of every candidate's document
-	Degraded []string                    // as in Result
-	Stages   []Stage                     // in the order in which they began
+	Records  map[text.DocID]index.Record    // of every candidate's document
+	Reranked map[index.ChunkID]float64      // the reranker's scores, of the candidates that it has seen
+	Parents  map[index.ChunkID]*index.Chunk // of the candidates that have one; see index.Generation.Parents
+	Degraded []string                       // as in Result
+	Stages   []Stage                        // in the order in which they began
 }
 
 // searcher is what retrieval needs of an index; implemented by
@@ -96,6 +102,7 @@ type Found struct {
 type searcher interface {
 	Legs(ctx context.Context, s index.Search) (index.Legs, error)
 	Records(ctx context.Context, docs []text.DocID) (map[text.DocID]index.Record, error)
+	Parents(ctx context.Context, chunks []index.Chunk) (map[index.ChunkID]*index.Chunk, error)
 }
 
 // Retriever answers queries from one generation. Safe for concurrent use.
@@ -103,6 +110,8 @@ type Retriever struct {
 	index    searcher
 	embedder embed.Embedder
 	analyzer *lexical.Analyzer
+	prefix   bool             // title and headings are indexed with the text
+	reranker Reranker         // nil: none
 	now      func() time.Time // measures stages
 }
 
@@ -126,22 +135,30 @@ func newRetriever(s searcher, recipe index.Recipe, e embed.Embedder) (*Retriever
 	if err != nil {
 		return nil, fmt.Errorf("make the lexical analyzer of the recipe: %w", err)
 	}
-	return &Retriever{index: s, embedder: e, analyzer: a, now: time.Now}, nil
+	return &Retriever{index: s, embedder: e, analyzer: a, prefix: recipe.Chunker.IndexPrefix, now: time.Now}, nil
 }
 
-// Search runs the whole pipeline: Find, then Rank. A leg that p.Fusion does not
-// use is not run; the result is the same.
+// Search runs the whole pipeline: Find, Rerank, then Rank. A leg that p.Fusion
+// does not use is not run; the result is the same. A reranker that fails, or
+// would take more time than ctx has, leaves the order before it, which Degraded
+// tells.
 //
 // Errors: [*InvalidError] for a bad query or parameter (one or several, joined),
 // [ErrLeg] when a leg failed that the answer needs, context errors, errors of
 // the index.
 func (r *Retriever) Search(ctx context.Context, query string, p Params) (Result, error) {
+	if p.Rerank > 0 && r.reranker == nil {
+		return Result{}, &InvalidError{"rerank", fmt.Sprintf("is %d, but %v", p.Rerank, ErrNoReranker)}
+	}
 	f, err := r.find(ctx, query, p, p.Fusion.uses())
 	if err != nil {
 		return Result{}, err
 	}
+	if f, err = r.rerank(ctx, query, f, p); err != nil {
+		return Result{}, err
+	}
 	begin := r.now()
-	all := order(f, p)
+	all := rank(f, p)
 	f.Stages = append(f.Stages, Stage{"fuse", r.now().Sub(begin)})
 	return Result{Chunks: top(all, p.TopK), Candidates: all, Degraded: f.Degraded, Stages: f.Stages}, nil
 }

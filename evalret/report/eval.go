@@ -232,6 +232,9 @@ func (v *evalView) metrics(e evalret.Evaluation) {
 			{"document prior", fmt.Sprint(p.DocumentPrior)}, {"neighbour smoothing", fmt.Sprint(p.NeighbourSmoothing)},
 			{"order", p.Order}, {"trim", strconv.FormatBool(p.Trim)}, {"fingerprint", r.Fingerprints.Retrieval},
 		}}
+		if p.Rerank != nil {
+			head.Parameters = append(head.Parameters, fact{"reranked", fmt.Sprintf("the first %d by %s", p.Rerank.Depth, p.Rerank.Reranker)})
+		}
 		v.Runs = append(v.Runs, head)
 	}
 	groups := []metricGroup{{Title: "Packed context at a token budget"}, {Title: "Ranked chunks"}, {Title: "Ranked documents"}}

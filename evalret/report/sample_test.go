@@ -100,6 +100,10 @@ type finder struct {
 	n int
 }
 
+func (f finder) Rerank(_ context.Context, query string, _ retrieve.Found, _ ...retrieve.Params) (retrieve.Found, error) {
+	return retrieve.Found{}, fmt.Errorf("rerank %q: no setting of the sample does", query)
+}
+
 func (f finder) Find(_ context.Context, query string, _ retrieve.Params) (retrieve.Found, error) {
 	t, ok := f.w.finds[query]
 	if !ok {

@@ -101,7 +101,7 @@ func TuneText(w io.Writer, r tune.Result) error {
 	align += "lrrrl"
 	t := table{rows: [][]string{head}}
 	for i, o := range r.Settings {
-		row := []string{mark(r, i), fmt.Sprint(o.Setting.SizeTokens), fmt.Sprint(o.Setting.Overlap), fmt.Sprint(o.Setting.TopK), o.Setting.Fusion.String()}
+		row := []string{mark(r, i), o.Setting.Size(), fmt.Sprint(o.Setting.Overlap), fmt.Sprint(o.Setting.TopK), o.Setting.Order()}
 		for _, budget := range r.Budgets {
 			m := metric.Metric{Name: "evidence_recall", At: budget, Unit: metric.Tokens}
 			row = append(row, value(o.Metrics[m.String()].Value))

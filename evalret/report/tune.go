@@ -40,6 +40,7 @@ type settingRow struct {
 	Number                       int
 	Name                         string
 	Size, Overlap, TopK, Fusion  string
+	SizeSort                     string
 	Current, Winner, Cheap, Best bool
 	Cells                        []queryCell // by budget
 	Primary                      queryCell
@@ -145,8 +146,8 @@ func (v *tuneView) settings(r tune.Result) {
 	for i, o := range r.Settings {
 		tokens := o.Tokens(r.CostBudget())
 		row := settingRow{
-			Number: i + 1, Name: o.Setting.String(), Size: strconv.Itoa(o.Setting.SizeTokens), Overlap: fmt.Sprint(o.Setting.Overlap),
-			TopK: strconv.Itoa(o.Setting.TopK), Fusion: o.Setting.Fusion.String(),
+			Number: i + 1, Name: o.Setting.String(), Size: o.Setting.Size(), SizeSort: strconv.Itoa(o.Setting.SizeTokens), Overlap: fmt.Sprint(o.Setting.Overlap),
+			TopK: strconv.Itoa(o.Setting.TopK), Fusion: o.Setting.Order(),
 			Current: i == r.Current, Winner: i == r.Verdict.Winner, Cheap: i == r.Verdict.Cheaper, Best: i == r.Verdict.Best,
 			Primary: plainCell(o.Metrics[v.Primary]),
 			Tokens:  fmt.Sprintf("%.0f", tokens), TokensSort: number(tokens), Chunks: thousands(o.Chunks), ChunksSort: strconv.Itoa(o.Chunks),

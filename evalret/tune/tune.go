@@ -14,6 +14,7 @@
 package tune
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 
 	"github.com/ragloop/ragloop/evalret"
 	"github.com/ragloop/ragloop/evalret/metric"
+	"github.com/ragloop/ragloop/ingest/chunk"
 	"github.com/ragloop/ragloop/internal/text"
 	"github.com/ragloop/ragloop/retrieve"
 	"github.com/ragloop/ragloop/retrieve/pack"
@@ -29,35 +31,60 @@ import (
 
 // Chunking is the part of a setting that needs an index of its own.
 type Chunking struct {
-	SizeTokens int     `json:"size_tokens"` // 16..8192
-	Overlap    float64 `json:"overlap"`     // share of SizeTokens, 0..0.5
+	Strategy   chunk.Strategy `json:"strategy"`    // empty: chunk.Structure
+	SizeTokens int            `json:"size_tokens"` // 16..8192
+	Overlap    float64        `json:"overlap"`     // share of SizeTokens, 0..0.5
 }
 
-// String returns "256/0.15": size and overlap.
+// String returns size and overlap, "256/0.15", with the strategy in front where
+// it is not the default: "page 256/0".
 func (c Chunking) String() string {
-	return strconv.Itoa(c.SizeTokens) + "/" + strconv.FormatFloat(c.Overlap, 'g', -1, 64)
+	return c.Size() + "/" + strconv.FormatFloat(c.Overlap, 'g', -1, 64)
 }
+
+// Size returns "256" or "page 256".
+func (c Chunking) Size() string {
+	if c.strategy() == chunk.Structure {
+		return strconv.Itoa(c.SizeTokens)
+	}
+	return string(c.Strategy) + " " + strconv.Itoa(c.SizeTokens)
+}
+
+func (c Chunking) strategy() chunk.Strategy { return cmp.Or(c.Strategy, chunk.Structure) }
 
 // Setting is one point of a grid.
 type Setting struct {
 	Chunking
 	TopK   int // chunks given to the packer, 1..1000
 	Fusion retrieve.Fusion
+	Rerank int // as retrieve.Params.Rerank: 0 is off
 }
 
-// String returns a short, unique name: "256/0.15 k10 zscore(w=0.6)".
+// String returns a short, unique name: "256/0.15 k10 zscore(w=0.6)", with
+// "rerank(30)" at its end where 30 candidates are reranked.
 func (s Setting) String() string {
-	return fmt.Sprintf("%s k%d %s", s.Chunking, s.TopK, s.Fusion)
+	return fmt.Sprintf("%s k%d %s", s.Chunking, s.TopK, s.Order())
+}
+
+// Order returns what decides the order of the chunks: "zscore(w=0.6)" or
+// "zscore(w=0.6) rerank(30)".
+func (s Setting) Order() string {
+	if s.Rerank == 0 {
+		return s.Fusion.String()
+	}
+	return fmt.Sprintf("%s rerank(%d)", s.Fusion, s.Rerank)
 }
 
 // Grid is the settings to try: each combination once. An empty list stands for
 // the current setting's value.
 type Grid struct {
-	Sizes    []int
-	Overlaps []float64
-	TopK     []int // at an equal budget it caps the chunks that the packer may choose from
-	Fusions  []retrieve.Fusion
-	Budgets  []int // token budgets; empty: evalret.DefaultBudgets
+	Strategies []chunk.Strategy
+	Sizes      []int
+	Overlaps   []float64 // those above 0 with the strategies that repeat text; the others need a 0
+	TopK       []int     // at an equal budget it caps the chunks that the packer may choose from
+	Fusions    []retrieve.Fusion
+	Reranks    []int // depths; 0: without the reranker
+	Budgets    []int // token budgets; empty: evalret.DefaultBudgets
 }
 
 // Built is a corpus indexed with one chunking.
@@ -83,7 +110,7 @@ type Builder interface {
 type Options struct {
 	Grid    Grid
 	Current Setting         // what is served now; always part of the sweep
-	Base    retrieve.Params // parameters that the grid does not vary; its TopK and Fusion are not used
+	Base    retrieve.Params // parameters that the grid does not vary; its TopK, Fusion and Rerank are not used
 	Pack    pack.Options    // without BudgetTokens
 
 	Counter   pack.Counter // required
@@ -100,6 +127,7 @@ type Options struct {
 	Resamples   int // 0: 10,000
 	Concurrency int // queries at a time; 0: the number of CPUs
 	Code        string
+	Reranker    string         // fingerprint of what reranks; required where a setting does
 	Progress    func(Progress) // nil: none; never called concurrently
 }
 
@@ -130,6 +158,10 @@ func (o Options) resolve() (Options, error) {
 		return o, fmt.Errorf("%w: "+format, append([]any{ErrOptions}, args...)...)
 	}
 	g := &o.Grid
+	o.Current.Strategy = o.Current.strategy()
+	if len(g.Strategies) == 0 {
+		g.Strategies = []chunk.Strategy{o.Current.Strategy}
+	}
 	if len(g.Sizes) == 0 {
 		g.Sizes = []int{o.Current.SizeTokens}
 	}
@@ -141,6 +173,9 @@ func (o Options) resolve() (Options, error) {
 	}
 	if len(g.Fusions) == 0 {
 		g.Fusions = []retrieve.Fusion{o.Current.Fusion}
+	}
+	if len(g.Reranks) == 0 {
+		g.Reranks = []int{o.Current.Rerank}
 	}
 	if len(g.Budgets) == 0 {
 		g.Budgets = evalret.DefaultBudgets()
@@ -156,6 +191,14 @@ func (o Options) resolve() (Options, error) {
 	for _, overlap := range append(slices.Clone(g.Overlaps), o.Current.Overlap) {
 		if !(overlap >= 0 && overlap <= maxOverlap) {
 			return bad("overlap %v; allowed: 0 to %v, a share of the chunk size", overlap, maxOverlap)
+		}
+	}
+	for _, s := range append(slices.Clone(g.Strategies), o.Current.Strategy) {
+		if !slices.Contains(chunk.Strategies(), s) {
+			return bad("chunking strategy %q; allowed: %q", s, chunk.Strategies())
+		}
+		if !s.Overlaps() && !slices.Contains(g.Overlaps, 0) {
+			return bad("overlap %v with chunking strategy %q, which repeats nothing; allowed: 0, also beside others", g.Overlaps[0], s)
 		}
 	}
 	for _, k := range append(slices.Clone(g.TopK), o.Current.TopK) {
@@ -177,7 +220,7 @@ func (o Options) resolve() (Options, error) {
 	if !(o.Margin > 0 && o.Margin < 1) {
 		return bad("margin %v; allowed: greater than 0, less than 1", o.Margin)
 	}
-	if n := len(g.Sizes) * len(g.Overlaps) * len(g.TopK) * len(g.Fusions); n > MaxSettings {
+	if n := len(g.Strategies) * len(g.Sizes) * len(g.Overlaps) * len(g.TopK) * len(g.Fusions) * len(g.Reranks); n > MaxSettings {
 		return bad("%d settings; allowed: up to %d", n, MaxSettings)
 	}
 	for _, s := range o.settings() {
@@ -188,30 +231,43 @@ func (o Options) resolve() (Options, error) {
 	return o, nil
 }
 
+// chunkings returns the grid's chunkings; with a strategy that repeats nothing
+// only those without an overlap.
+func (g Grid) chunkings() []Chunking {
+	var all []Chunking
+	for _, strategy := range g.Strategies {
+		for _, size := range g.Sizes {
+			for _, overlap := range g.Overlaps {
+				if overlap == 0 || strategy.Overlaps() {
+					all = append(all, Chunking{strategy, size, overlap})
+				}
+			}
+		}
+	}
+	return all
+}
+
 // settings returns the grid's settings with the current one, each once:
-// grouped by chunking, smaller first, then by top-k, then by fusion as given.
+// grouped by chunking, in the order of chunk.Strategies and smaller first, then
+// by top-k, then by fusion and rerank depth as given.
 func (o Options) settings() []Setting {
 	var all []Setting
-	for _, size := range o.Grid.Sizes {
-		for _, overlap := range o.Grid.Overlaps {
-			for _, k := range o.Grid.TopK {
-				for _, fusion := range o.Grid.Fusions {
-					all = append(all, Setting{Chunking{size, overlap}, k, fusion})
+	for _, chunking := range o.Grid.chunkings() {
+		for _, k := range o.Grid.TopK {
+			for _, fusion := range o.Grid.Fusions {
+				for _, depth := range o.Grid.Reranks {
+					all = append(all, Setting{chunking, k, fusion, depth})
 				}
 			}
 		}
 	}
 	all = append(all, o.Current)
 	slices.SortStableFunc(all, func(a, b Setting) int {
-		switch {
-		case a.SizeTokens != b.SizeTokens:
-			return a.SizeTokens - b.SizeTokens
-		case a.Overlap < b.Overlap:
-			return -1
-		case a.Overlap > b.Overlap:
-			return 1
-		}
-		return a.TopK - b.TopK
+		return cmp.Or(
+			cmp.Compare(slices.Index(chunk.Strategies(), a.Strategy), slices.Index(chunk.Strategies(), b.Strategy)),
+			cmp.Compare(a.SizeTokens, b.SizeTokens),
+			cmp.Compare(a.Overlap, b.Overlap),
+			cmp.Compare(a.TopK, b.TopK))
 	})
 	var unique []Setting
 	for _, s := range all {
@@ -225,7 +281,7 @@ func (o Options) settings() []Setting {
 // params returns the retrieval parameters of s.
 func (o Options) params(s Setting) retrieve.Params {
 	p := o.Base
-	p.TopK, p.Fusion = s.TopK, s.Fusion
+	p.TopK, p.Fusion, p.Rerank = s.TopK, s.Fusion, s.Rerank
 	// A search needs at least top-k candidates per leg.
 	p.Candidates = max(p.Candidates, s.TopK)
 	return p

@@ -16,6 +16,7 @@ import (
 	"github.com/ragloop/ragloop/evalret/labels"
 	"github.com/ragloop/ragloop/evalret/stats"
 	"github.com/ragloop/ragloop/evalret/tune"
+	"github.com/ragloop/ragloop/ingest/chunk"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/text"
 	"github.com/ragloop/ragloop/retrieve"
@@ -85,6 +86,15 @@ type finder struct {
 	share float64
 }
 
+// Rerank keeps the order.
+func (f finder) Rerank(_ context.Context, _ string, found retrieve.Found, _ ...retrieve.Params) (retrieve.Found, error) {
+	found.Reranked = map[index.ChunkID]float64{}
+	for _, c := range found.Legs.Candidates {
+		found.Reranked[c.Chunk.ID] = 0
+	}
+	return found, nil
+}
+
 func (f finder) Find(_ context.Context, query string, _ retrieve.Params) (retrieve.Found, error) {
 	f.b.finds++ // the tests search one query at a time
 	doc := text.DocID(strings.TrimSuffix(query, "?"))
@@ -121,7 +131,7 @@ func options(t *testing.T) tune.Options {
 	dense := retrieve.Fusion{Method: retrieve.Dense}
 	return tune.Options{
 		Grid:    tune.Grid{Sizes: []int{16, 32, 64}, Overlaps: []float64{0, 0.25}, TopK: []int{2, 5}, Budgets: []int{60, 120}},
-		Current: tune.Setting{Chunking: tune.Chunking{SizeTokens: 32}, TopK: 5, Fusion: dense},
+		Current: tune.Setting{Chunking: tune.Chunking{Strategy: chunk.Structure, SizeTokens: 32}, TopK: 5, Fusion: dense},
 		Base:    retrieve.DefaultParams(), Counter: words{}, Tokenizer: "words",
 		Seed: 1, Resamples: 1000, Concurrency: 1, Code: "test",
 	}
@@ -137,7 +147,12 @@ func TestWinner(t *testing.T) {
 	if len(r.Settings) != 12 || r.Queries != 120 || r.Primary.String() != "evidence_recall@120t" {
 		t.Fatalf("%d settings, %d queries, primary %s", len(r.Settings), r.Queries, r.Primary)
 	}
-	want := []tune.Chunking{{SizeTokens: 16}, {SizeTokens: 16, Overlap: 0.25}, {SizeTokens: 32}, {SizeTokens: 32, Overlap: 0.25}, {SizeTokens: 64}, {SizeTokens: 64, Overlap: 0.25}}
+	var want []tune.Chunking
+	for _, size := range []int{16, 32, 64} {
+		for _, overlap := range []float64{0, 0.25} {
+			want = append(want, tune.Chunking{Strategy: chunk.Structure, SizeTokens: size, Overlap: overlap})
+		}
+	}
 	if diff := cmp.Diff(want, b.built); diff != "" {
 		t.Errorf("chunkings built (-want +got):\n%s", diff)
 	}
@@ -168,6 +183,35 @@ func TestWinner(t *testing.T) {
 	}
 }
 
+// TestRerankGrid: the reranker is one more dimension, searched once like the others.
+func TestRerankGrid(t *testing.T) {
+	set, docs := corpus(20)
+	b := &builder{docs: docs, share: map[int]float64{32: 0.5}}
+	o := options(t)
+	o.Grid = tune.Grid{TopK: []int{2, 5}, Reranks: []int{0, 2}, Budgets: []int{60}}
+	if _, err := tune.Run(t.Context(), set, b, o); !errors.Is(err, evalret.ErrOptions) {
+		t.Errorf("Run without the reranker's name = %v, want %v", err, evalret.ErrOptions)
+	}
+	o.Reranker = "r1"
+	b.finds = 0
+	r, err := tune.Run(t.Context(), set, b, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	retrievals := map[string]bool{}
+	for _, o := range r.Settings {
+		names = append(names, o.Setting.String())
+		retrievals[o.Retrieval] = true
+	}
+	if want := []string{"32/0 k2 dense", "32/0 k2 dense rerank(2)", "32/0 k5 dense", "32/0 k5 dense rerank(2)"}; !slices.Equal(names, want) {
+		t.Errorf("settings = %q, want %q", names, want)
+	}
+	if len(retrievals) != 4 || b.finds != 20 {
+		t.Errorf("%d retrieval fingerprints and %d searches, want 4 and 20", len(retrievals), b.finds)
+	}
+}
+
 func TestNoClearWinner(t *testing.T) {
 	set, docs := corpus(60)
 	// 64 is better on few queries: within noise.
@@ -188,6 +232,37 @@ func TestNoClearWinner(t *testing.T) {
 	// is lost: evidence comes first or not at all.
 	if v.Cheaper < 0 || r.Settings[v.Cheaper].Setting.TopK != 2 || !strings.Contains(v.Sentence, "Cheaper, and not worse than the current setting by") {
 		t.Errorf("verdict = %+v, want a cheaper setting with top-k 2", v)
+	}
+}
+
+// TestStrategies: strategies are one more dimension; those that repeat nothing
+// take part without an overlap.
+func TestStrategies(t *testing.T) {
+	set, docs := corpus(30)
+	b := &builder{docs: docs}
+	o := options(t)
+	o.Current.Strategy = "" // as chunk.Structure
+	o.Grid = tune.Grid{Strategies: []chunk.Strategy{chunk.Page, chunk.Parent, chunk.Structure}, Overlaps: []float64{0.25, 0}, Budgets: []int{60}}
+	r, err := tune.Run(t.Context(), set, b, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, c := range r.Chunkings {
+		got = append(got, c.Chunking.String())
+	}
+	if want := []string{"32/0", "32/0.25", "page 32/0", "parent 32/0", "parent 32/0.25"}; !slices.Equal(got, want) {
+		t.Errorf("chunkings = %q, want %q", got, want)
+	}
+	if s := r.Settings[r.Current].Setting; s.String() != "32/0 k5 dense" || s.Strategy != chunk.Structure {
+		t.Errorf("the current setting is %s with strategy %q", s, s.Strategy)
+	}
+	if !strings.Contains(r.Verdict.Sentence, "strategy structure") {
+		t.Errorf("the verdict does not name the strategy: %s", r.Verdict.Sentence)
+	}
+	encoded, err := json.Marshal(r.Settings)
+	if err != nil || strings.Count(string(encoded), `"strategy":"parent"`) != 2 {
+		t.Errorf("JSON = %s, %v", encoded, err)
 	}
 }
 
@@ -321,8 +396,12 @@ func TestRefuses(t *testing.T) {
 		o    tune.Options
 		want string
 	}{
-		"size":    {change(func(o *tune.Options) { o.Grid.Sizes = []int{8} }), "chunk size 8 tokens; allowed: 16 to 8192"},
-		"overlap": {change(func(o *tune.Options) { o.Grid.Overlaps = []float64{0.6} }), "overlap 0.6; allowed: 0 to 0.5"},
+		"size":     {change(func(o *tune.Options) { o.Grid.Sizes = []int{8} }), "chunk size 8 tokens; allowed: 16 to 8192"},
+		"overlap":  {change(func(o *tune.Options) { o.Grid.Overlaps = []float64{0.6} }), "overlap 0.6; allowed: 0 to 0.5"},
+		"strategy": {change(func(o *tune.Options) { o.Grid.Strategies = []chunk.Strategy{"magic"} }), `strategy "magic"; allowed: ["structure" `},
+		"page overlap": {change(func(o *tune.Options) {
+			o.Grid.Strategies, o.Grid.Overlaps = []chunk.Strategy{chunk.Page}, []float64{0.1}
+		}), `overlap 0.1 with chunking strategy "page"`},
 		"top-k":   {change(func(o *tune.Options) { o.Grid.TopK = []int{0} }), "top-k 0; allowed: 1 to 1000"},
 		"budget":  {change(func(o *tune.Options) { o.Grid.Budgets = []int{0} }), "token budget 0; allowed: 1 to"},
 		"current": {change(func(o *tune.Options) { o.Current.SizeTokens = 0 }), "chunk size 0 tokens"},

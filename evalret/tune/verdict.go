@@ -10,6 +10,7 @@ import (
 	"github.com/ragloop/ragloop/evalret"
 	"github.com/ragloop/ragloop/evalret/metric"
 	"github.com/ragloop/ragloop/evalret/stats"
+	"github.com/ragloop/ragloop/ingest/chunk"
 )
 
 // Result of a sweep. Numbers are rounded to 6 decimals in JSON.
@@ -22,7 +23,7 @@ type Result struct {
 	Margin       float64              `json:"margin"`
 	Queries      int                  `json:"queries"`  // that Primary applies to
 	Current      int                  `json:"current"`  // index into Settings
-	Settings     []Outcome            `json:"settings"` // by chunk size, overlap, top-k, then fusion as given
+	Settings     []Outcome            `json:"settings"` // by chunking strategy, size, overlap, top-k, then fusion as given
 	Chunkings    []ChunkingInfo       `json:"chunkings"`
 	Labels       evalret.LabelCounts  `json:"labels"`
 	Fingerprints evalret.Fingerprints `json:"fingerprints"` // Recipe and Retrieval are with each setting
@@ -68,10 +69,12 @@ func (o Outcome) MarshalJSON() ([]byte, error) {
 	}
 	out := struct {
 		Name       string                     `json:"name"`
+		Strategy   chunk.Strategy             `json:"strategy"`
 		SizeTokens int                        `json:"size_tokens"`
 		Overlap    float64                    `json:"overlap"`
 		TopK       int                        `json:"top_k"`
 		Fusion     string                     `json:"fusion"`
+		Rerank     int                        `json:"rerank,omitempty"`
 		Current    bool                       `json:"current"`
 		Metrics    map[string]evalret.Summary `json:"metrics"`
 		Contexts   []evalret.ContextSummary   `json:"contexts"`
@@ -80,7 +83,7 @@ func (o Outcome) MarshalJSON() ([]byte, error) {
 		Retrieval  string                     `json:"retrieval"`
 		Comparison *difference                `json:"against_current"`
 	}{
-		o.Setting.String(), o.Setting.SizeTokens, o.Setting.Overlap, o.Setting.TopK, o.Setting.Fusion.String(), o.Current,
+		o.Setting.String(), o.Setting.Strategy, o.Setting.SizeTokens, o.Setting.Overlap, o.Setting.TopK, o.Setting.Fusion.String(), o.Setting.Rerank, o.Current,
 		o.Metrics, o.Contexts, o.Chunks, o.Recipe, o.Retrieval, nil,
 	}
 	if c := o.Comparison; c != nil {
@@ -160,8 +163,8 @@ func (v Verdict) MarshalJSON() ([]byte, error) {
 // describe names setting i for people by the parameters that differ within the
 // sweep; all of them when none does.
 func (r *Result) describe(i int) string {
-	parts := func(s Setting) [4]string {
-		return [4]string{fmt.Sprintf("%d-token chunks", s.SizeTokens), fmt.Sprintf("overlap %v", s.Overlap), fmt.Sprintf("top-k %d", s.TopK), s.Fusion.String()}
+	parts := func(s Setting) [5]string {
+		return [5]string{"strategy " + string(s.Strategy), fmt.Sprintf("%d-token chunks", s.SizeTokens), fmt.Sprintf("overlap %v", s.Overlap), fmt.Sprintf("top-k %d", s.TopK), s.Order()}
 	}
 	all := parts(r.Settings[i].Setting)
 	var varying []string

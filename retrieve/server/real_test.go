@@ -414,7 +414,7 @@ func TestListDocuments(t *testing.T) {
 		}
 		for _, d := range out.Documents {
 			got = append(got, d.Id+" "+strings.TrimPrefix(d.State.String(), "DOCUMENT_STATE_"))
-			if (d.Error != "") != (d.State == ragloopv1.DocumentState_DOCUMENT_STATE_FAILED) {
+			if (d.Error != "") != (d.State == ragloopv1.DocumentState_DOCUMENT_STATE_QUARANTINED) || (d.Error != "") != (d.Reason == "damaged") {
 				t.Errorf("document %v", d)
 			}
 		}
@@ -423,7 +423,7 @@ func TestListDocuments(t *testing.T) {
 		}
 	}
 	slices.Sort(got)
-	want := []string{"broken.pdf FAILED", "faq/badges.txt INDEXED", "handbook/expenses.md INDEXED", "handbook/travel.md INDEXED"}
+	want := []string{"broken.pdf QUARANTINED", "faq/badges.txt INDEXED", "handbook/expenses.md INDEXED", "handbook/travel.md INDEXED"}
 	if d := cmp.Diff(want, got); d != "" || pages != 1 {
 		t.Errorf("documents on %d pages (-want +got):\n%s", pages+1, d)
 	}

@@ -74,6 +74,11 @@ func (d Defaults) searchParams(in *ragloopv1.SearchOptions, bad *invalidRequest)
 	} else {
 		p.Candidates = max(p.Candidates, min(p.TopK, retrieve.MaxCandidates))
 	}
+	if in.Rerank != nil {
+		p.Rerank = int(*in.Rerank)
+	} else {
+		p.Rerank = min(p.Rerank, max(p.Candidates, 0))
+	}
 	if in.Fusion != "" {
 		f, err := retrieve.ParseFusion(in.Fusion)
 		if err != nil {

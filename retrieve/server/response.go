@@ -54,6 +54,14 @@ func lexicalScore(c index.Candidate) *ragloopv1.LegScore {
 	return &ragloopv1.LegScore{Score: c.Lexical, Rank: count(c.LexicalRank)}
 }
 
+// reranked returns nil for a candidate that was not reranked.
+func reranked(r retrieve.Reranked) *ragloopv1.Reranked {
+	if r == (retrieve.Reranked{}) {
+		return nil
+	}
+	return &ragloopv1.Reranked{Score: r.Score, RankBefore: count(r.Before)}
+}
+
 func chunk(r retrieve.Ranked) *ragloopv1.Chunk {
 	c := r.Chunk
 	return &ragloopv1.Chunk{
@@ -62,7 +70,7 @@ func chunk(r retrieve.Ranked) *ragloopv1.Chunk {
 		PageStart: count(c.PageStart), PageEnd: count(c.PageEnd),
 		Span: span(c.Span), Text: c.Text, Tokens: count(c.Tokens),
 		Rank: count(r.Rank), Score: r.Score, Fused: r.Fused,
-		Dense: denseScore(r.Candidate), Lexical: lexicalScore(r.Candidate),
+		Dense: denseScore(r.Candidate), Lexical: lexicalScore(r.Candidate), Reranked: reranked(r.Rerank),
 		Tags: c.Tags, Meta: c.Meta,
 	}
 }
@@ -73,7 +81,7 @@ func candidates(ranked []retrieve.Ranked) []*ragloopv1.Candidate {
 		out = append(out, &ragloopv1.Candidate{
 			Id: string(r.Chunk.ID), Document: string(r.Chunk.Doc), Span: span(r.Chunk.Span),
 			Rank: count(r.Rank), Score: r.Score, Fused: r.Fused,
-			Dense: denseScore(r.Candidate), Lexical: lexicalScore(r.Candidate),
+			Dense: denseScore(r.Candidate), Lexical: lexicalScore(r.Candidate), Reranked: reranked(r.Rerank),
 		})
 	}
 	return out
@@ -120,6 +128,8 @@ func dropped(in []pack.Drop, ranked []retrieve.Ranked) []*ragloopv1.DroppedChunk
 var documentStates = map[index.State]ragloopv1.DocumentState{
 	index.Indexed: ragloopv1.DocumentState_DOCUMENT_STATE_INDEXED,
 	index.Failed:  ragloopv1.DocumentState_DOCUMENT_STATE_FAILED,
+
+	index.Quarantined: ragloopv1.DocumentState_DOCUMENT_STATE_QUARANTINED,
 }
 
 func document(r index.Record) *ragloopv1.Document {
@@ -127,7 +137,7 @@ func document(r index.Record) *ragloopv1.Document {
 		Id: string(r.Doc), Uri: r.URI, MediaType: r.MediaType, Title: r.Title, Revision: r.Rev,
 		State: documentStates[r.State], Error: strings.ToValidUTF8(r.Error, "\uFFFD"),
 		ChunkCount: count(r.ChunkCount), Tokens: count(r.Tokens), TextBytes: count(r.Bytes), Pages: count(r.Pages),
-		IngestTime: timestamp(r.IngestedAt), Tags: r.Tags, Meta: r.Meta, ContentSha256: r.ContentSHA256,
+		IngestTime: timestamp(r.IngestedAt), Tags: r.Tags, Meta: r.Meta, ContentSha256: r.ContentSHA256, Reason: r.Reason,
 	}
 }
 

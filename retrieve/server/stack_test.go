@@ -118,7 +118,7 @@ func realCollection(t testing.TB) Collection {
 		items = append(items, ingest.Item{ID: id, URI: "file:///" + string(id), Tags: []string{strings.Split(string(id), "/")[0]},
 			Meta: map[string]string{"lang": "en"}, Open: ingest.Bytes([]byte(library[id]))})
 	}
-	o := ingest.Options{Embedder: grams{}, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}
+	o := ingest.Options{Embedder: grams{}, Extractor: ingest.InProcess{}, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}
 	built, err := ingest.Build(ctx, client, ingest.Plan{
 		Collection: "handbook",
 		Chunker:    index.ChunkerRecipe{SizeTokens: 24, Tokenizer: "o200k_base", IndexPrefix: true},

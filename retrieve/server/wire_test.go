@@ -36,7 +36,7 @@ func (r random) fill(v reflect.Value) {
 		}
 	case reflect.String:
 		if v.Type() == reflect.TypeFor[index.State]() {
-			v.Set(reflect.ValueOf([]index.State{index.Indexed, index.Failed}[r.r.IntN(2)]))
+			v.Set(reflect.ValueOf([]index.State{index.Indexed, index.Failed, index.Quarantined}[r.r.IntN(3)]))
 			return
 		}
 		v.SetString([]string{"", "a", "ünï", "two words", "🙂"}[r.r.IntN(5)])
@@ -108,10 +108,10 @@ func TestRoundTripRecord(t *testing.T) {
 		return index.Record{
 			Doc: text.DocID(m.Id), Rev: m.Revision, URI: m.Uri, MediaType: m.MediaType, Title: m.Title, ContentSHA256: m.ContentSha256,
 			ChunkCount: int(m.ChunkCount), Tokens: int(m.Tokens), Bytes: int(m.TextBytes), Pages: int(m.Pages),
-			IngestedAt: m.IngestTime.AsTime(), State: states[m.State], Error: m.Error, Tags: m.Tags, Meta: m.Meta,
+			IngestedAt: m.IngestTime.AsTime(), State: states[m.State], Error: m.Error, Reason: m.Reason, Tags: m.Tags, Meta: m.Meta,
 		}
 	}, onlyFields[index.Record]("Doc", "Rev", "URI", "MediaType", "Title", "ContentSHA256", "ChunkCount", "Tokens", "Bytes", "Pages",
-		"IngestedAt", "State", "Error", "Tags", "Meta"))
+		"IngestedAt", "State", "Error", "Reason", "Tags", "Meta"))
 }
 
 // onlyFields compares the named fields of T: the others are not for the wire.
@@ -130,6 +130,10 @@ func candidateOf(dense, lexical *ragloopv1.LegScore) index.Candidate {
 	return index.Candidate{Dense: dense.Score, DenseRank: int(dense.Rank), Lexical: lexical.Score, LexicalRank: int(lexical.Rank)}
 }
 
+func rerankedOf(r *ragloopv1.Reranked) retrieve.Reranked {
+	return retrieve.Reranked{Score: r.GetScore(), Before: int(r.GetRankBefore())}
+}
+
 func TestRoundTripChunk(t *testing.T) {
 	roundTrips(t, chunk, func(m *ragloopv1.Chunk) retrieve.Ranked {
 		c := candidateOf(m.Dense, m.Lexical)
@@ -137,7 +141,7 @@ func TestRoundTripChunk(t *testing.T) {
 			ID: index.ChunkID(m.Id), Doc: text.DocID(m.Document), Rev: m.Revision, Ordinal: int(m.Ordinal), Span: runeSpan(m.Span),
 			Text: m.Text, Heading: m.Heading, PageStart: int(m.PageStart), PageEnd: int(m.PageEnd), Tokens: int(m.Tokens), Tags: m.Tags, Meta: m.Meta,
 		}
-		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Record: index.Record{URI: m.Uri, Title: m.Title}}
+		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Rerank: rerankedOf(m.Reranked), Record: index.Record{URI: m.Uri, Title: m.Title}}
 	}, onlyFields[index.Record]("URI", "Title"), onlyFields[index.Chunk]("ID", "Doc", "Rev", "Ordinal", "Span", "Text", "Heading",
 		"PageStart", "PageEnd", "Tokens", "Tags", "Meta"))
 }
@@ -147,7 +151,7 @@ func TestRoundTripCandidate(t *testing.T) {
 	roundTrips(t, encode, func(m *ragloopv1.Candidate) retrieve.Ranked {
 		c := candidateOf(m.Dense, m.Lexical)
 		c.Chunk = index.Chunk{ID: index.ChunkID(m.Id), Doc: text.DocID(m.Document), Span: runeSpan(m.Span)}
-		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused}
+		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Rerank: rerankedOf(m.Reranked)}
 	}, onlyFields[index.Record](), onlyFields[index.Chunk]("ID", "Doc", "Span"))
 }
 
@@ -177,7 +181,7 @@ func TestRoundTripSegment(t *testing.T) {
 func wireSearch(p retrieve.Params) *ragloopv1.SearchOptions {
 	out := &ragloopv1.SearchOptions{
 		TopK: new(int32(p.TopK)), Candidates: new(int32(p.Candidates)), Fusion: p.Fusion.String(),
-		DocumentPrior: &p.DocumentPrior, NeighbourSmoothing: &p.NeighbourSmoothing, RequireAll: &p.RequireAll,
+		DocumentPrior: &p.DocumentPrior, NeighbourSmoothing: &p.NeighbourSmoothing, RequireAll: &p.RequireAll, Rerank: new(int32(p.Rerank)),
 		Filter: &ragloopv1.Filter{Tags: p.Filter.Tags, Meta: p.Filter.Meta},
 	}
 	for _, d := range p.Filter.Docs {
@@ -206,6 +210,19 @@ func TestRoundTripParams(t *testing.T) {
 	for _, in := range []*ragloopv1.SearchOptions{nil, {}, {Filter: &ragloopv1.Filter{}}} {
 		if d := cmp.Diff(other.Search, other.searchParams(in, new(invalidRequest)), cmpopts.EquateEmpty()); d != "" {
 			t.Errorf("defaults for %v (-want +got):\n%s", in, d)
+		}
+	}
+}
+
+// TestRerankFollowsCandidates: a request for few candidates is not refused for
+// the server's depth.
+func TestRerankFollowsCandidates(t *testing.T) {
+	d := Shipped()
+	d.Search.TopK, d.Search.Rerank = 5, 30
+	for candidates, want := range map[int32]int{10: 10, 100: 30} {
+		var bad invalidRequest
+		if got := d.searchParams(&ragloopv1.SearchOptions{Candidates: &candidates}, &bad); got.Rerank != want || got.Validate() != nil {
+			t.Errorf("%d candidates: rerank = %d (%v), want %d", candidates, got.Rerank, got.Validate(), want)
 		}
 	}
 }

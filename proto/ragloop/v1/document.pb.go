@@ -34,6 +34,10 @@ const (
 	// The document could not be ingested; Document.error says why. Nothing of it
 	// can be found.
 	DocumentState_DOCUMENT_STATE_FAILED DocumentState = 2
+	// As DOCUMENT_STATE_FAILED, and the failure lies in the document:
+	// Document.reason says which. Putting the same document again is answered
+	// with the same error, without another attempt.
+	DocumentState_DOCUMENT_STATE_QUARANTINED DocumentState = 3
 )
 
 // Enum value maps for DocumentState.
@@ -42,11 +46,13 @@ var (
 		0: "DOCUMENT_STATE_UNSPECIFIED",
 		1: "DOCUMENT_STATE_INDEXED",
 		2: "DOCUMENT_STATE_FAILED",
+		3: "DOCUMENT_STATE_QUARANTINED",
 	}
 	DocumentState_value = map[string]int32{
 		"DOCUMENT_STATE_UNSPECIFIED": 0,
 		"DOCUMENT_STATE_INDEXED":     1,
 		"DOCUMENT_STATE_FAILED":      2,
+		"DOCUMENT_STATE_QUARANTINED": 3,
 	}
 )
 
@@ -171,6 +177,11 @@ type Document struct {
 	Meta map[string]string `protobuf:"bytes,14,rep,name=meta,proto3" json:"meta,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// SHA-256 of the source bytes, lower-case hex.
 	ContentSha256 string `protobuf:"bytes,15,opt,name=content_sha256,json=contentSha256,proto3" json:"content_sha256,omitempty"`
+	// Code of a failure that lies in the document: unsupported, encrypted,
+	// damaged, empty, needs_ocr, too_large, archive_bomb, output_too_large,
+	// timeout, memory or crash. With DOCUMENT_STATE_INDEXED: that of a newer
+	// version. Empty: nothing failed, or something else than the document.
+	Reason        string `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -310,6 +321,13 @@ func (x *Document) GetContentSha256() string {
 	return ""
 }
 
+func (x *Document) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 var File_ragloop_v1_document_proto protoreflect.FileDescriptor
 
 const file_ragloop_v1_document_proto_rawDesc = "" +
@@ -318,7 +336,7 @@ const file_ragloop_v1_document_proto_rawDesc = "" +
 	"ragloop.v1\x1a\x1fgoogle/protobuf/timestamp.proto\".\n" +
 	"\x04Span\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x05R\x05start\x12\x10\n" +
-	"\x03end\x18\x02 \x01(\x05R\x03end\"\x97\x04\n" +
+	"\x03end\x18\x02 \x01(\x05R\x03end\"\xaf\x04\n" +
 	"\bDocument\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03uri\x18\x02 \x01(\tR\x03uri\x12\x1d\n" +
@@ -339,14 +357,16 @@ const file_ragloop_v1_document_proto_rawDesc = "" +
 	"ingestTime\x12\x12\n" +
 	"\x04tags\x18\r \x03(\tR\x04tags\x122\n" +
 	"\x04meta\x18\x0e \x03(\v2\x1e.ragloop.v1.Document.MetaEntryR\x04meta\x12%\n" +
-	"\x0econtent_sha256\x18\x0f \x01(\tR\rcontentSha256\x1a7\n" +
+	"\x0econtent_sha256\x18\x0f \x01(\tR\rcontentSha256\x12\x16\n" +
+	"\x06reason\x18\x10 \x01(\tR\x06reason\x1a7\n" +
 	"\tMetaEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*f\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\x86\x01\n" +
 	"\rDocumentState\x12\x1e\n" +
 	"\x1aDOCUMENT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16DOCUMENT_STATE_INDEXED\x10\x01\x12\x19\n" +
-	"\x15DOCUMENT_STATE_FAILED\x10\x02B7Z5github.com/ragloop/ragloop/proto/ragloop/v1;ragloopv1b\x06proto3"
+	"\x15DOCUMENT_STATE_FAILED\x10\x02\x12\x1e\n" +
+	"\x1aDOCUMENT_STATE_QUARANTINED\x10\x03B7Z5github.com/ragloop/ragloop/proto/ragloop/v1;ragloopv1b\x06proto3"
 
 var (
 	file_ragloop_v1_document_proto_rawDescOnce sync.Once

@@ -222,11 +222,16 @@ type SearchOptions struct {
 	// Adds this share of the better adjacent chunk's fused score to each chunk.
 	// Range: 0..10; 0 switches it off. Unset: 0.
 	NeighbourSmoothing *float64 `protobuf:"fixed64,5,opt,name=neighbour_smoothing,json=neighbourSmoothing,proto3,oneof" json:"neighbour_smoothing,omitempty"`
-	// True: fail with UNAVAILABLE when a leg fails. False: answer from the other
-	// leg and say so in `degraded`. Unset: false.
+	// True: fail with UNAVAILABLE when a leg or the reranker fails. False: answer
+	// without it and say so in `degraded`. Unset: false.
 	RequireAll *bool `protobuf:"varint,6,opt,name=require_all,json=requireAll,proto3,oneof" json:"require_all,omitempty"`
 	// Restricts the search. Unset: everything may be found.
-	Filter        *Filter `protobuf:"bytes,7,opt,name=filter,proto3" json:"filter,omitempty"`
+	Filter *Filter `protobuf:"bytes,7,opt,name=filter,proto3" json:"filter,omitempty"`
+	// How many of the best chunks the server's reranker puts into its own order,
+	// ahead of the others. Range: 0..candidates; 0: none. More than 0 is an error
+	// where the server has no reranker. Unset: the server's depth, or candidates
+	// where that is smaller; 0 where it has no reranker.
+	Rerank        *int32 `protobuf:"varint,8,opt,name=rerank,proto3,oneof" json:"rerank,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -308,6 +313,13 @@ func (x *SearchOptions) GetFilter() *Filter {
 		return x.Filter
 	}
 	return nil
+}
+
+func (x *SearchOptions) GetRerank() int32 {
+	if x != nil && x.Rerank != nil {
+		return *x.Rerank
+	}
+	return 0
 }
 
 // PackOptions are the parameters of the packer. Every unset field has the
@@ -702,10 +714,66 @@ func (x *Provenance) GetFusion() string {
 	return ""
 }
 
+// Reranked is what the reranker made of a chunk.
+type Reranked struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Score of the reranker, which decided the rank. Comparable within one
+	// response only; may be negative.
+	Score float64 `protobuf:"fixed64,1,opt,name=score,proto3" json:"score,omitempty"`
+	// Position before reranking, from 1.
+	RankBefore    int32 `protobuf:"varint,2,opt,name=rank_before,json=rankBefore,proto3" json:"rank_before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Reranked) Reset() {
+	*x = Reranked{}
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Reranked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Reranked) ProtoMessage() {}
+
+func (x *Reranked) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Reranked.ProtoReflect.Descriptor instead.
+func (*Reranked) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Reranked) GetScore() float64 {
+	if x != nil {
+		return x.Score
+	}
+	return 0
+}
+
+func (x *Reranked) GetRankBefore() int32 {
+	if x != nil {
+		return x.RankBefore
+	}
+	return 0
+}
+
 // StageTiming is the time that one stage took.
 type StageTiming struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the stage: "embed", "legs", "records", "fuse", "pack".
+	// Name of the stage: "embed", "legs", "records", "rerank", "fuse", "pack".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Elapsed time, not processor time.
 	Elapsed       *durationpb.Duration `protobuf:"bytes,2,opt,name=elapsed,proto3" json:"elapsed,omitempty"`
@@ -715,7 +783,7 @@ type StageTiming struct {
 
 func (x *StageTiming) Reset() {
 	*x = StageTiming{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[6]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -727,7 +795,7 @@ func (x *StageTiming) String() string {
 func (*StageTiming) ProtoMessage() {}
 
 func (x *StageTiming) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[6]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -740,7 +808,7 @@ func (x *StageTiming) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageTiming.ProtoReflect.Descriptor instead.
 func (*StageTiming) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{6}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *StageTiming) GetName() string {
@@ -798,7 +866,7 @@ type Segment struct {
 
 func (x *Segment) Reset() {
 	*x = Segment{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[7]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -810,7 +878,7 @@ func (x *Segment) String() string {
 func (*Segment) ProtoMessage() {}
 
 func (x *Segment) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[7]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -823,7 +891,7 @@ func (x *Segment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Segment.ProtoReflect.Descriptor instead.
 func (*Segment) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{7}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *Segment) GetLabel() string {
@@ -943,7 +1011,7 @@ type SegmentChunk struct {
 
 func (x *SegmentChunk) Reset() {
 	*x = SegmentChunk{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[8]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -955,7 +1023,7 @@ func (x *SegmentChunk) String() string {
 func (*SegmentChunk) ProtoMessage() {}
 
 func (x *SegmentChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[8]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -968,7 +1036,7 @@ func (x *SegmentChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentChunk.ProtoReflect.Descriptor instead.
 func (*SegmentChunk) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{8}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SegmentChunk) GetId() string {
@@ -1018,7 +1086,7 @@ type DroppedChunk struct {
 
 func (x *DroppedChunk) Reset() {
 	*x = DroppedChunk{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[9]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1030,7 +1098,7 @@ func (x *DroppedChunk) String() string {
 func (*DroppedChunk) ProtoMessage() {}
 
 func (x *DroppedChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[9]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1043,7 +1111,7 @@ func (x *DroppedChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DroppedChunk.ProtoReflect.Descriptor instead.
 func (*DroppedChunk) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{9}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DroppedChunk) GetId() string {
@@ -1098,7 +1166,7 @@ type LegScore struct {
 
 func (x *LegScore) Reset() {
 	*x = LegScore{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1110,7 +1178,7 @@ func (x *LegScore) String() string {
 func (*LegScore) ProtoMessage() {}
 
 func (x *LegScore) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1123,7 +1191,7 @@ func (x *LegScore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegScore.ProtoReflect.Descriptor instead.
 func (*LegScore) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{10}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LegScore) GetScore() float64 {
@@ -1151,22 +1219,24 @@ type Candidate struct {
 	Span *Span `protobuf:"bytes,3,opt,name=span,proto3" json:"span,omitempty"`
 	// Position in the final order, from 1.
 	Rank int32 `protobuf:"varint,4,opt,name=rank,proto3" json:"rank,omitempty"`
-	// Score that decided the rank. Comparable within one response only; may be
-	// negative.
+	// Score that decided the rank, or the rank before reranking. Comparable within
+	// one response only; may be negative.
 	Score float64 `protobuf:"fixed64,5,opt,name=score,proto3" json:"score,omitempty"`
 	// Score after fusion, before document prior and neighbour smoothing.
 	Fused float64 `protobuf:"fixed64,6,opt,name=fused,proto3" json:"fused,omitempty"`
 	// What the dense leg says.
 	Dense *LegScore `protobuf:"bytes,7,opt,name=dense,proto3" json:"dense,omitempty"`
 	// What the lexical leg says.
-	Lexical       *LegScore `protobuf:"bytes,8,opt,name=lexical,proto3" json:"lexical,omitempty"`
+	Lexical *LegScore `protobuf:"bytes,8,opt,name=lexical,proto3" json:"lexical,omitempty"`
+	// What the reranker says. Unset: the chunk was not reranked.
+	Reranked      *Reranked `protobuf:"bytes,9,opt,name=reranked,proto3" json:"reranked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1248,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1261,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{11}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Candidate) GetId() string {
@@ -1250,6 +1320,13 @@ func (x *Candidate) GetLexical() *LegScore {
 	return nil
 }
 
+func (x *Candidate) GetReranked() *Reranked {
+	if x != nil {
+		return x.Reranked
+	}
+	return nil
+}
+
 // SearchRequest asks for ranked chunks.
 type SearchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1266,7 +1343,7 @@ type SearchRequest struct {
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1278,7 +1355,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1291,7 +1368,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{12}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SearchRequest) GetQuery() string {
@@ -1335,7 +1412,7 @@ type SearchResponse struct {
 
 func (x *SearchResponse) Reset() {
 	*x = SearchResponse{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1347,7 +1424,7 @@ func (x *SearchResponse) String() string {
 func (*SearchResponse) ProtoMessage() {}
 
 func (x *SearchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1360,7 +1437,7 @@ func (x *SearchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchResponse.ProtoReflect.Descriptor instead.
 func (*SearchResponse) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{13}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SearchResponse) GetChunks() []*Chunk {
@@ -1428,8 +1505,8 @@ type Chunk struct {
 	Tokens int32 `protobuf:"varint,12,opt,name=tokens,proto3" json:"tokens,omitempty"`
 	// Position in the final order, from 1.
 	Rank int32 `protobuf:"varint,13,opt,name=rank,proto3" json:"rank,omitempty"`
-	// Score that decided the rank. Comparable within one response only; may be
-	// negative.
+	// Score that decided the rank, or the rank before reranking. Comparable within
+	// one response only; may be negative.
 	Score float64 `protobuf:"fixed64,14,opt,name=score,proto3" json:"score,omitempty"`
 	// Score after fusion, before document prior and neighbour smoothing.
 	Fused float64 `protobuf:"fixed64,15,opt,name=fused,proto3" json:"fused,omitempty"`
@@ -1440,14 +1517,16 @@ type Chunk struct {
 	// Tags of the document.
 	Tags []string `protobuf:"bytes,18,rep,name=tags,proto3" json:"tags,omitempty"`
 	// Metadata of the document.
-	Meta          map[string]string `protobuf:"bytes,19,rep,name=meta,proto3" json:"meta,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Meta map[string]string `protobuf:"bytes,19,rep,name=meta,proto3" json:"meta,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What the reranker says. Unset: the chunk was not reranked.
+	Reranked      *Reranked `protobuf:"bytes,20,opt,name=reranked,proto3" json:"reranked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1459,7 +1538,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1472,7 +1551,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{14}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Chunk) GetId() string {
@@ -1608,6 +1687,13 @@ func (x *Chunk) GetMeta() map[string]string {
 	return nil
 }
 
+func (x *Chunk) GetReranked() *Reranked {
+	if x != nil {
+		return x.Reranked
+	}
+	return nil
+}
+
 // GetDocumentRequest asks for a document with its text.
 type GetDocumentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1623,7 +1709,7 @@ type GetDocumentRequest struct {
 
 func (x *GetDocumentRequest) Reset() {
 	*x = GetDocumentRequest{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1635,7 +1721,7 @@ func (x *GetDocumentRequest) String() string {
 func (*GetDocumentRequest) ProtoMessage() {}
 
 func (x *GetDocumentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1648,7 +1734,7 @@ func (x *GetDocumentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDocumentRequest.ProtoReflect.Descriptor instead.
 func (*GetDocumentRequest) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{15}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetDocumentRequest) GetId() string {
@@ -1687,7 +1773,7 @@ type GetDocumentResponse struct {
 
 func (x *GetDocumentResponse) Reset() {
 	*x = GetDocumentResponse{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +1785,7 @@ func (x *GetDocumentResponse) String() string {
 func (*GetDocumentResponse) ProtoMessage() {}
 
 func (x *GetDocumentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +1798,7 @@ func (x *GetDocumentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDocumentResponse.ProtoReflect.Descriptor instead.
 func (*GetDocumentResponse) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{16}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetDocumentResponse) GetDocument() *Document {
@@ -1748,7 +1834,7 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\x04meta\x18\x03 \x03(\v2\x1c.ragloop.v1.Filter.MetaEntryR\x04meta\x1a7\n" +
 	"\tMetaEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xee\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x96\x03\n" +
 	"\rSearchOptions\x12\x18\n" +
 	"\x05top_k\x18\x01 \x01(\x05H\x00R\x04topK\x88\x01\x01\x12#\n" +
 	"\n" +
@@ -1759,12 +1845,14 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\x13neighbour_smoothing\x18\x05 \x01(\x01H\x03R\x12neighbourSmoothing\x88\x01\x01\x12$\n" +
 	"\vrequire_all\x18\x06 \x01(\bH\x04R\n" +
 	"requireAll\x88\x01\x01\x12*\n" +
-	"\x06filter\x18\a \x01(\v2\x12.ragloop.v1.FilterR\x06filterB\b\n" +
+	"\x06filter\x18\a \x01(\v2\x12.ragloop.v1.FilterR\x06filter\x12\x1b\n" +
+	"\x06rerank\x18\b \x01(\x05H\x05R\x06rerank\x88\x01\x01B\b\n" +
 	"\x06_top_kB\r\n" +
 	"\v_candidatesB\x11\n" +
 	"\x0f_document_priorB\x16\n" +
 	"\x14_neighbour_smoothingB\x0e\n" +
-	"\f_require_all\"\xb4\x01\n" +
+	"\f_require_allB\t\n" +
+	"\a_rerank\"\xb4\x01\n" +
 	"\vPackOptions\x12>\n" +
 	"\x19max_segments_per_document\x18\x01 \x01(\x05H\x00R\x16maxSegmentsPerDocument\x88\x01\x01\x12.\n" +
 	"\x05order\x18\x02 \x01(\x0e2\x18.ragloop.v1.SegmentOrderR\x05order\x12\x17\n" +
@@ -1808,7 +1896,11 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"generation\x12\x16\n" +
 	"\x06recipe\x18\x03 \x01(\tR\x06recipe\x12\x1a\n" +
 	"\bembedder\x18\x04 \x01(\tR\bembedder\x12\x16\n" +
-	"\x06fusion\x18\x05 \x01(\tR\x06fusion\"V\n" +
+	"\x06fusion\x18\x05 \x01(\tR\x06fusion\"A\n" +
+	"\bReranked\x12\x14\n" +
+	"\x05score\x18\x01 \x01(\x01R\x05score\x12\x1f\n" +
+	"\vrank_before\x18\x02 \x01(\x05R\n" +
+	"rankBefore\"V\n" +
 	"\vStageTiming\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
 	"\aelapsed\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\"\x87\x03\n" +
@@ -1843,7 +1935,7 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\x06reason\x18\x05 \x01(\x0e2\x16.ragloop.v1.DropReasonR\x06reason\"4\n" +
 	"\bLegScore\x12\x14\n" +
 	"\x05score\x18\x01 \x01(\x01R\x05score\x12\x12\n" +
-	"\x04rank\x18\x02 \x01(\x05R\x04rank\"\xf9\x01\n" +
+	"\x04rank\x18\x02 \x01(\x05R\x04rank\"\xab\x02\n" +
 	"\tCandidate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12$\n" +
@@ -1852,7 +1944,8 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\x05score\x18\x05 \x01(\x01R\x05score\x12\x14\n" +
 	"\x05fused\x18\x06 \x01(\x01R\x05fused\x12*\n" +
 	"\x05dense\x18\a \x01(\v2\x14.ragloop.v1.LegScoreR\x05dense\x12.\n" +
-	"\alexical\x18\b \x01(\v2\x14.ragloop.v1.LegScoreR\alexical\"x\n" +
+	"\alexical\x18\b \x01(\v2\x14.ragloop.v1.LegScoreR\alexical\x120\n" +
+	"\breranked\x18\t \x01(\v2\x14.ragloop.v1.RerankedR\breranked\"x\n" +
 	"\rSearchRequest\x12\x14\n" +
 	"\x05query\x18\x01 \x01(\tR\x05query\x12\x1e\n" +
 	"\n" +
@@ -1866,7 +1959,7 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"provenance\x18\x03 \x01(\v2\x16.ragloop.v1.ProvenanceR\n" +
 	"provenance\x12\x1a\n" +
 	"\bdegraded\x18\x04 \x03(\tR\bdegraded\x12/\n" +
-	"\x06stages\x18\x05 \x03(\v2\x17.ragloop.v1.StageTimingR\x06stages\"\xd1\x04\n" +
+	"\x06stages\x18\x05 \x03(\v2\x17.ragloop.v1.StageTimingR\x06stages\"\x83\x05\n" +
 	"\x05Chunk\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12\x1a\n" +
@@ -1888,7 +1981,8 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\x05dense\x18\x10 \x01(\v2\x14.ragloop.v1.LegScoreR\x05dense\x12.\n" +
 	"\alexical\x18\x11 \x01(\v2\x14.ragloop.v1.LegScoreR\alexical\x12\x12\n" +
 	"\x04tags\x18\x12 \x03(\tR\x04tags\x12/\n" +
-	"\x04meta\x18\x13 \x03(\v2\x1b.ragloop.v1.Chunk.MetaEntryR\x04meta\x1a7\n" +
+	"\x04meta\x18\x13 \x03(\v2\x1b.ragloop.v1.Chunk.MetaEntryR\x04meta\x120\n" +
+	"\breranked\x18\x14 \x01(\v2\x14.ragloop.v1.RerankedR\breranked\x1a7\n" +
 	"\tMetaEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"j\n" +
@@ -1930,7 +2024,7 @@ func file_ragloop_v1_retrieval_proto_rawDescGZIP() []byte {
 }
 
 var file_ragloop_v1_retrieval_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_ragloop_v1_retrieval_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_ragloop_v1_retrieval_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_ragloop_v1_retrieval_proto_goTypes = []any{
 	(SegmentOrder)(0),           // 0: ragloop.v1.SegmentOrder
 	(DropReason)(0),             // 1: ragloop.v1.DropReason
@@ -1940,64 +2034,67 @@ var file_ragloop_v1_retrieval_proto_goTypes = []any{
 	(*RetrieveRequest)(nil),     // 5: ragloop.v1.RetrieveRequest
 	(*RetrieveResponse)(nil),    // 6: ragloop.v1.RetrieveResponse
 	(*Provenance)(nil),          // 7: ragloop.v1.Provenance
-	(*StageTiming)(nil),         // 8: ragloop.v1.StageTiming
-	(*Segment)(nil),             // 9: ragloop.v1.Segment
-	(*SegmentChunk)(nil),        // 10: ragloop.v1.SegmentChunk
-	(*DroppedChunk)(nil),        // 11: ragloop.v1.DroppedChunk
-	(*LegScore)(nil),            // 12: ragloop.v1.LegScore
-	(*Candidate)(nil),           // 13: ragloop.v1.Candidate
-	(*SearchRequest)(nil),       // 14: ragloop.v1.SearchRequest
-	(*SearchResponse)(nil),      // 15: ragloop.v1.SearchResponse
-	(*Chunk)(nil),               // 16: ragloop.v1.Chunk
-	(*GetDocumentRequest)(nil),  // 17: ragloop.v1.GetDocumentRequest
-	(*GetDocumentResponse)(nil), // 18: ragloop.v1.GetDocumentResponse
-	nil,                         // 19: ragloop.v1.Filter.MetaEntry
-	nil,                         // 20: ragloop.v1.Chunk.MetaEntry
-	(*durationpb.Duration)(nil), // 21: google.protobuf.Duration
-	(*Span)(nil),                // 22: ragloop.v1.Span
-	(*Document)(nil),            // 23: ragloop.v1.Document
+	(*Reranked)(nil),            // 8: ragloop.v1.Reranked
+	(*StageTiming)(nil),         // 9: ragloop.v1.StageTiming
+	(*Segment)(nil),             // 10: ragloop.v1.Segment
+	(*SegmentChunk)(nil),        // 11: ragloop.v1.SegmentChunk
+	(*DroppedChunk)(nil),        // 12: ragloop.v1.DroppedChunk
+	(*LegScore)(nil),            // 13: ragloop.v1.LegScore
+	(*Candidate)(nil),           // 14: ragloop.v1.Candidate
+	(*SearchRequest)(nil),       // 15: ragloop.v1.SearchRequest
+	(*SearchResponse)(nil),      // 16: ragloop.v1.SearchResponse
+	(*Chunk)(nil),               // 17: ragloop.v1.Chunk
+	(*GetDocumentRequest)(nil),  // 18: ragloop.v1.GetDocumentRequest
+	(*GetDocumentResponse)(nil), // 19: ragloop.v1.GetDocumentResponse
+	nil,                         // 20: ragloop.v1.Filter.MetaEntry
+	nil,                         // 21: ragloop.v1.Chunk.MetaEntry
+	(*durationpb.Duration)(nil), // 22: google.protobuf.Duration
+	(*Span)(nil),                // 23: ragloop.v1.Span
+	(*Document)(nil),            // 24: ragloop.v1.Document
 }
 var file_ragloop_v1_retrieval_proto_depIdxs = []int32{
-	19, // 0: ragloop.v1.Filter.meta:type_name -> ragloop.v1.Filter.MetaEntry
+	20, // 0: ragloop.v1.Filter.meta:type_name -> ragloop.v1.Filter.MetaEntry
 	2,  // 1: ragloop.v1.SearchOptions.filter:type_name -> ragloop.v1.Filter
 	0,  // 2: ragloop.v1.PackOptions.order:type_name -> ragloop.v1.SegmentOrder
 	3,  // 3: ragloop.v1.RetrieveRequest.search:type_name -> ragloop.v1.SearchOptions
 	4,  // 4: ragloop.v1.RetrieveRequest.pack:type_name -> ragloop.v1.PackOptions
-	9,  // 5: ragloop.v1.RetrieveResponse.segments:type_name -> ragloop.v1.Segment
-	11, // 6: ragloop.v1.RetrieveResponse.dropped:type_name -> ragloop.v1.DroppedChunk
+	10, // 5: ragloop.v1.RetrieveResponse.segments:type_name -> ragloop.v1.Segment
+	12, // 6: ragloop.v1.RetrieveResponse.dropped:type_name -> ragloop.v1.DroppedChunk
 	7,  // 7: ragloop.v1.RetrieveResponse.provenance:type_name -> ragloop.v1.Provenance
-	8,  // 8: ragloop.v1.RetrieveResponse.stages:type_name -> ragloop.v1.StageTiming
-	13, // 9: ragloop.v1.RetrieveResponse.candidates:type_name -> ragloop.v1.Candidate
-	21, // 10: ragloop.v1.StageTiming.elapsed:type_name -> google.protobuf.Duration
-	22, // 11: ragloop.v1.Segment.span:type_name -> ragloop.v1.Span
-	10, // 12: ragloop.v1.Segment.chunks:type_name -> ragloop.v1.SegmentChunk
-	22, // 13: ragloop.v1.DroppedChunk.span:type_name -> ragloop.v1.Span
+	9,  // 8: ragloop.v1.RetrieveResponse.stages:type_name -> ragloop.v1.StageTiming
+	14, // 9: ragloop.v1.RetrieveResponse.candidates:type_name -> ragloop.v1.Candidate
+	22, // 10: ragloop.v1.StageTiming.elapsed:type_name -> google.protobuf.Duration
+	23, // 11: ragloop.v1.Segment.span:type_name -> ragloop.v1.Span
+	11, // 12: ragloop.v1.Segment.chunks:type_name -> ragloop.v1.SegmentChunk
+	23, // 13: ragloop.v1.DroppedChunk.span:type_name -> ragloop.v1.Span
 	1,  // 14: ragloop.v1.DroppedChunk.reason:type_name -> ragloop.v1.DropReason
-	22, // 15: ragloop.v1.Candidate.span:type_name -> ragloop.v1.Span
-	12, // 16: ragloop.v1.Candidate.dense:type_name -> ragloop.v1.LegScore
-	12, // 17: ragloop.v1.Candidate.lexical:type_name -> ragloop.v1.LegScore
-	3,  // 18: ragloop.v1.SearchRequest.search:type_name -> ragloop.v1.SearchOptions
-	16, // 19: ragloop.v1.SearchResponse.chunks:type_name -> ragloop.v1.Chunk
-	7,  // 20: ragloop.v1.SearchResponse.provenance:type_name -> ragloop.v1.Provenance
-	8,  // 21: ragloop.v1.SearchResponse.stages:type_name -> ragloop.v1.StageTiming
-	22, // 22: ragloop.v1.Chunk.span:type_name -> ragloop.v1.Span
-	12, // 23: ragloop.v1.Chunk.dense:type_name -> ragloop.v1.LegScore
-	12, // 24: ragloop.v1.Chunk.lexical:type_name -> ragloop.v1.LegScore
-	20, // 25: ragloop.v1.Chunk.meta:type_name -> ragloop.v1.Chunk.MetaEntry
-	22, // 26: ragloop.v1.GetDocumentRequest.span:type_name -> ragloop.v1.Span
-	23, // 27: ragloop.v1.GetDocumentResponse.document:type_name -> ragloop.v1.Document
-	22, // 28: ragloop.v1.GetDocumentResponse.span:type_name -> ragloop.v1.Span
-	5,  // 29: ragloop.v1.Retrieval.Retrieve:input_type -> ragloop.v1.RetrieveRequest
-	14, // 30: ragloop.v1.Retrieval.Search:input_type -> ragloop.v1.SearchRequest
-	17, // 31: ragloop.v1.Retrieval.GetDocument:input_type -> ragloop.v1.GetDocumentRequest
-	6,  // 32: ragloop.v1.Retrieval.Retrieve:output_type -> ragloop.v1.RetrieveResponse
-	15, // 33: ragloop.v1.Retrieval.Search:output_type -> ragloop.v1.SearchResponse
-	18, // 34: ragloop.v1.Retrieval.GetDocument:output_type -> ragloop.v1.GetDocumentResponse
-	32, // [32:35] is the sub-list for method output_type
-	29, // [29:32] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	23, // 15: ragloop.v1.Candidate.span:type_name -> ragloop.v1.Span
+	13, // 16: ragloop.v1.Candidate.dense:type_name -> ragloop.v1.LegScore
+	13, // 17: ragloop.v1.Candidate.lexical:type_name -> ragloop.v1.LegScore
+	8,  // 18: ragloop.v1.Candidate.reranked:type_name -> ragloop.v1.Reranked
+	3,  // 19: ragloop.v1.SearchRequest.search:type_name -> ragloop.v1.SearchOptions
+	17, // 20: ragloop.v1.SearchResponse.chunks:type_name -> ragloop.v1.Chunk
+	7,  // 21: ragloop.v1.SearchResponse.provenance:type_name -> ragloop.v1.Provenance
+	9,  // 22: ragloop.v1.SearchResponse.stages:type_name -> ragloop.v1.StageTiming
+	23, // 23: ragloop.v1.Chunk.span:type_name -> ragloop.v1.Span
+	13, // 24: ragloop.v1.Chunk.dense:type_name -> ragloop.v1.LegScore
+	13, // 25: ragloop.v1.Chunk.lexical:type_name -> ragloop.v1.LegScore
+	21, // 26: ragloop.v1.Chunk.meta:type_name -> ragloop.v1.Chunk.MetaEntry
+	8,  // 27: ragloop.v1.Chunk.reranked:type_name -> ragloop.v1.Reranked
+	23, // 28: ragloop.v1.GetDocumentRequest.span:type_name -> ragloop.v1.Span
+	24, // 29: ragloop.v1.GetDocumentResponse.document:type_name -> ragloop.v1.Document
+	23, // 30: ragloop.v1.GetDocumentResponse.span:type_name -> ragloop.v1.Span
+	5,  // 31: ragloop.v1.Retrieval.Retrieve:input_type -> ragloop.v1.RetrieveRequest
+	15, // 32: ragloop.v1.Retrieval.Search:input_type -> ragloop.v1.SearchRequest
+	18, // 33: ragloop.v1.Retrieval.GetDocument:input_type -> ragloop.v1.GetDocumentRequest
+	6,  // 34: ragloop.v1.Retrieval.Retrieve:output_type -> ragloop.v1.RetrieveResponse
+	16, // 35: ragloop.v1.Retrieval.Search:output_type -> ragloop.v1.SearchResponse
+	19, // 36: ragloop.v1.Retrieval.GetDocument:output_type -> ragloop.v1.GetDocumentResponse
+	34, // [34:37] is the sub-list for method output_type
+	31, // [31:34] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_ragloop_v1_retrieval_proto_init() }
@@ -2015,7 +2112,7 @@ func file_ragloop_v1_retrieval_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ragloop_v1_retrieval_proto_rawDesc), len(file_ragloop_v1_retrieval_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   19,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1,0 +1,281 @@
+package retrieve
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+// scorer is a reranker.
+type scorer func(ctx context.Context, query string, passages []string) ([]float32, error)
+
+func (s scorer) Score(ctx context.Context, query string, passages []string) ([]float32, error) {
+	return s(ctx, query, passages)
+}
+
+// byEggs prefers passages with many of the letter g; many are alike.
+func byEggs(_ context.Context, _ string, passages []string) ([]float32, error) {
+	var out []float32
+	for _, p := range passages {
+		out = append(out, float32(strings.Count(p, "g"))-2)
+	}
+	return out, nil
+}
+
+func TestRerankedSearch(t *testing.T) {
+	plain := retriever(t, library(t), letters{})
+	r := plain.WithReranker(scorer(byEggs))
+	p := DefaultParams()
+	p.TopK, p.Candidates = 12, 20
+	before, err := r.Search(t.Context(), "a badge in the hedge", p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, err := plain.Search(t.Context(), "a badge in the hedge", p); err != nil || !slices.Equal(ids(want.Candidates), ids(before.Candidates)) {
+		t.Errorf("a reranker that is not asked for changes the order (%v)", err)
+	}
+	p.Rerank = 8
+	after, err := r.Search(t.Context(), "a badge in the hedge", p)
+	if err != nil || len(after.Degraded) > 0 {
+		t.Fatalf("Search = %v, degraded %v", err, after.Degraded)
+	}
+	if slices.Equal(ids(before.Candidates)[:8], ids(after.Candidates)[:8]) {
+		t.Fatal("the test shows nothing: reranking kept the order")
+	}
+	for i, c := range after.Candidates {
+		if c.Rank != i+1 {
+			t.Errorf("candidate %d has rank %d", i, c.Rank)
+		}
+		if i >= 8 {
+			if c.Rerank != (Reranked{}) || c.Chunk.ID != before.Candidates[i].Chunk.ID {
+				t.Errorf("candidate %d, beyond the depth, is %s with %+v, want %s untouched", i, c.Chunk.ID, c.Rerank, before.Candidates[i].Chunk.ID)
+			}
+			continue
+		}
+		was := before.Candidates[c.Rerank.Before-1]
+		if was.Chunk.ID != c.Chunk.ID || was.Score != c.Score || was.Fused != c.Fused {
+			t.Errorf("candidate %d: %+v, but rank %d before is %+v", i, c, c.Rerank.Before, was)
+		}
+		if want := float64(strings.Count(c.Chunk.Text, "g")) - 2; c.Rerank.Score != want {
+			t.Errorf("candidate %d: reranker's score %v, want %v", i, c.Rerank.Score, want)
+		}
+		if i > 0 {
+			last := after.Candidates[i-1].Rerank
+			if last.Score < c.Rerank.Score || last.Score == c.Rerank.Score && last.Before > c.Rerank.Before {
+				t.Errorf("candidates %d and %d are out of order: %+v, %+v", i-1, i, last, c.Rerank)
+			}
+		}
+	}
+	if !slices.Equal(ids(after.Chunks), ids(after.Candidates)[:12]) {
+		t.Error("Chunks are not the first of Candidates")
+	}
+	var stages []string
+	for _, s := range after.Stages {
+		stages = append(stages, s.Name)
+	}
+	if want := []string{"embed", "legs", "records", "rerank", "fuse"}; !slices.Equal(stages, want) {
+		t.Errorf("stages = %v, want %v", stages, want)
+	}
+}
+
+// TestRerankedAsServed: what was found once and scored once for many settings
+// ranks like a search with each.
+func TestRerankedAsServed(t *testing.T) {
+	scored := map[string]int{}
+	r := retriever(t, library(t), letters{}).WithReranker(scorer(func(ctx context.Context, q string, passages []string) ([]float32, error) {
+		for _, p := range passages {
+			scored[p]++
+		}
+		return byEggs(ctx, q, passages)
+	}))
+	var ps []Params
+	for _, fusion := range []string{"dense", "lexical", "zscore(w=0.6)"} {
+		for _, depth := range []int{0, 1, 7, 20} {
+			p := DefaultParams()
+			p.Fusion, _ = ParseFusion(fusion)
+			p.TopK, p.Candidates, p.Rerank = 20, 20, depth
+			ps = append(ps, p)
+		}
+	}
+	f, err := r.Find(t.Context(), "a badge in the hedge", ps[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := r.Rerank(t.Context(), "a badge in the hedge", f, ps...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Reranked != nil {
+		t.Error("Rerank changed what it was given")
+	}
+	texts := map[string]int{}
+	for _, c := range f.Legs.Candidates {
+		texts[c.Chunk.Text]++
+	}
+	for body, n := range scored {
+		if n > texts[body] {
+			t.Errorf("%q was scored %d times, %d chunks have that text", body, n, texts[body])
+		}
+	}
+	for _, p := range ps {
+		want, err := r.Search(t.Context(), "a badge in the hedge", p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want.Chunks, Rank(all, p)); diff != "" {
+			t.Errorf("%s, %d reranked (-served +ranked):\n%s", p.Fusion, p.Rerank, diff)
+		}
+		p.Rerank = 0
+		if got := Rank(all, p); !slices.Equal(ids(got), ids(Rank(f, p))) || got[0].Rerank != (Reranked{}) {
+			t.Errorf("%s: scores that nobody asked for change the ranking", p.Fusion)
+		}
+	}
+	missing := ps[len(ps)-1]
+	if got := Rank(f, missing); got[0].Rerank != (Reranked{}) {
+		t.Errorf("Rank without scores reranked: %+v", got[0].Rerank)
+	}
+}
+
+func TestRerankPassages(t *testing.T) {
+	m := build(t, map[text.DocID][]string{"a": {"egg"}, "b": {"an egg"}})
+	m.points[0].Chunk.Heading = []string{"Hen", strings.Repeat("é", 300)}
+	var got []string
+	r := retriever(t, m, letters{}).WithReranker(scorer(func(ctx context.Context, q string, passages []string) ([]float32, error) {
+		got = passages
+		return byEggs(ctx, q, passages)
+	}))
+	p := DefaultParams()
+	p.Rerank = 2
+	search := func() []string {
+		if _, err := r.Search(t.Context(), "egg", p); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(got)
+		return got
+	}
+	if want := []string{"an egg", "egg"}; !slices.Equal(search(), want) {
+		t.Errorf("without index prefix the passages are %q, want %q", got, want)
+	}
+	r.prefix = true
+	doc := m.points[0].Chunk.Doc
+	line := "Title of " + string(doc) + " > Hen > "
+	line += strings.Repeat("é", maxContextRunes-len(line))
+	other := map[index.ChunkID]string{"a-000": "Title of b\nan egg", "b-000": "Title of a\negg"}[m.points[0].Chunk.ID]
+	want := []string{line + "\n" + m.points[0].Chunk.Text, other}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, search()); diff != "" {
+		t.Errorf("with index prefix (-want +got):\n%s", diff)
+	}
+}
+
+func TestRerankFails(t *testing.T) {
+	plain := retriever(t, library(t), letters{})
+	p := DefaultParams()
+	want, err := plain.Search(t.Context(), "badge", p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Rerank = 5
+	nan := float32(math.NaN())
+	for problem, answer := range map[string]scorer{
+		"rerank: connection refused":                                  func(context.Context, string, []string) ([]float32, error) { return nil, errDown },
+		"rerank: the reranker broke its contract: 1 scores for 5 pas": func(context.Context, string, []string) ([]float32, error) { return []float32{1}, nil },
+		"rerank: the reranker broke its contract: the score of chunk": func(context.Context, string, []string) ([]float32, error) { return []float32{1, nan, 1, 1, 1}, nil },
+	} {
+		r := plain.WithReranker(answer)
+		got, err := r.Search(t.Context(), "badge", p)
+		if err != nil {
+			t.Fatalf("%s: %v", problem, err)
+		}
+		if !slices.Equal(ids(got.Candidates), ids(want.Candidates)) || got.Candidates[0].Rerank != (Reranked{}) {
+			t.Errorf("%s: the order is not the one before reranking", problem)
+		}
+		if len(got.Degraded) != 1 || !strings.HasPrefix(got.Degraded[0], problem) {
+			t.Errorf("%s: degraded = %q", problem, got.Degraded)
+		}
+		strict := p
+		strict.RequireAll = true
+		if _, err := r.Search(t.Context(), "badge", strict); !errors.Is(err, ErrLeg) || !strings.Contains(err.Error(), problem) {
+			t.Errorf("%s: Search that requires all = %v, want %v", problem, err, ErrLeg)
+		}
+		f, err := r.Find(t.Context(), "badge", p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := r.Rerank(t.Context(), "badge", f, p); err == nil || got.Reranked != nil {
+			t.Errorf("%s: Rerank = %v with scores %v", problem, err, got.Reranked)
+		}
+	}
+}
+
+// TestRerankDeadline: a reranker that takes too long costs the time that it was
+// given, and the answer comes before the deadline.
+func TestRerankDeadline(t *testing.T) {
+	m := library(t)
+	synctest.Test(t, func(t *testing.T) {
+		r := retriever(t, m, letters{}).WithReranker(scorer(func(ctx context.Context, _ string, _ []string) ([]float32, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}))
+		p := DefaultParams()
+		p.Rerank = 5
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		begin := time.Now()
+		got, err := r.Search(ctx, "badge", p)
+		if err != nil || len(got.Chunks) == 0 || !slices.Equal(got.Degraded, []string{"rerank: context deadline exceeded"}) {
+			t.Errorf("Search = %d chunks, degraded %q, %v", len(got.Chunks), got.Degraded, err)
+		}
+		if took := time.Since(begin); took != 750*time.Millisecond {
+			t.Errorf("Search took %v of a second, want 750ms", took)
+		}
+		p.RequireAll = true
+		if _, err := r.Search(ctx, "badge", p); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Search that requires all = %v, want %v", err, context.DeadlineExceeded)
+		}
+	})
+}
+
+func TestRerankCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	r := retriever(t, library(t), letters{}).WithReranker(scorer(func(ctx context.Context, _ string, _ []string) ([]float32, error) {
+		cancel()
+		return nil, ctx.Err()
+	}))
+	p := DefaultParams()
+	p.Rerank = 5
+	if _, err := r.Search(ctx, "badge", p); !errors.Is(err, context.Canceled) {
+		t.Errorf("Search = %v, want %v", err, context.Canceled)
+	}
+}
+
+func TestNoReranker(t *testing.T) {
+	r := retriever(t, library(t), letters{})
+	p := DefaultParams()
+	p.Rerank = 5
+	var invalid *InvalidError
+	if _, err := r.Search(t.Context(), "badge", p); !errors.As(err, &invalid) || invalid.Field != "rerank" {
+		t.Errorf("Search = %v, want an InvalidError about rerank", err)
+	}
+	f, err := r.Find(t.Context(), "badge", p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Rerank(t.Context(), "badge", f, p); !errors.Is(err, ErrNoReranker) {
+		t.Errorf("Rerank = %v, want %v", err, ErrNoReranker)
+	}
+	p.Rerank = 101
+	if err := p.Validate(); err == nil || err.Error() != "rerank is 101, allowed are 0 (off) to 100 (candidates)" {
+		t.Errorf("Validate = %v", err)
+	}
+}
