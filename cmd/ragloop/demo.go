@@ -46,7 +46,7 @@ questions, evaluates the bundled query set and writes a report. A second run
 embeds no document again.`,
 		Args: args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOut(out); err != nil {
+			if err := checkOut("--out", out); err != nil {
 				return err
 			}
 			return a.demo(cmd.Context(), out)
@@ -166,12 +166,12 @@ func (a *app) demoIngest(ctx context.Context, client *index.Client, e embed.Embe
 	defer done()
 	start := time.Now()
 	plan := ingest.Plan{Collection: demoCollection, Chunker: a.chunker()}
-	built, err := a.buildOn(ctx, client, e, plan, src, true)
+	built, err := a.buildOn(ctx, client, e, plan, src, ingest.Options{Prune: true})
 	if errors.Is(err, index.ErrRecipe) {
 		// The collection is the demo's own: an older program's is made anew.
 		a.say("%v", err)
 		plan.Rebuild = true
-		built, err = a.buildOn(ctx, client, e, plan, src, true)
+		built, err = a.buildOn(ctx, client, e, plan, src, ingest.Options{Prune: true})
 	}
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ func (a *app) docsCmd() *cobra.Command {
 		Use: "ls", Short: "List the documents of a collection", Args: args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.listDocs(cmd.Context(), state) },
 	}
-	ls.Flags().StringVar(&state, "state", "", "only documents in this state: indexed or failed")
+	ls.Flags().StringVar(&state, "state", "", "only documents in this state: indexed, failed or quarantined")
 	return group("docs", "List, show and remove documents", ls, &cobra.Command{
 		Use: "show DOC", Short: "Print the stored text of a document", Args: args(1, "DOC"),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.showDoc(cmd.Context(), text.DocID(args[0])) },
@@ -36,6 +36,7 @@ type docJSON struct {
 	Doc           text.DocID        `json:"doc"`
 	State         index.State       `json:"state"`
 	Error         string            `json:"error,omitempty"`
+	Reason        string            `json:"reason,omitempty"`
 	URI           string            `json:"uri"`
 	MediaType     string            `json:"media_type"`
 	Title         string            `json:"title"`
@@ -52,14 +53,14 @@ type docJSON struct {
 
 func recordJSON(r index.Record) docJSON {
 	return docJSON{
-		Doc: r.Doc, State: r.State, Error: r.Error, URI: r.URI, MediaType: r.MediaType, Title: r.Title, Revision: r.Rev,
+		Doc: r.Doc, State: r.State, Error: r.Error, Reason: r.Reason, URI: r.URI, MediaType: r.MediaType, Title: r.Title, Revision: r.Rev,
 		ContentSHA256: r.ContentSHA256, Chunks: r.ChunkCount, Tokens: r.Tokens, Bytes: r.Bytes, Pages: r.Pages,
 		IngestedAt: r.IngestedAt, Tags: r.Tags, Meta: r.Meta,
 	}
 }
 
 func (a *app) listDocs(ctx context.Context, state string) error {
-	states := []string{string(index.Indexed), string(index.Failed)}
+	states := []string{string(index.Indexed), string(index.Failed), string(index.Quarantined)}
 	if state != "" && !slices.Contains(states, state) {
 		return fmt.Errorf("docs ls: --state is %q, allowed are %s", state, strings.Join(states, ", "))
 	}
@@ -94,6 +95,9 @@ func (a *app) printDocs(gen *index.Generation, records []index.Record) error {
 		title := r.Title
 		if r.Error != "" {
 			title = r.Error
+		}
+		if r.Reason != "" {
+			title = r.Reason + ": " + r.Error
 		}
 		pages := "-"
 		if r.Pages > 0 {

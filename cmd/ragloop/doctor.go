@@ -20,7 +20,7 @@ func (a *app) doctorCmd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Check the configuration, the embedder and the index, or a running service",
-		Long: `doctor checks what the other commands need: that the embedder answers and that
+		Long: `doctor checks what the other commands need: that the embedder and the reranker answer and that
 the index can be opened and was built with it. With --addr it asks a running service for its health
 instead. The exit code is 1 when a check fails.`,
 		Args: args(0),
@@ -35,6 +35,7 @@ instead. The exit code is 1 when a check fails.`,
 				run  func(context.Context) (string, error)
 			}{
 				{"embedder", a.checkEmbedder},
+				{"reranker", a.checkReranker},
 				{"index", a.checkIndex},
 			} {
 				if err := a.check(ctx, c.name, c.run); err != nil {
@@ -87,7 +88,25 @@ func (a *app) checkEmbedder(ctx context.Context) (string, error) {
 		return "", err
 	}
 	info := e.Info()
-	return fmt.Sprintf("%s, %d dimensions, a query takes %d ms", info.Name, info.Dimension, time.Since(start).Milliseconds()), nil
+	return fmt.Sprintf("%s, fingerprint %s, %d dimensions, reads %d tokens, a query takes %d ms",
+		info.Name, info.Fingerprint, info.Dimension, info.MaxTokens, time.Since(start).Milliseconds()), nil
+}
+
+func (a *app) checkReranker(ctx context.Context) (string, error) {
+	c, err := a.reranker()
+	if err != nil {
+		return "", err
+	}
+	if c == nil {
+		return "none", nil
+	}
+	start := time.Now()
+	if _, err := c.Score(ctx, "is anybody there?", []string{"Somebody is."}); err != nil {
+		return "", err
+	}
+	info := c.Info()
+	return fmt.Sprintf("%s, fingerprint %s, reads %d tokens, a short pair takes %d ms",
+		info.Name, info.Fingerprint, info.MaxTokens, time.Since(start).Milliseconds()), nil
 }
 
 func (a *app) checkIndex(ctx context.Context) (found string, err error) {

@@ -51,7 +51,7 @@ It writes a self-contained HTML report.
 qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 		Args: args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOut(f.out); err != nil {
+			if err := checkOut("--out", f.out); err != nil {
 				return err
 			}
 			switch {
@@ -143,7 +143,11 @@ func (a *app) evalBEIR(ctx context.Context, f evalFlags) (err error) {
 
 // evaluate measures the configured retrieval and its two legs over gen.
 func (a *app) evaluate(ctx context.Context, gen *index.Generation, e embed.Embedder, set labels.Set, f evalFlags) (evalret.Evaluation, error) {
-	r, err := retrieve.New(gen, e)
+	reranker, err := a.reranker()
+	if err != nil {
+		return evalret.Evaluation{}, err
+	}
+	r, err := retriever(gen, e, reranker)
 	if err != nil {
 		return evalret.Evaluation{}, err
 	}
@@ -176,7 +180,7 @@ func (a *app) evaluate(ctx context.Context, gen *index.Generation, e embed.Embed
 		Seed:      f.seed,
 		Detail:    evalret.Contexts,
 		Provenance: evalret.Provenance{
-			Corpus: corpus, Recipe: gen.Recipe.Fingerprint(), Code: codeVersion(),
+			Corpus: corpus, Recipe: gen.Recipe.Fingerprint(), Code: codeVersion(), Reranker: rerankerFingerprint(reranker),
 		},
 		Progress: p.count("queries"),
 	})
@@ -189,9 +193,13 @@ func (a *app) params() (retrieve.Params, error) {
 	if err != nil {
 		return retrieve.Params{}, &config.Error{Key: "retrieve.fusion", Origin: a.cfg.Origin["retrieve.fusion"], Problem: err.Error()}
 	}
+	depth := 0
+	if c.Rerank.Model != "" {
+		depth = c.Rerank.Depth
+	}
 	return retrieve.Params{
 		TopK: c.TopK, Candidates: c.Candidates, Fusion: fusion, DocumentPrior: c.DocumentPrior,
-		NeighbourSmoothing: c.NeighbourSmoothing, RequireAll: c.RequireAll,
+		NeighbourSmoothing: c.NeighbourSmoothing, Rerank: depth, RequireAll: c.RequireAll,
 	}, nil
 }
 
@@ -241,19 +249,19 @@ func (a *app) printEvaluation(e evalret.Evaluation, f evalFlags, command string)
 
 // checkOut tells before the work whether a report can be written to name, as
 // far as that can be told.
-func checkOut(name string) error {
+func checkOut(flag, name string) error {
 	if name == "" {
 		return nil
 	}
 	if info, err := os.Stat(name); err == nil && info.IsDir() {
-		return fmt.Errorf("--out %s is a directory, the name of a file is expected", name)
+		return fmt.Errorf("%s %s is a directory, the name of a file is expected", flag, name)
 	}
 	dir := filepath.Dir(name)
 	switch info, err := os.Stat(dir); {
 	case err != nil:
-		return fmt.Errorf("--out %s: %w", name, err)
+		return fmt.Errorf("%s %s: %w", flag, name, err)
 	case !info.IsDir():
-		return fmt.Errorf("--out %s: %s is no directory", name, dir)
+		return fmt.Errorf("%s %s: %s is no directory", flag, name, dir)
 	}
 	return nil
 }

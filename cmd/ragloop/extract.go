@@ -22,7 +22,11 @@ media type, title, pages, blocks and warnings; offsets are code points.`,
 			if err != nil {
 				return fmt.Errorf("extract: %w", err)
 			}
-			doc, err := extract.Extract(cmd.Context(), extract.Input{Name: args[0], Data: data})
+			e, err := a.extractor()
+			if err != nil {
+				return err
+			}
+			doc, err := e.Extract(cmd.Context(), extract.Input{Name: args[0], Data: data})
 			if err != nil {
 				return err
 			}

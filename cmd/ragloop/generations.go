@@ -60,15 +60,15 @@ func (a *app) listGenerations(ctx context.Context, client *index.Client, served 
 		return nil
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "generation\tserved\tdocuments\tchunks\ttokens\tsize\toverlap\ttokenizer\tembedder\trecipe")
+	fmt.Fprintln(w, "generation\tserved\tdocuments\tchunks\ttokens\tstrategy\tsize\toverlap\ttokenizer\tembedder\trecipe")
 	for _, r := range rows {
 		mark := "-"
 		if r.Served {
 			mark = "yes"
 		}
 		c := r.Recipe.Chunker
-		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%d\t%v\t%s\t%s\t%s\n", r.Generation, mark, r.Documents, r.Chunks, r.Tokens,
-			c.SizeTokens, c.Overlap, c.Tokenizer, r.Recipe.Embedder.Name, r.Fingerprint)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%d\t%s\t%d\t%v\t%s\t%s\t%s\n", r.Generation, mark, r.Documents, r.Chunks, r.Tokens,
+			c.Strategy, c.SizeTokens, c.Overlap, c.Tokenizer, r.Recipe.Embedder.Name, r.Fingerprint)
 	}
 	return w.Flush()
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ragloop/ragloop/ingest"
+	"github.com/ragloop/ragloop/ingest/extract"
 	"github.com/ragloop/ragloop/internal/config"
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
@@ -25,7 +26,8 @@ import (
 )
 
 func (a *app) ingestCmd() *cobra.Command {
-	var prune, rebuild bool
+	var rebuild bool
+	var o ingest.Options
 	var tags []string
 	cmd := &cobra.Command{
 		Use:   "ingest PATH…",
@@ -33,7 +35,9 @@ func (a *app) ingestCmd() *cobra.Command {
 		Long: `ingest extracts, chunks and embeds the files at PATH… and stores what is new or
 changed. A document's id is its path below the PATH that was given. Hidden files
 and symbolic links are left out. A file that cannot be read does not stop the
-others: it is listed, recorded and makes the exit code 1.`,
+others: it is listed, recorded and makes the exit code 1. One that is damaged, or
+takes its parser too much time or memory, is quarantined: it is listed again, but
+not tried again until it has changed or --retry-failed asks for it.`,
 		Args: atLeast("PATH"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkTags(tags); err != nil {
@@ -45,7 +49,7 @@ others: it is listed, recorded and makes the exit code 1.`,
 			}
 			defer done()
 			plan := ingest.Plan{Collection: a.cfg.Config.Collection, Chunker: a.chunker(), Rebuild: rebuild}
-			built, err := a.build(cmd.Context(), plan, src, prune)
+			built, err := a.build(cmd.Context(), plan, src, o)
 			if errors.Is(err, index.ErrRecipe) {
 				return fmt.Errorf("%w: \"ragloop ingest --rebuild PATH…\"", err)
 			}
@@ -62,7 +66,8 @@ others: it is listed, recorded and makes the exit code 1.`,
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&prune, "prune", false, "remove documents that are stored but not at PATH… any more")
+	f.BoolVar(&o.Prune, "prune", false, "remove documents that are stored but not at PATH… any more")
+	f.BoolVar(&o.RetryFailed, "retry-failed", false, "try quarantined documents again though they have not changed")
 	f.BoolVar(&rebuild, "rebuild", false, "build a new generation and serve it when it is complete")
 	f.StringSliceVar(&tags, "tag", nil, "tag of all these documents, for filters; may be repeated")
 	a.bindChunking(cmd)
@@ -71,6 +76,7 @@ others: it is listed, recorded and makes the exit code 1.`,
 
 // bindChunking adds the flags of the recipe of a new collection.
 func (a *app) bindChunking(cmd *cobra.Command) {
+	a.bind(cmd, "strategy", "chunk.strategy", "structure, fixed, row, page or parent")
 	a.bind(cmd, "size", "chunk.size_tokens", "largest chunk, in tokens")
 	a.bind(cmd, "overlap", "chunk.overlap", "share of the size repeated from the previous chunk")
 	a.bind(cmd, "tokenizer", "chunk.tokenizer", "o200k_base or cl100k_base")
@@ -94,12 +100,12 @@ func checkTags(tags []string) error {
 func (a *app) chunker() index.ChunkerRecipe {
 	c := a.cfg.Config.Chunk
 	return index.ChunkerRecipe{
-		Strategy: ingest.Strategy, SizeTokens: c.SizeTokens, Overlap: c.Overlap, Tokenizer: c.Tokenizer, IndexPrefix: c.IndexPrefix,
+		Strategy: c.Strategy, SizeTokens: c.SizeTokens, Overlap: c.Overlap, Tokenizer: c.Tokenizer, IndexPrefix: c.IndexPrefix,
 	}
 }
 
 // build opens index and embedder for one build and closes them again.
-func (a *app) build(ctx context.Context, plan ingest.Plan, src ingest.Source, prune bool) (built ingest.Built, err error) {
+func (a *app) build(ctx context.Context, plan ingest.Plan, src ingest.Source, o ingest.Options) (built ingest.Built, err error) {
 	client, err := a.dial(ctx)
 	if err != nil {
 		return ingest.Built{}, err
@@ -119,7 +125,7 @@ func (a *app) build(ctx context.Context, plan ingest.Plan, src ingest.Source, pr
 			plan.Chunker = a.followed(gen.Recipe.Chunker)
 		}
 	}
-	return a.buildOn(ctx, client, e, plan, src, prune)
+	return a.buildOn(ctx, client, e, plan, src, o)
 }
 
 // followed returns the chunking to update a collection with: what the user set,
@@ -128,6 +134,9 @@ func (a *app) build(ctx context.Context, plan ingest.Plan, src ingest.Source, pr
 func (a *app) followed(stored index.ChunkerRecipe) index.ChunkerRecipe {
 	want := a.chunker()
 	unset := func(key string) bool { return a.cfg.Origin[key] == config.OriginDefault }
+	if unset("chunk.strategy") {
+		want.Strategy = stored.Strategy
+	}
 	if unset("chunk.size_tokens") {
 		want.SizeTokens = stored.SizeTokens
 	}
@@ -143,11 +152,16 @@ func (a *app) followed(stored index.ChunkerRecipe) index.ChunkerRecipe {
 	return want
 }
 
-// buildOn is ingest.Build with progress.
-func (a *app) buildOn(ctx context.Context, client *index.Client, e embed.Embedder, plan ingest.Plan, src ingest.Source, prune bool) (ingest.Built, error) {
+// buildOn is ingest.Build with progress; it fills in what o needs.
+func (a *app) buildOn(ctx context.Context, client *index.Client, e embed.Embedder, plan ingest.Plan, src ingest.Source, o ingest.Options) (ingest.Built, error) {
 	p := a.progress()
 	defer p.done()
-	return ingest.Build(ctx, client, plan, src, ingest.Options{Embedder: e, Prune: prune, OnEvent: p.event})
+	var err error
+	if o.Extractor, err = a.extractor(); err != nil {
+		return ingest.Built{}, err
+	}
+	o.Embedder, o.OnEvent = e, p.event
+	return ingest.Build(ctx, client, plan, src, o)
 }
 
 // paths makes one source of files and directories. done closes it.
@@ -257,6 +271,8 @@ type summaryJSON struct {
 	Unchanged    int           `json:"unchanged"`
 	Removed      int           `json:"removed"`
 	Failed       int           `json:"failed"`
+	Quarantined  int           `json:"quarantined"`
+	Skipped      int           `json:"skipped"`
 	Vanished     int           `json:"vanished"`
 	Chunks       int           `json:"chunks"`
 	Tokens       int           `json:"tokens"`
@@ -266,9 +282,11 @@ type summaryJSON struct {
 }
 
 type failureJSON struct {
-	Doc   text.DocID `json:"doc"`
-	Error string     `json:"error"`
-	Kept  bool       `json:"kept"`
+	Doc     text.DocID     `json:"doc"`
+	Error   string         `json:"error"`
+	Reason  extract.Reason `json:"reason,omitempty"`
+	Skipped bool           `json:"skipped"`
+	Kept    bool           `json:"kept"`
 }
 
 type warningJSON struct {
@@ -281,11 +299,11 @@ func (a *app) printSummary(b ingest.Built) error {
 	if a.json {
 		out := summaryJSON{
 			Generation: b.Generation.String(), Recipe: b.Generation.Recipe.Fingerprint(), Created: b.Created, Documents: s.Documents,
-			Indexed: s.Indexed, Replaced: s.Replaced, Unchanged: s.Unchanged, Removed: s.Removed, Failed: s.Failed, Vanished: s.Vanished,
+			Indexed: s.Indexed, Replaced: s.Replaced, Unchanged: s.Unchanged, Removed: s.Removed, Failed: s.Failed, Quarantined: s.Quarantined, Skipped: s.Skipped, Vanished: s.Vanished,
 			Chunks: s.Chunks, Tokens: s.Tokens, WindowSplits: s.WindowSplits, Failures: []failureJSON{}, Warnings: []warningJSON{},
 		}
 		for _, f := range s.Failures {
-			out.Failures = append(out.Failures, failureJSON{f.Doc, f.Err.Error(), f.Kept})
+			out.Failures = append(out.Failures, failureJSON{f.Doc, f.Err.Error(), f.Reason, f.Skipped, f.Kept})
 		}
 		for _, w := range s.Warnings {
 			out.Warnings = append(out.Warnings, warningJSON{w.Doc, w.Text})
@@ -296,11 +314,17 @@ func (a *app) printSummary(b ingest.Built) error {
 		a.say("warning: %s: %s", printable(string(w.Doc)), printable(w.Text))
 	}
 	for _, f := range s.Failures {
-		kept := ""
+		what, kept := "failed", ""
+		switch {
+		case f.Skipped:
+			what = "still quarantined (" + string(f.Reason) + ")"
+		case f.Reason != "":
+			what = "quarantined (" + string(f.Reason) + ")"
+		}
 		if f.Kept {
 			kept = " (the version indexed before stays)"
 		}
-		a.say("failed: %s: %s%s", printable(string(f.Doc)), printable(f.Err.Error()), kept)
+		a.say("%s: %s: %s%s", what, printable(string(f.Doc)), printable(f.Err.Error()), kept)
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "documents\tindexed\treplaced\tunchanged\tremoved\tfailed\tchunks\ttokens\t")
@@ -310,6 +334,9 @@ func (a *app) printSummary(b ingest.Built) error {
 	}
 	if s.WindowSplits > 0 {
 		a.say("%d chunks were made smaller than chunk.size_tokens: the embedder's window was full", s.WindowSplits)
+	}
+	if s.Skipped > 0 {
+		a.say("%d quarantined documents have not changed and were not tried again; --retry-failed does", s.Skipped)
 	}
 	if s.Vanished > 0 {
 		a.say("%d stored documents are not at the given paths any more; --prune removes them", s.Vanished)

@@ -7,6 +7,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/ragloop/ragloop/ingest"
+	"github.com/ragloop/ragloop/ingest/extract"
+	"github.com/ragloop/ragloop/ingest/extract/isolate"
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/tokens"
@@ -67,8 +70,15 @@ func (a *app) onServed(ctx context.Context, f func(*index.Client, *index.Generat
 // bareEmbedder returns the configured embedder, without the cache.
 func (a *app) bareEmbedder() (embed.Embedder, error) {
 	c := a.cfg.Config.Embedder
-	if c.Kind == "builtin" {
+	switch {
+	case c.Kind == "builtin" && c.Model == "":
 		return embed.NewBuiltin()
+	case c.Kind == "builtin":
+		e, err := embed.Load(c.Model)
+		if err != nil {
+			return nil, fmt.Errorf("embedder.model: %w", err)
+		}
+		return e, nil
 	}
 	return embed.NewHTTP(embed.HTTPConfig{
 		BaseURL: c.BaseURL, Model: c.Model, APIKey: c.APIKey, Dimension: c.Dimension, MaxTokens: c.MaxTokens,
@@ -95,6 +105,29 @@ func (a *app) embedder() (e embed.Embedder, done func() error, err error) {
 		return nil, nil, err
 	}
 	return cache, cache.Close, nil
+}
+
+// extractor returns what turns files into text, in processes of their own: the
+// same for all of a command, which ends them when it is done.
+func (a *app) extractor() (ingest.Extractor, error) {
+	if a.parsers == nil {
+		c := a.cfg.Config
+		pool, err := isolate.New(isolate.Options{
+			Time: c.Extract.Timeout, MemoryBytes: c.Extract.MemoryMB << 20,
+			PDF: extract.PDFOptions{Backend: extract.PDFBackend(c.PDF.Backend), CacheDir: filepath.Join(c.DataDir, "pdfium")},
+		})
+		if err != nil {
+			return nil, err
+		}
+		a.parsers = pool
+	}
+	return a.parsers, nil
+}
+
+func (a *app) closeParsers() {
+	if a.parsers != nil {
+		a.parsers.Close()
+	}
 }
 
 func (a *app) counter() (*tokens.Counter, error) {

@@ -179,13 +179,20 @@ func (a *app) printCandidates(resp *ragloopv1.RetrieveResponse) error {
 		fate[d.Id] = strings.ToLower(strings.TrimPrefix(d.Reason.String(), "DROP_REASON_"))
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "rank\tscore\tfused\tdense\tlexical\tdocument\tspan\tcontext")
+	reranked := slices.ContainsFunc(resp.Candidates, func(c *ragloopv1.Candidate) bool { return c.Reranked != nil })
+	column := func(s string) string { // of the reranker, if it took part
+		if !reranked {
+			return ""
+		}
+		return s + "\t"
+	}
+	fmt.Fprintln(w, "rank\tscore\tfused\tdense\tlexical\t"+column("reranked")+"document\tspan\tcontext")
 	for _, c := range resp.Candidates {
 		where, ok := fate[c.Id]
 		if !ok {
 			where = "below top-k"
 		}
-		fmt.Fprintf(w, "%d\t%.4f\t%.4f\t%s\t%s\t%s\t%d-%d\t%s\n", c.Rank, c.Score, c.Fused, leg(c.Dense), leg(c.Lexical),
+		fmt.Fprintf(w, "%d\t%.4f\t%.4f\t%s\t%s\t%s%s\t%d-%d\t%s\n", c.Rank, c.Score, c.Fused, leg(c.Dense), leg(c.Lexical), column(before(c.Reranked)),
 			printable(c.Document), c.Span.GetStart(), c.Span.GetEnd(), where)
 	}
 	fmt.Fprintln(w)
@@ -199,6 +206,15 @@ func leg(l *ragloopv1.LegScore) string {
 		return fmt.Sprintf("%.4f (-)", l.GetScore())
 	}
 	return fmt.Sprintf("%.4f (#%d)", l.GetScore(), l.GetRank())
+}
+
+// before formats a reranker's score and the rank before it; "-" where the chunk
+// was not reranked.
+func before(r *ragloopv1.Reranked) string {
+	if r == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.4f (was #%d)", r.Score, r.RankBefore)
 }
 
 // describe turns a gRPC status into an error that reads like ours: the message,

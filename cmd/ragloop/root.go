@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/ragloop/ragloop/ingest/extract/isolate"
 	"github.com/ragloop/ragloop/internal/config"
 )
 
@@ -41,11 +42,13 @@ type app struct {
 	flags   map[string]string // configuration keys set by flags
 	cfg     *config.Loaded    // set before any subcommand runs
 	log     *slog.Logger
+	parsers *isolate.Pool // set by the first call of extractor
 }
 
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, args []string, s streams, environ []string) int {
 	a := &app{streams: s, environ: environ, flags: map[string]string{}}
+	defer a.closeParsers()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(s.in)
@@ -88,7 +91,7 @@ labelled queries, tune what you ship. Start with "ragloop demo".`,
 	a.bindPersistent(root, "log-level", "log_level", "debug, info, warn or error")
 	root.AddCommand(
 		a.demoCmd(), a.ingestCmd(), a.queryCmd(), a.serveCmd(), a.evalCmd(), a.tuneCmd(),
-		a.docsCmd(), a.labelsCmd(), a.generationsCmd(), a.extractCmd(), a.embedCmd(), a.localdbCmd(),
+		a.docsCmd(), a.labelsCmd(), a.generationsCmd(), a.extractCmd(), a.chunkCmd(), a.embedCmd(), a.modelCmd(), a.localdbCmd(),
 		a.configCmd(), a.doctorCmd(), a.versionCmd(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -70,7 +70,7 @@ func (s *scratch) build(ctx context.Context, name string, chunker index.ChunkerR
 	name = "ragloop_scratch_" + name
 	s.names = append(s.names, name)
 	plan := ingest.Plan{Collection: name, Chunker: chunker, Rebuild: true}
-	built, err := s.a.buildOn(ctx, s.client, s.embedder, plan, src, false)
+	built, err := s.a.buildOn(ctx, s.client, s.embedder, plan, src, ingest.Options{})
 	if err != nil {
 		return nil, err
 	}

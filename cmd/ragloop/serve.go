@@ -79,7 +79,11 @@ func (a *app) openOrCreate(ctx context.Context, client *index.Client, e embed.Em
 	// There is nothing to measure an average length on: Qdrant's default holds
 	// until an "ingest" builds the collection from a corpus.
 	plan := ingest.Plan{Collection: name, Chunker: a.chunker(), Lexical: lexical.Default()}
-	built, err := ingest.Build(ctx, client, plan, ingest.Documents(nil), ingest.Options{Embedder: e})
+	extractor, err := a.extractor()
+	if err != nil {
+		return nil, err
+	}
+	built, err := ingest.Build(ctx, client, plan, ingest.Documents(nil), ingest.Options{Embedder: e, Extractor: extractor})
 	if err != nil {
 		return nil, err
 	}
@@ -92,11 +96,19 @@ func (a *app) newServer(client *index.Client, e embed.Embedder) (*server.Server,
 	if err != nil {
 		return nil, err
 	}
+	extractor, err := a.extractor()
+	if err != nil {
+		return nil, err
+	}
 	c := a.cfg.Config
 	o := a.packing()
 	o.BudgetTokens = c.Retrieve.BudgetTokens
+	served := newServed(client, e, extractor, c.Collection)
+	if served.reranker, err = a.reranker(); err != nil {
+		return nil, err
+	}
 	return server.New(server.Config{
-		Collections:   newServed(client, e, c.Collection),
+		Collections:   served,
 		Defaults:      server.Defaults{Search: params, Pack: o, Tokenizer: c.Chunk.Tokenizer},
 		Log:           a.log,
 		MaxConcurrent: c.Serve.MaxConcurrent,
@@ -153,10 +165,12 @@ const servedFor = time.Second
 
 // served opens collections for the service and follows their aliases.
 type served struct {
-	client   *index.Client
-	embedder embed.Embedder
-	name     string // the default collection
-	now      func() time.Time
+	client    *index.Client
+	embedder  embed.Embedder
+	extractor ingest.Extractor
+	reranker  *embed.CrossEncoder // nil: none
+	name      string              // the default collection
+	now       func() time.Time
 
 	mu   sync.Mutex
 	open map[string]opened
@@ -168,8 +182,8 @@ type opened struct {
 	c       server.Collection
 }
 
-func newServed(client *index.Client, e embed.Embedder, name string) *served {
-	return &served{client: client, embedder: e, name: name, now: time.Now, open: map[string]opened{}}
+func newServed(client *index.Client, e embed.Embedder, x ingest.Extractor, name string) *served {
+	return &served{client: client, embedder: e, extractor: x, name: name, now: time.Now, open: map[string]opened{}}
 }
 
 func (s *served) Collection(ctx context.Context, name string) (server.Collection, error) {
@@ -203,11 +217,11 @@ func (s *served) collection(ctx context.Context, name string) (server.Collection
 	if err != nil {
 		return server.Collection{}, err
 	}
-	r, err := retrieve.New(gen, s.embedder)
+	r, err := retriever(gen, s.embedder, s.reranker)
 	if err != nil {
 		return server.Collection{}, err
 	}
-	w, err := ingest.NewWorker(gen, ingest.Options{Embedder: s.embedder})
+	w, err := ingest.NewWorker(gen, ingest.Options{Embedder: s.embedder, Extractor: s.extractor})
 	if err != nil {
 		return server.Collection{}, err
 	}
@@ -229,7 +243,7 @@ func (p pushed) Put(ctx context.Context, d server.NewDocument) (server.PutResult
 	}
 	out := server.PutResult{Record: r.Record, Warnings: r.Warnings}
 	switch r.Outcome {
-	case ingest.Failed:
+	case ingest.Failed, ingest.Quarantined:
 		field := "content"
 		if errors.Is(r.Err, extract.ErrUnsupported) {
 			field = "media_type"

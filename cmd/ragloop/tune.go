@@ -18,6 +18,8 @@ import (
 	"github.com/ragloop/ragloop/evalret/report"
 	"github.com/ragloop/ragloop/evalret/tune"
 	"github.com/ragloop/ragloop/ingest"
+	"github.com/ragloop/ragloop/ingest/chunk"
+	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/tokens"
 	"github.com/ragloop/ragloop/retrieve"
@@ -25,7 +27,9 @@ import (
 
 type tuneFlags struct {
 	set, out, metric               string
+	strategies                     []string
 	sizes, overlaps, topK, budgets []string
+	reranks                        []string
 	fusions                        []string
 	margin                         float64
 	seed                           uint64
@@ -35,7 +39,7 @@ func (a *app) tuneCmd() *cobra.Command {
 	var f tuneFlags
 	cmd := &cobra.Command{
 		Use:   "tune --set FILE [PATH…]",
-		Short: "Compare chunk sizes, overlaps, top-k and fusions at equal token budgets",
+		Short: "Compare chunking strategies, sizes, overlaps, top-k and fusions at equal token budgets",
 		Long: `tune builds each chunking of the grid once in a scratch index, asks every query
 once per chunking, and scores all settings at the same token budgets. It names a
 winner only where the data can tell one from the setting that is served now.
@@ -46,10 +50,12 @@ again the files that the collection was ingested from.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.set, "set", "", "query set (JSON Lines)")
+	fl.StringSliceVar(&f.strategies, "strategies", nil, "chunking strategies; row and page are tried without overlap only (default: the current one)")
 	fl.StringSliceVar(&f.sizes, "sizes", nil, "chunk sizes in tokens (default: the current one)")
 	fl.StringSliceVar(&f.overlaps, "overlaps", nil, "overlaps, 0 to 0.5 (default: the current one)")
 	fl.StringSliceVar(&f.topK, "top-k", nil, "chunks given to the packer (default: the configured number)")
 	fl.StringArrayVar(&f.fusions, "fusion", nil, "fusions to try (default: the configured one)")
+	fl.StringSliceVar(&f.reranks, "rerank", nil, "how many of the best chunks are reranked, 0 for none (default: the configured number)")
 	fl.StringSliceVar(&f.budgets, "budgets", nil, "token budgets (default: 512,1024,2048,4096)")
 	fl.StringVar(&f.metric, "metric", "", "metric that decides (default: evidence_recall at the budget nearest to 1024 tokens)")
 	fl.Float64Var(&f.margin, "margin", 0.02, "how much worse a cheaper setting may be to be called not worse")
@@ -62,7 +68,7 @@ func (a *app) tune(ctx context.Context, f tuneFlags, paths []string) (err error)
 	if f.set == "" {
 		return errors.New(`tune needs --set FILE; see "ragloop tune --help"`)
 	}
-	if err := checkOut(f.out); err != nil {
+	if err := checkOut("--out", f.out); err != nil {
 		return err
 	}
 	if !(f.margin > 0 && f.margin < 1) {
@@ -98,6 +104,13 @@ func (a *app) tune(ctx context.Context, f tuneFlags, paths []string) (err error)
 		}
 		defer done()
 	}
+	reranker, err := a.reranker()
+	if err != nil {
+		return err
+	}
+	if reranker == nil && slices.ContainsFunc(grid.Reranks, func(n int) bool { return n > 0 }) {
+		return errors.New("tune: --rerank needs a reranker, which retrieve.rerank.model names")
+	}
 	counter, err := tokens.New(recipe.Chunker.Tokenizer)
 	if err != nil {
 		return err
@@ -112,14 +125,14 @@ func (a *app) tune(ctx context.Context, f tuneFlags, paths []string) (err error)
 	}
 	p := a.progress()
 	defer p.done()
-	result, err := tune.Run(ctx, set, &builder{s: s, chunker: recipe.Chunker, src: src, complete: len(paths) == 0}, tune.Options{
+	result, err := tune.Run(ctx, set, &builder{s: s, reranker: reranker, chunker: recipe.Chunker, src: src, complete: len(paths) == 0}, tune.Options{
 		Grid: grid,
 		Current: tune.Setting{
-			Chunking: tune.Chunking{SizeTokens: recipe.Chunker.SizeTokens, Overlap: recipe.Chunker.Overlap},
-			TopK:     params.TopK, Fusion: params.Fusion,
+			Chunking: tune.Chunking{Strategy: chunk.Strategy(recipe.Chunker.Strategy), SizeTokens: recipe.Chunker.SizeTokens, Overlap: recipe.Chunker.Overlap},
+			TopK:     params.TopK, Fusion: params.Fusion, Rerank: params.Rerank,
 		},
 		Base: params, Pack: a.packing(), Counter: counter, Tokenizer: counter.Name(),
-		Primary: primary, Margin: f.margin, Seed: f.seed, Code: codeVersion(),
+		Primary: primary, Margin: f.margin, Seed: f.seed, Code: codeVersion(), Reranker: rerankerFingerprint(reranker),
 		Progress: func(tp tune.Progress) {
 			p.count(fmt.Sprintf("queries on chunking %s (%d of %d)", tp.Chunking, tp.Number, tp.Chunkings))(tp.Queries, tp.Total)
 		},
@@ -166,22 +179,23 @@ func (a *app) current(ctx context.Context) (recipe index.Recipe, records []index
 
 // builder makes the chunkings of a sweep as scratch collections.
 type builder struct {
-	s       *scratch
-	chunker index.ChunkerRecipe
-	src     ingest.Source
+	s        *scratch
+	reranker *embed.CrossEncoder // nil: none
+	chunker  index.ChunkerRecipe
+	src      ingest.Source
 	// complete: src is the collection's documents, which could be read before.
 	complete bool
 }
 
 func (b *builder) Build(ctx context.Context, c tune.Chunking) (tune.Built, error) {
 	chunker := b.chunker
-	chunker.SizeTokens, chunker.Overlap = c.SizeTokens, c.Overlap
-	name := fmt.Sprintf("tune_%d_%s", c.SizeTokens, strings.ReplaceAll(strconv.FormatFloat(c.Overlap, 'f', -1, 64), ".", "_"))
+	chunker.Strategy, chunker.SizeTokens, chunker.Overlap = string(c.Strategy), c.SizeTokens, c.Overlap
+	name := fmt.Sprintf("tune_%s_%d_%s", c.Strategy, c.SizeTokens, strings.ReplaceAll(strconv.FormatFloat(c.Overlap, 'f', -1, 64), ".", "_"))
 	gen, err := b.s.build(ctx, name, chunker, b.src, b.complete)
 	if err != nil {
 		return tune.Built{}, err
 	}
-	r, err := retrieve.New(gen, b.s.embedder)
+	r, err := retriever(gen, b.s.embedder, b.reranker)
 	if err != nil {
 		return tune.Built{}, err
 	}
@@ -201,10 +215,16 @@ func (b *builder) Build(ctx context.Context, c tune.Chunking) (tune.Built, error
 
 // grid parses the lists; tune.Run checks the ranges.
 func (f tuneFlags) grid() (g tune.Grid, err error) {
+	for _, s := range f.strategies {
+		g.Strategies = append(g.Strategies, chunk.Strategy(strings.TrimSpace(s)))
+	}
 	if g.Sizes, err = parseList("--sizes", f.sizes, strconv.Atoi); err != nil {
 		return g, err
 	}
 	if g.TopK, err = parseList("--top-k", f.topK, strconv.Atoi); err != nil {
+		return g, err
+	}
+	if g.Reranks, err = parseList("--rerank", f.reranks, strconv.Atoi); err != nil {
 		return g, err
 	}
 	if g.Budgets, err = parseList("--budgets", f.budgets, strconv.Atoi); err != nil {

@@ -21,10 +21,12 @@ import (
 // [Default]. The tags are the documentation: yaml names the key inside its
 // section, doc is its row in the table of keys.
 type Config struct {
-	DataDir    string   `yaml:"data_dir" doc:"directory of the local mode, the embedding cache and scratch indexes"`
+	DataDir    string   `yaml:"data_dir" doc:"directory of the local mode, the embedding cache, scratch indexes and PDFium as compiled for this machine"`
 	Collection string   `yaml:"collection" doc:"collection to write and read"`
 	LogLevel   string   `yaml:"log_level" doc:"debug, info, warn or error"`
 	Qdrant     Qdrant   `yaml:"qdrant"`
+	Extract    Extract  `yaml:"extract"`
+	PDF        PDF      `yaml:"pdf"`
 	Chunk      Chunk    `yaml:"chunk"`
 	Embedder   Embedder `yaml:"embedder"`
 	Retrieve   Retrieve `yaml:"retrieve"`
@@ -38,19 +40,31 @@ type Qdrant struct {
 	TLS    bool   `yaml:"tls" doc:"connect with TLS"`
 }
 
+// Extract limits what one document may cost; see ingest/extract/isolate.
+type Extract struct {
+	Timeout  time.Duration `yaml:"timeout" doc:"time to extract one document, 100ms to 1h; each MiB of the file adds as much"`
+	MemoryMB int           `yaml:"memory_mb" doc:"memory to extract one document, in MiB, 64 to 65536; each MiB of the file adds two"`
+}
+
+// PDF says how PDF files are read.
+type PDF struct {
+	Backend string `yaml:"backend" doc:"builtin, pdfium (slower, reads nearly everything) or auto: builtin, and pdfium for what that cannot read"`
+}
+
 // Chunk is the chunking part of the recipe of a new collection.
 type Chunk struct {
+	Strategy    string  `yaml:"strategy" doc:"structure, fixed (windows of tokens), row (tables apart), page or parent (small chunks found, their section delivered)"`
 	SizeTokens  int     `yaml:"size_tokens" doc:"largest chunk, in tokens of chunk.tokenizer, 16 to 8192"`
-	Overlap     float64 `yaml:"overlap" doc:"share of the size repeated from the previous chunk, 0 to 0.5"`
+	Overlap     float64 `yaml:"overlap" doc:"share of the size repeated from the previous chunk, 0 to 0.5; 0 with row and page"`
 	IndexPrefix bool    `yaml:"index_prefix" doc:"index title and heading path in front of each chunk's text"`
 	Tokenizer   string  `yaml:"tokenizer" doc:"tokenizer of the target model: o200k_base or cl100k_base"`
 }
 
 // Embedder selects what turns text into vectors.
 type Embedder struct {
-	Kind          string        `yaml:"kind" doc:"builtin (offline, bge-small-en-v1.5) or openai (any OpenAI-compatible endpoint)"`
+	Kind          string        `yaml:"kind" doc:"builtin (in this process, offline) or openai (any OpenAI-compatible endpoint)"`
 	BaseURL       string        `yaml:"base_url" doc:"openai: URL up to and excluding /embeddings"`
-	Model         string        `yaml:"model" doc:"openai: model name"`
+	Model         string        `yaml:"model" doc:"builtin: path of a model file, empty: bge-small-en-v1.5; openai: model name"`
 	APIKey        string        `yaml:"api_key" doc:"openai: bearer token" secret:"true"`
 	Dimension     int           `yaml:"dimension" doc:"openai: vector length, checked on every answer"`
 	MaxTokens     int           `yaml:"max_tokens" doc:"openai: the model's window in tokens"`
@@ -67,10 +81,17 @@ type Retrieve struct {
 	Fusion             string  `yaml:"fusion" doc:"zscore(w=…), minmax(w=…), dbsf, rrf(k=…,w=…), dense or lexical; w is the dense weight"`
 	DocumentPrior      float64 `yaml:"document_prior" doc:"weight of the best chunk of the same document, 0 is off"`
 	NeighbourSmoothing float64 `yaml:"neighbour_smoothing" doc:"weight of the better adjacent chunk, 0 is off"`
+	Rerank             Rerank  `yaml:"rerank"`
 	RequireAll         bool    `yaml:"require_all" doc:"fail instead of answering degraded when a leg fails"`
 	BudgetTokens       int     `yaml:"budget_tokens" doc:"largest context, labels and separators counted, 1 to 1000000"`
 	MaxPerSource       int     `yaml:"max_per_source" doc:"segments of one document in a context, 0 is no cap"`
 	Order              string  `yaml:"order" doc:"order of segments in a context: rank or document"`
+}
+
+// Rerank selects what puts the best candidates into their final order.
+type Rerank struct {
+	Model string `yaml:"model" doc:"path of a cross-encoder's model file that reranks; empty: off"`
+	Depth int    `yaml:"depth" doc:"how many of the best candidates are reranked, 1 to retrieve.candidates; unset, at most that"`
 }
 
 // Serve configures the gRPC service.
@@ -87,10 +108,12 @@ func Default() Config {
 		DataDir:    ".ragloop",
 		Collection: "default",
 		LogLevel:   "warn",
-		Chunk:      Chunk{SizeTokens: 200, Overlap: 0, IndexPrefix: true, Tokenizer: "o200k_base"},
+		Extract:    Extract{Timeout: 9 * time.Second, MemoryMB: 320},
+		PDF:        PDF{Backend: "auto"},
+		Chunk:      Chunk{Strategy: "structure", SizeTokens: 200, Overlap: 0, IndexPrefix: true, Tokenizer: "o200k_base"},
 		Embedder:   Embedder{Kind: "builtin", Timeout: 60 * time.Second, Cache: true},
 		Retrieve: Retrieve{
-			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8,
+			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8, Rerank: Rerank{Depth: 30},
 			BudgetTokens: 2048, Order: "rank",
 		},
 		Serve: Serve{Listen: "127.0.0.1:6363", MaxConcurrent: 256, DrainTimeout: 10 * time.Second},
@@ -135,8 +158,15 @@ func (l *Loaded) validate() error {
 		notEmpty("data_dir", c.DataDir),
 		notEmpty("collection", c.Collection),
 		oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error"),
+		{"extract.timeout", 100*time.Millisecond <= c.Extract.Timeout && c.Extract.Timeout <= time.Hour,
+			fmt.Sprintf("is %v, allowed are 100ms to 1h", c.Extract.Timeout)},
+		between("extract.memory_mb", c.Extract.MemoryMB, 64, 65536),
+		oneOf("pdf.backend", c.PDF.Backend, "auto", "builtin", "pdfium"),
+		oneOf("chunk.strategy", c.Chunk.Strategy, "structure", "fixed", "row", "page", "parent"),
 		between("chunk.size_tokens", c.Chunk.SizeTokens, 16, 8192),
 		share("chunk.overlap", c.Chunk.Overlap, 0.5),
+		{"chunk.overlap", c.Chunk.Overlap == 0 || c.Chunk.Strategy != "row" && c.Chunk.Strategy != "page",
+			fmt.Sprintf("is %v, but chunk.strategy %s repeats nothing, allowed is 0", c.Chunk.Overlap, c.Chunk.Strategy)},
 		oneOf("chunk.tokenizer", c.Chunk.Tokenizer, "cl100k_base", "o200k_base"),
 		oneOf("embedder.kind", c.Embedder.Kind, "builtin", "openai"),
 		positive("embedder.timeout", c.Embedder.Timeout),
@@ -145,6 +175,10 @@ func (l *Loaded) validate() error {
 			fmt.Sprintf("is %d, allowed are %d (retrieve.top_k) to 1000", c.Retrieve.Candidates, c.Retrieve.TopK)},
 		share("retrieve.document_prior", c.Retrieve.DocumentPrior, 10),
 		share("retrieve.neighbour_smoothing", c.Retrieve.NeighbourSmoothing, 10),
+		{"retrieve.rerank.depth", 1 <= c.Retrieve.Rerank.Depth && c.Retrieve.Rerank.Depth <= c.Retrieve.Candidates,
+			fmt.Sprintf("is %d, allowed are 1 to %d (retrieve.candidates)", c.Retrieve.Rerank.Depth, c.Retrieve.Candidates)},
+		{"retrieve.rerank.depth", c.Retrieve.Rerank.Model != "" || c.Retrieve.Rerank.Depth == l.defaultDepth(),
+			"is set, but without retrieve.rerank.model nothing is reranked"},
 		between("retrieve.budget_tokens", c.Retrieve.BudgetTokens, 1, 1_000_000),
 		between("retrieve.max_per_source", c.Retrieve.MaxPerSource, 0, 1000),
 		oneOf("retrieve.order", c.Retrieve.Order, "rank", "document"),
@@ -167,7 +201,6 @@ func (l *Loaded) validate() error {
 			unset bool
 		}{
 			{"base_url", c.Embedder.BaseURL == def.BaseURL},
-			{"model", c.Embedder.Model == def.Model},
 			{"api_key", c.Embedder.APIKey == def.APIKey},
 			{"dimension", c.Embedder.Dimension == def.Dimension},
 			{"max_tokens", c.Embedder.MaxTokens == def.MaxTokens},

@@ -58,6 +58,11 @@ func TestBad(t *testing.T) {
 		{"value for section", "chunk: 3\n", nil, nil, "chunk", "must be a mapping"},
 		{"not a number", "chunk:\n  size_tokens: many\n", nil, nil, "chunk.size_tokens", "whole number"},
 		{"NaN", "chunk:\n  overlap: NaN\n", nil, nil, "chunk.overlap", "a number is expected"},
+		{"too short", "extract:\n  timeout: 10ms\n", nil, nil, "extract.timeout", "is 10ms, allowed are 100ms to 1h"},
+		{"too little", "extract:\n  memory_mb: 1\n", nil, nil, "extract.memory_mb", "is 1, allowed are 64 to 65536"},
+		{"strategy", "chunk:\n  strategy: magic\n", nil, nil, "chunk.strategy", "allowed are structure, fixed, row, page, parent"},
+		{"overlap of pages", "chunk:\n  strategy: page\n  overlap: 0.1\n", nil, nil, "chunk.overlap", "is 0.1, but chunk.strategy page repeats nothing, allowed is 0"},
+		{"PDF backend", "pdf:\n  backend: ghost\n", nil, nil, "pdf.backend", "is \"ghost\", allowed are auto, builtin, pdfium"},
 		{"out of range", "chunk:\n  size_tokens: 9000\n", nil, nil, "chunk.size_tokens", "is 9000, allowed are 16 to 8192"},
 		{"bad bool", "", []string{"RAGLOOP_QDRANT_TLS=perhaps"}, nil, "qdrant.tls", "allowed are true and false"},
 		{"bad variable", "", []string{"RAGLOOP_LOGLEVEL=info"}, nil, "RAGLOOP_LOGLEVEL", "did you mean RAGLOOP_LOG_LEVEL?"},
@@ -65,7 +70,9 @@ func TestBad(t *testing.T) {
 		{"candidates below top-k", "", nil, map[string]string{"retrieve.top_k": "200", "retrieve.candidates": "150"}, "retrieve.candidates", "allowed are 200 (retrieve.top_k) to 1000"},
 		{"top-k above candidates' limit", "", nil, map[string]string{"retrieve.top_k": "2000"}, "retrieve.top_k", "allowed are 1 to 1000"},
 		{"duration", "serve:\n  drain_timeout: 5\n", nil, nil, "serve.drain_timeout", "a duration such as"},
-		{"option without effect", "embedder:\n  model: x\n", nil, nil, "embedder.model", "only embedder.kind: openai uses it"},
+		{"option without effect", "embedder:\n  base_url: x\n", nil, nil, "embedder.base_url", "only embedder.kind: openai uses it"},
+		{"rerank depth", "retrieve:\n  rerank:\n    model: x\n    depth: 101\n", nil, nil, "retrieve.rerank.depth", "is 101, allowed are 1 to 100 (retrieve.candidates)"},
+		{"depth without a reranker", "retrieve:\n  rerank:\n    depth: 7\n", nil, nil, "retrieve.rerank.depth", "without retrieve.rerank.model nothing is reranked"},
 		{"openai without URL", "embedder:\n  kind: openai\n", nil, nil, "embedder.base_url", "is empty"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -91,6 +98,17 @@ func TestCandidatesFollowTopK(t *testing.T) {
 		if got := l.Config.Retrieve.Candidates; got != want {
 			t.Errorf("retrieve.candidates with top-k %s = %d, want %d", topK, got, want)
 		}
+	}
+}
+
+// TestDepthFollowsCandidates: the default depth is never above the candidates.
+func TestDepthFollowsCandidates(t *testing.T) {
+	l, err := Load("", nil, map[string]string{"retrieve.top_k": "5", "retrieve.candidates": "12"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := l.Config.Retrieve.Rerank.Depth; got != 12 {
+		t.Errorf("retrieve.rerank.depth with 12 candidates = %d, want 12", got)
 	}
 }
 
