@@ -110,18 +110,18 @@ func (a *app) embedder() (e embed.Embedder, done func() error, err error) {
 // extractor returns what turns files into text, in processes of their own: the
 // same for all of a command, which ends them when it is done.
 func (a *app) extractor() (ingest.Extractor, error) {
+	c := a.cfg.Config
 	if a.parsers == nil {
-		c := a.cfg.Config
-		pool, err := isolate.New(isolate.Options{
-			Time: c.Extract.Timeout, MemoryBytes: c.Extract.MemoryMB << 20,
-			PDF: extract.PDFOptions{Backend: extract.PDFBackend(c.PDF.Backend), CacheDir: filepath.Join(c.DataDir, "pdfium")},
-		})
+		pool, err := isolate.New(isolate.Options{Time: c.Extract.Timeout, MemoryBytes: c.Extract.MemoryMB << 20})
 		if err != nil {
 			return nil, err
 		}
 		a.parsers = pool
 	}
-	return a.parsers, nil
+	return &extract.PDFExtractor{
+		Options: extract.PDFOptions{Backend: extract.PDFBackend(c.PDF.Backend), CacheDir: filepath.Join(c.DataDir, "pdfium")},
+		Run:     a.parsers.Extract,
+	}, nil
 }
 
 func (a *app) closeParsers() {

@@ -1,11 +1,13 @@
 package extract
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 	"unicode"
@@ -24,6 +26,9 @@ import (
 // maxPDFiumPages is the memory that PDFium may take, in pages of 64 KiB: 256
 // MiB. It holds the file as well.
 const maxPDFiumPages = 256 << 20 >> 16
+
+// maxPDFiumRow bounds the glyphs that go to the lines together.
+const maxPDFiumRow = 1 << 14
 
 // pdfiumStart is how long the start of an instance may take once the module is
 // compiled, which takes milliseconds.
@@ -198,6 +203,7 @@ type pdfiumPage struct {
 	glyphs   int
 	unmapped int
 	pictures float64 // area of the images, in square points
+	row      []pdfiumGlyph
 
 	// Of the character before.
 	height    float32 // of its box; 0 between words
@@ -227,6 +233,7 @@ func (in *pdfiumPage) text(ctx context.Context) error {
 			return errPDFLimit
 		}
 	}
+	in.flushRow()
 	return nil
 }
 
@@ -284,10 +291,66 @@ func (in *pdfiumPage) char(i int) error {
 	if along == 0 {
 		return nil // it cannot be seen
 	}
-	// The box has the width of the glyph in the direction of writing.
-	extent := math.Abs(float64(r.Right-r.Left)*m[0]/along) + math.Abs(float64(r.Top-r.Bottom)*m[1]/along)
-	in.glyph(s, m.mul(in.base), extent/along, 0, in.weight)
+	// A glyph reaches to the far side of its box. The letters of a ligature share
+	// an origin and divide its box.
+	x, y := float64(r.Right), float64(r.Top)
+	if m[0] < 0 {
+		x = float64(r.Left)
+	}
+	if m[1] < 0 {
+		y = float64(r.Bottom)
+	}
+	extent := max(((x-origin.X)*m[0]+(y-origin.Y)*m[1])/along, 0)
+	in.add(pdfiumGlyph{s, m.mul(in.base), extent / along, in.weight})
 	return nil
+}
+
+// pdfiumGlyph is a glyph on its way to the lines.
+type pdfiumGlyph struct {
+	text   string
+	m      matrix
+	width  float64 // in em
+	weight pdfWeight
+}
+
+// place returns where a glyph is along and across its direction of writing.
+func (g pdfiumGlyph) place() (x, y float64) {
+	ux, uy, _, _ := g.m.direction()
+	return g.m[4]*ux + g.m[5]*uy, g.m[5]*ux - g.m[4]*uy
+}
+
+// add adds a glyph to those at its height, which go to the lines together.
+func (in *pdfiumPage) add(g pdfiumGlyph) {
+	if k := len(in.row); k > 0 {
+		lastX, lastY := in.row[k-1].place()
+		x, y := g.place()
+		_, _, _, size := g.m.direction()
+		switch {
+		case k >= maxPDFiumRow, !(math.Abs(y-lastY) <= lineShift*size):
+			in.flushRow()
+		case x == lastX: // the letters of a ligature
+			g.width = max(g.width, in.row[k-1].width)
+		}
+	}
+	in.row = append(in.row, g)
+}
+
+// flushRow hands on the glyphs at one height. PDFium puts the letters of each
+// word in Hebrew and Arabic into the order in which they are read, but not the
+// words; in rows that have such letters all are put back as they are drawn,
+// from left to right, which lines expect.
+func (in *pdfiumPage) flushRow() {
+	if slices.ContainsFunc(in.row, func(g pdfiumGlyph) bool { return isRightToLeft(g.text) }) {
+		slices.SortStableFunc(in.row, func(a, b pdfiumGlyph) int {
+			ax, _ := a.place()
+			bx, _ := b.place()
+			return cmp.Compare(ax, bx)
+		})
+	}
+	for _, g := range in.row {
+		in.glyph(g.text, g.m, g.width, 0, g.weight)
+	}
+	in.row = in.row[:0]
 }
 
 // font reads the size, transformation and style of the font of a character.

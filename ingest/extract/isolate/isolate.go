@@ -58,11 +58,6 @@ type Options struct {
 	// to 64 GiB; 0: [DefaultMemoryBytes]. Each byte of the file adds two. Where
 	// the watch is too slow, the system steps in at one and a half times of it.
 	MemoryBytes int
-
-	// PDF says how PDF files are read where an input does not. With another
-	// backend than the built-in one it needs a CacheDir: compiling PDFium takes
-	// more than a document may, so the pool has it done once, before the first PDF.
-	PDF extract.PDFOptions
 }
 
 const (
@@ -98,15 +93,6 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.MemoryBytes < minMemory || o.MemoryBytes > maxMemory {
 		return o, fmt.Errorf("memory of %d bytes per document, allowed are %d to %d", o.MemoryBytes, minMemory, maxMemory)
-	}
-	switch o.PDF.Backend {
-	case "", extract.PDFBuiltin:
-	case extract.PDFAuto, extract.PDFium:
-		if o.PDF.CacheDir == "" {
-			return o, fmt.Errorf("PDF backend %q without a directory for its compiled form", o.PDF.Backend)
-		}
-	default:
-		return o, fmt.Errorf("PDF backend %q, allowed are %q", o.PDF.Backend, extract.PDFBackends())
 	}
 	return o, nil
 }
@@ -164,9 +150,6 @@ func (p *Pool) Extract(ctx context.Context, in extract.Input) (extract.Document,
 	case <-ctx.Done():
 		return extract.Document{}, fmt.Errorf("extract %s: %w", in.Name, ctx.Err())
 	}
-	if in.PDF == (extract.PDFOptions{}) {
-		in.PDF = p.o.PDF
-	}
 	p.prepare(ctx, in)
 	total := p.o.limits(len(in.Data))
 	begin := time.Now()
@@ -184,8 +167,9 @@ func (p *Pool) Extract(ctx context.Context, in extract.Input) (extract.Document,
 	return doc, err
 }
 
-// prepare has what a document may need compiled in time of its own. Whether that
-// worked shows when it is needed.
+// prepare has PDFium compiled for the first document that may need it, in time
+// of its own: that takes more than a document may. Whether it worked shows when
+// it is needed.
 func (p *Pool) prepare(ctx context.Context, in extract.Input) {
 	if in.PDF.Backend == "" || in.PDF.Backend == extract.PDFBuiltin || in.PDF.CacheDir == "" || !bytes.Contains(in.Data[:min(len(in.Data), 1024)], []byte("%PDF-")) {
 		return

@@ -21,9 +21,6 @@ const (
 	Int8Activations
 )
 
-// FloatActivations is an older name of Int16Activations.
-const FloatActivations = Int16Activations
-
 // Input names one of the inputs of a layer's linear maps.
 type Input uint8
 

@@ -63,9 +63,9 @@ func (s *Source) calibrate(plain []byte) (map[string][]int, error) {
 			ids = slices.Insert(ids, len(ids)-1, r.Int32N(int32(m.Pieces())))
 		}
 		if m.CrossEncoder() {
-			_, err = m.Score(ids, len(ids)/2, bert.FloatActivations, &w)
+			_, err = m.Score(ids, len(ids)/2, bert.Int16Activations, &w)
 		} else {
-			err = m.Encode(vector, ids, bert.FloatActivations, &w)
+			err = m.Encode(vector, ids, bert.Int16Activations, &w)
 		}
 		if err != nil {
 			return nil, err

@@ -113,7 +113,8 @@ def make_models(jar, work):
     print("fused:", {k: v for k, v in optimised.get_fused_operator_statistics().items() if v})
     optimised.save_model_to_file(str(fused))
 
-    for name, source, kind in [("fused-s8", fused, QuantType.QInt8), ("fused-u8", fused, QuantType.QUInt8), ("plain-s8", plain, QuantType.QInt8)]:
+    signed, unsigned = QuantType.QInt8, QuantType.QUInt8
+    for name, source, kind in [("fused-s8", fused, signed), ("fused-u8", fused, unsigned), ("plain-s8", plain, signed)]:
         quantize_dynamic(source, model / f"int8-{name}.onnx", per_channel=True, weight_type=kind,
                          extra_options={"DefaultTensorType": TensorProto.FLOAT})
     for path in sorted(model.glob("*.onnx")):
@@ -196,7 +197,8 @@ class Ours:
         import numpy as np
 
         vectors = self.work / "vectors.f32"
-        seconds = self.bench("^BenchmarkBulk$", "-test.benchtime=1x", f"-texts={self.work / 'texts.jsonl'}", f"-vectors={vectors}")["ns/op"] / 1e9
+        files = f"-texts={self.work / 'texts.jsonl'}", f"-vectors={vectors}"
+        seconds = self.bench("^BenchmarkBulk$", "-test.benchtime=1x", *files)["ns/op"] / 1e9
         return seconds, np.fromfile(vectors, "<f4").reshape(-1, HIDDEN)
 
     def query(self, task, calls):
@@ -285,10 +287,10 @@ def make_peer(name, o, threads, sample):
 
 
 def record(o, **result):
+    print("  " + ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in result.items()), flush=True)
     result |= {"binary": sha256(o.work / "embed.test"), "texts": sha256(o.work / "texts.jsonl")}
     with open(o.work / "results.jsonl", "a") as f:
         f.write(json.dumps(result) + "\n")
-    print("  " + ", ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in result.items() if k not in ("binary", "texts")), flush=True)
 
 
 def read_texts(o):
@@ -323,7 +325,8 @@ def query(o):
         for _ in range(o.rounds):
             theirs = peer.query(o.calls)
             for task in QUERY_TASKS[name]:
-                record(o, kind="query", peer=name, file=file, threads=o.threads, task=task, ours=ours.query(task, o.calls), theirs=theirs, calls=o.calls)
+                record(o, kind="query", peer=name, file=file, threads=o.threads, task=task,
+                       ours=ours.query(task, o.calls), theirs=theirs, calls=o.calls)
 
 
 # ---- table ----
@@ -368,22 +371,33 @@ def table(o):
     for r in results:
         if (r["binary"], r["texts"]) == current:
             groups.setdefault((r["kind"], -r["threads"], r["peer"], r["file"], r.get("task", "")), []).append(r)
-    print("\n| bulk, peer | threads | peer, s | ragloop, s | times faster: median (min–max) | wanted | cosine, least / mean |\n|---|---|---|---|---|---|---|")
-    for (kind, threads, peer, file, task), rs in sorted(groups.items()):
+    print()
+    row("bulk, peer", "threads", "peer, s", "ragloop, s", "times faster: median (min–max)", "wanted", "cosine, least / mean")
+    row(*["---"] * 7)
+    for (kind, threads, peer, file, _), rs in sorted(groups.items()):
         if kind != "bulk":
             continue
         least, mean = min(r["least"] for r in rs), statistics.mean(r["mean"] for r in rs)
-        ok = least >= LEAST_COSINE and mean >= MEAN_COSINE
-        theirs = f"{statistics.median(r['theirs'] for r in rs):.2f}" if ok else "not equal"
-        ratio = spread([r["theirs"] / r["ours"] for r in rs], 2) if ok else "-"
-        goal = f"≥ {BULK_GOALS[peer]}" if peer in BULK_GOALS else "-"
-        print(f"| {peer} `{file}` | {-threads} | {theirs} | {statistics.median(r['ours'] for r in rs):.2f} | {ratio}, {len(rs)} rounds | {goal} | {least:.4f} / {mean:.4f} |")
-    print("\n| query of 16 tokens, peer | threads | peer, p50 ms | ragloop, p50 ms | ragloop's activations | ragloop / peer: median (min–max) | wanted |\n|---|---|---|---|---|---|---|")
+        theirs, ratio = "not equal", "-"
+        if least >= LEAST_COSINE and mean >= MEAN_COSINE:
+            theirs = f"{statistics.median(r['theirs'] for r in rs):.2f}"
+            ratio = spread([r["theirs"] / r["ours"] for r in rs], 2) + f", {len(rs)} rounds"
+        row(f"{peer} `{file}`", -threads, theirs, f"{statistics.median(r['ours'] for r in rs):.2f}", ratio,
+            f"≥ {BULK_GOALS[peer]}" if peer in BULK_GOALS else "-", f"{least:.4f} / {mean:.4f}")
+    print()
+    row("query of 16 tokens, peer", "threads", "peer, p50 ms", "ragloop, p50 ms", "ragloop's activations",
+        "ragloop / peer: median (min–max)", "wanted")
+    row(*["---"] * 7)
     for (kind, threads, peer, file, task), rs in sorted(groups.items()):
         if kind != "query":
             continue
-        print(f"| {peer} `{file}` | {-threads} | {statistics.median(r['theirs'] for r in rs):.2f} | {statistics.median(r['ours'] for r in rs):.2f} "
-              f"| {ARITHMETIC[task]} | {spread([r['ours'] / r['theirs'] for r in rs], 2)}, {len(rs)} rounds of {rs[0]['calls']} | ≤ {QUERY_GOAL} |")
+        row(f"{peer} `{file}`", -threads, f"{statistics.median(r['theirs'] for r in rs):.2f}",
+            f"{statistics.median(r['ours'] for r in rs):.2f}", ARITHMETIC[task],
+            spread([r["ours"] / r["theirs"] for r in rs], 2) + f", {len(rs)} rounds of {rs[0]['calls']}", f"≤ {QUERY_GOAL}")
+
+
+def row(*cells):
+    print("| " + " | ".join(str(c) for c in cells) + " |")
 
 
 def main():
