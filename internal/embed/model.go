@@ -75,6 +75,12 @@ func ReadModel(path string) ([]byte, *modelfile.File, error) {
 
 // readModel returns the contents of a model file, memory mapped if possible.
 func readModel(path string) ([]byte, error) {
+	// Before it is opened: that would wait for somebody who writes to a pipe.
+	if info, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("load model: %w", err)
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("load model %s: it is no regular file", path)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("load model: %w", err)
@@ -83,9 +89,6 @@ func readModel(path string) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("load model: %w", err)
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("load model %s: it is no regular file", path)
 	}
 	data, err := mapFile(f, info.Size())
 	if err != nil {

@@ -123,13 +123,13 @@ const (
 )
 
 // team lets threads that have nothing else to do help with one text. It returns
-// nil if there are none.
+// nil if there are none, or the text is too short.
 func (s *scheduler) team(tokens int) *bert.Team {
+	if tokens < leastTeam {
+		return nil
+	}
 	var t *bert.Team
 	for range maxHelpers {
-		if tokens < leastTeam {
-			break
-		}
 		w := s.slots.idleSlot()
 		if w == nil {
 			break
@@ -224,6 +224,7 @@ func (w *window) reset(first, items, workers int, p priority) {
 }
 
 // each calls do for every job, in order, each worker in a goroutine of its own.
+// When it panics, nobody works on the window any more either.
 func (w *window) each(do func(*worker, *job)) {
 	w.next.Store(0)
 	loop := func(k *worker) {
@@ -239,8 +240,8 @@ func (w *window) each(do func(*worker, *job)) {
 	for _, k := range w.workers[1:w.active] {
 		others.Go(func() { loop(k) })
 	}
+	defer others.Wait()
 	loop(w.workers[0])
-	others.Wait()
 }
 
 func (w *window) tokenise(ctx context.Context, work work, k *worker, j *job) {

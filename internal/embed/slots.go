@@ -76,6 +76,7 @@ func (s *slots) acquire(ctx context.Context, t *turn) (*bert.Workspace, error) {
 func (s *slots) idleSlot() *bert.Workspace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.dispatch() // somebody may wait still if GOMAXPROCS was raised
 	if s.running >= s.threads() {
 		return nil
 	}

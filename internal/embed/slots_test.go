@@ -136,8 +136,13 @@ func TestSlotsIdle(t *testing.T) {
 	q.expect()
 	q.slots.release(helper)
 	q.expect("document")
-	q.release("query")
-	q.release("document")
+	q.ask(bulk, "next")
+	limit = 4
+	helper = q.slots.idleSlot()
+	q.expect("next") // before any help
+	if helper == nil || q.slots.idleSlot() != nil {
+		t.Error("four cores and three texts do not leave exactly one helper")
+	}
 }
 
 func TestSlotsLeave(t *testing.T) {

@@ -128,6 +128,8 @@ func repeated(x float32) (out [2 * PanelWidth]float32) {
 	return out
 }
 
+// mulInt8AVX512 has the integers alone, for tests to compare: linearAVX512 does
+// not need it.
 func mulInt8AVX512(dst []float32, q []uint8, n int, w *Matrix, _ *Scratch) {
 	t := int8Block{
 		groups: w.cols / groupCols, lda: w.cols, stride: PanelWidth * w.cols,
@@ -250,11 +252,12 @@ func quantiseRowsAVX512(other rowsQuantiser) rowsQuantiser {
 			for j, c := range m.exactColumns {
 				s.exact[i*exact+j] = row[c]
 			}
-			largest, inverse := absMaxAVX512(&row[0], cols, keep), float32(0)
-			s.rowScales[i] = 0
-			if largest >= quantiseMin {
-				s.rowScales[i], inverse = largest/steps, steps/largest
+			largest := absMaxAVX512(&row[0], cols, keep)
+			scale, inverse := largest/steps, steps/largest
+			if largest < quantiseMin { // not so if it is no number
+				scale, inverse = 0, 0
 			}
+			s.rowScales[i] = scale
 			quantise(&s.quantised[i*size], &row[0], cols, keep, inverse)
 		}
 	}

@@ -131,7 +131,8 @@ func resize[T any](s []T, n int) []T {
 // MulInt8 computes dst = x·mᵀ + bias for n rows of x, with each row of x first
 // rounded to 127 steps on either side of zero, its largest magnitude being step
 // 127; the exact columns are neither rounded nor counted in that magnitude.
-// Products and sums of steps are exact. It panics if a length does not fit.
+// Products and sums of steps are exact. A row with an infinity or what is no
+// number has no finite outputs. It panics if a length does not fit.
 func (m *Matrix) MulInt8(dst, x, bias []float32, n int, s *Scratch) {
 	m.multiply(dst, x, bias, n, false, s)
 }
@@ -155,7 +156,7 @@ func (m *Matrix) multiply(dst, x, bias []float32, n int, wide bool, s *Scratch) 
 	if wide {
 		bytesPerElement = 2
 	}
-	// Tiles read whole fours of rows, the smallest kernels 12 rows.
+	// Tiles read whole fours of rows, or all that they have where n is less.
 	s.quantised = resize(s.quantised, max(roundUp(n*bytesPerElement, 4), minQuantised)*m.cols)
 	s.rowScales = resize(s.rowScales, roundUp(n, 4))
 	s.exact = resize(s.exact, roundUp(n, 4)*len(m.exactColumns))

@@ -53,13 +53,13 @@ loop:
 	RET
 
 // HMAX leaves the largest of the 8 lanes of Y4 in X4, clobbering X0.
-#define HMAX \
+#define HMAX(OP) \
 	VEXTRACTF128 $1, Y4, X0 \
-	VMAXPS X0, X4, X4 \
+	OP X0, X4, X4 \
 	VMOVHLPS X4, X4, X0 \
-	VMAXPS X0, X4, X4 \
+	OP X0, X4, X4 \
 	VMOVSHDUP X4, X0 \
-	VMAXSS X0, X4, X4
+	OP X0, X4, X4
 
 // func vecMax(x *float32, n int) float32
 TEXT ·vecMax(SB), NOSPLIT, $0-20
@@ -73,12 +73,15 @@ loop:
 	ADDQ $32, SI
 	DECQ CX
 	JNZ  loop
-	HMAX
+	HMAX(VMAXPS)
 	VMOVSS X4, ret+16(FP)
 	VZEROUPPER
 	RET
 
 // func vecAbsMax(x *float32, n int) float32
+//
+// The bits of magnitudes are compared as integers: they have the order of the
+// numbers, and what is no number comes last, where VMAXPS would lose it.
 TEXT ·vecAbsMax(SB), NOSPLIT, $0-20
 	MOVQ x+0(FP), SI
 	MOVQ n+8(FP), CX
@@ -88,12 +91,12 @@ TEXT ·vecAbsMax(SB), NOSPLIT, $0-20
 	VPSRLD $1, Y1, Y1
 
 loop:
-	VANDPS (SI), Y1, Y0
-	VMAXPS Y0, Y4, Y4
+	VPAND (SI), Y1, Y0
+	VPMAXSD Y0, Y4, Y4
 	ADDQ $32, SI
 	DECQ CX
 	JNZ  loop
-	HMAX
+	HMAX(VPMAXSD)
 	VMOVSS X4, ret+16(FP)
 	VZEROUPPER
 	RET

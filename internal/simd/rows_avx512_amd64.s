@@ -100,7 +100,8 @@ loop:
 
 // func absMaxAVX512(x *float32, n int, keep *uint16) float32
 //
-// keep has a bit for each element, of which those that are 0 are left out.
+// keep has a bit for each element, of which those that are 0 are left out. What
+// is no number is the largest, as in vecAbsMax.
 TEXT ·absMaxAVX512(SB), NOSPLIT, $0-28
 	MOVQ x+0(FP), SI
 	MOVQ n+8(FP), CX
@@ -116,14 +117,14 @@ loop:
 	KMOVW 2(DX), K2
 	VPANDD.Z (SI), Z3, K1, Z0
 	VPANDD.Z 64(SI), Z3, K2, Z1
-	VMAXPS Z0, Z4, Z4
-	VMAXPS Z1, Z5, Z5
+	VPMAXSD Z0, Z4, Z4
+	VPMAXSD Z1, Z5, Z5
 	ADDQ $128, SI
 	ADDQ $4, DX
 	DECQ CX
 	JNZ  loop
-	VMAXPS Z5, Z4, Z4
-	HALVE(VMAXPS, VMAXSS)
+	VPMAXSD Z5, Z4, Z4
+	HALVE(VPMAXSD, VPMAXSD)
 	VMOVSS X4, ret+24(FP)
 	VZEROUPPER
 	RET

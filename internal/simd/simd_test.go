@@ -334,3 +334,29 @@ func TestMulLengths(t *testing.T) {
 	}()
 	m.MulInt16(make([]float32, 63), make([]float32, 16), make([]float32, 32), 2, new(Scratch))
 }
+
+// TestMatrixNotFinite checks that a number that is none, or infinite, is not
+// rounded to something finite: whoever reads the products has to see it.
+func TestMatrixNotFinite(t *testing.T) {
+	const n = 2
+	onEach(t, func(t *testing.T) {
+		for _, cols := range []int{4, 36, 64} {
+			m, _ := matrix(t, MatrixRows, cols, []int{1}, 51)
+			bias := random(MatrixRows, 1, 52)
+			for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
+				for at := range cols {
+					x := random(n*cols, 1, 53)
+					x[at] = bad
+					for name, mul := range map[string]mulFunc{"int8": (*Matrix).MulInt8, "int16": (*Matrix).MulInt16} {
+						y := product(mul, m, x, bias, n)
+						for i, v := range y {
+							if finite := !math.IsNaN(float64(v)) && !math.IsInf(float64(v), 0); finite != (i >= MatrixRows) {
+								t.Fatalf("%s with %v in column %d of %d: row %d has output %v", name, bad, at, cols, i/MatrixRows, v)
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package bert
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -10,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/ragloop/ragloop/internal/embed/modelfile"
+	"github.com/ragloop/ragloop/internal/simd"
 )
 
 var tiny = modelfile.Architecture{
@@ -316,6 +318,35 @@ func TestNoVector(t *testing.T) {
 	for _, x := range [][]float32{{0, 0}, {float32(math.Inf(1)), 1}, {float32(math.NaN()), 1}} {
 		if err := normalise(make([]float32, 2), x); !errors.Is(err, ErrNoVector) {
 			t.Errorf("normalise(%v) = %v, want %v", x, err, ErrNoVector)
+		}
+	}
+}
+
+// TestOverflow checks that a token whose hidden state overflows is not left out:
+// no other token may have a vector that looks sound.
+func TestOverflow(t *testing.T) {
+	m, err := New(randomWeights(tiny).file(t, tiny))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.words.Scales = slices.Clone(m.words.Scales)
+	m.words.Scales[7] = math.MaxFloat32
+	for i := range m.layers { // exact columns would hand it on
+		for _, l := range []*linear{&m.layers[i].qkv, &m.layers[i].up, &m.layers[i].down} {
+			rows, cols := l.weights.Rows(), l.weights.Cols()
+			if l.weights, err = simd.NewMatrix(bytes.Repeat([]byte{1}, rows*cols), slices.Repeat([]float32{1e-3}, rows), rows, cols, simd.Exact{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var w Workspace
+	out := make([]float32, m.Hidden)
+	for _, p := range []Precision{Int16Activations, Int8Activations} {
+		if err := m.Encode(out, []int32{2, 7, 3}, p, &w); !errors.Is(err, ErrNoVector) {
+			t.Errorf("precision %d: %v, want %v", p, err, ErrNoVector)
+		}
+		if err := m.Encode(out, []int32{2, 6, 3}, p, &w); err != nil {
+			t.Errorf("precision %d: %v without the token", p, err)
 		}
 	}
 }

@@ -32,7 +32,8 @@ const (
 )
 
 // Workspace is the memory of one running [Model.Encode]. It grows to the
-// longest text seen, after which nothing is allocated. The zero value is ready; it must not be shared by goroutines.
+// longest text seen, after which nothing is allocated. The zero value is ready;
+// it must not be shared by goroutines.
 type Workspace struct {
 	// Observe, if set, is called with the rows of each input of each layer, a
 	// block of rows after the other. It must not keep or change them.
