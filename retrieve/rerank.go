@@ -124,6 +124,7 @@ func (r *Retriever) rerank(ctx context.Context, query string, f Found, p Params)
 		limited, cancel = context.WithTimeout(ctx, time.Until(deadline)/4*3)
 		defer cancel()
 	}
+	begin := r.now()
 	out, err := r.Rerank(limited, query, f, p)
 	switch {
 	case err == nil:
@@ -134,6 +135,7 @@ func (r *Retriever) rerank(ctx context.Context, query string, f Found, p Params)
 		return f, fmt.Errorf("%w: %w", ErrLeg, err)
 	}
 	f.Degraded = append(slices.Clip(f.Degraded), err.Error())
+	f.Stages = append(slices.Clip(f.Stages), Stage{"rerank", r.now().Sub(begin)}) // in vain, but the time is gone
 	return f, nil
 }
 

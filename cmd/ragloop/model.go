@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -30,13 +32,17 @@ func (a *app) modelConvertCmd() *cobra.Command {
 model or a cross-encoder of the BERT family, and writes one int8 model file for
 embedder.model or retrieve.rerank.model. It downloads nothing. What cannot be
 carried over is an error that names file and field. The flags say what the folder
-does not, or replace what it says. The same folder gives the same bytes.`,
+does not, or replace what it says. The same folder gives the same bytes. Of
+existing files only a model file is overwritten.`,
 		Args: args(1, "DIR"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if out == "" {
 				return errors.New(`model convert needs --out FILE; see "ragloop model convert --help"`)
 			}
 			if err := checkOut("--out", out); err != nil {
+				return err
+			}
+			if err := checkModelOut(out); err != nil {
 				return err
 			}
 			if cmd.Flags().Changed("query-prefix") {
@@ -75,6 +81,29 @@ does not, or replace what it says. The same folder gives the same bytes.`,
 	f.StringVar(&passagePrefix, "passage-prefix", "", "instruction in front of passages (default: the folder's prompt)")
 	f.IntVar(&o.MaxTokens, "max-tokens", 0, "window in tokens (default: the smallest limit in the folder)")
 	return cmd
+}
+
+// checkModelOut refuses to write over anything but a model file: a slip must not
+// cost the weights that are converted.
+func checkModelOut(name string) error {
+	info, err := os.Stat(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && info.Mode().IsRegular() {
+		var f *os.File
+		if f, err = os.Open(name); err == nil {
+			defer f.Close() // read only
+			begin := make([]byte, len(modelfile.Magic))
+			if n, _ := io.ReadFull(f, begin); string(begin[:n]) == modelfile.Magic {
+				return nil
+			}
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("--out %s: %w", name, err)
+	}
+	return fmt.Errorf("--out %s exists and is no model file: only a model file is overwritten", name)
 }
 
 func (a *app) modelShowCmd() *cobra.Command {

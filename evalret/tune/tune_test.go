@@ -212,6 +212,32 @@ func TestRerankGrid(t *testing.T) {
 	}
 }
 
+// TestRerankCosts: of settings that are equal but for the reranker the one
+// without it is cheaper, never the other way round.
+func TestRerankCosts(t *testing.T) {
+	set, docs := corpus(60)
+	for current, want := range map[int]string{0: "", 2: "32/0 k5 dense"} {
+		o := options(t)
+		o.Current.SizeTokens, o.Current.TopK, o.Current.Rerank = 32, 5, current
+		o.Grid = tune.Grid{Sizes: []int{32}, TopK: []int{5}, Reranks: []int{2, 0}, Budgets: []int{60}}
+		o.Reranker = "r1"
+		r, err := tune.Run(t.Context(), set, &builder{docs: docs}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if v := r.Verdict; v.Cheaper >= 0 {
+			got = r.Settings[v.Cheaper].Setting.String()
+			if !strings.HasSuffix(v.Sentence, " chunks, 0 instead of 2 reranked).") {
+				t.Errorf("sentence = %q", v.Sentence)
+			}
+		}
+		if got != want {
+			t.Errorf("current depth %d: cheaper is %q, want %q (%s)", current, got, want, r.Verdict.Sentence)
+		}
+	}
+}
+
 func TestNoClearWinner(t *testing.T) {
 	set, docs := corpus(60)
 	// 64 is better on few queries: within noise.

@@ -246,8 +246,12 @@ func (r *Result) decide(against func(baseline int) map[int]stats.Comparison) Ver
 	}
 	if v.Cheaper = r.cheaper(base, versus); v.Cheaper >= 0 {
 		b, o := r.Settings[base], r.Settings[v.Cheaper]
-		v.Sentence += fmt.Sprintf(" Cheaper, and not worse than %s by more than %s: %s (%.0f instead of %.0f tokens a context, %d instead of %d chunks).",
+		v.Sentence += fmt.Sprintf(" Cheaper, and not worse than %s by more than %s: %s (%.0f instead of %.0f tokens a context, %d instead of %d chunks",
 			name, unsigned(r.Margin), r.describe(v.Cheaper), o.Tokens(r.CostBudget()), b.Tokens(r.CostBudget()), o.Chunks, b.Chunks)
+		if o.Setting.Rerank != b.Setting.Rerank {
+			v.Sentence += fmt.Sprintf(", %d instead of %d reranked", o.Setting.Rerank, b.Setting.Rerank)
+		}
+		v.Sentence += ")."
 	}
 	return v
 }
@@ -284,8 +288,9 @@ func (r *Result) CostBudget() int {
 	return nearest(r.Budgets, 1024)
 }
 
-// costs compares settings by mean tokens of a context, then chunks in the
-// index, then order in the grid: negative when i is cheaper than j.
+// costs compares settings by mean tokens of a context, then depth of reranking,
+// then chunks in the index, then order in the grid: negative when i is cheaper
+// than j.
 func (r *Result) costs(i, j int) int {
 	a, b := r.Settings[i], r.Settings[j]
 	switch d := a.Tokens(r.CostBudget()) - b.Tokens(r.CostBudget()); {
@@ -293,6 +298,8 @@ func (r *Result) costs(i, j int) int {
 		return -1
 	case d > 0:
 		return 1
+	case a.Setting.Rerank != b.Setting.Rerank:
+		return a.Setting.Rerank - b.Setting.Rerank
 	case a.Chunks != b.Chunks:
 		return a.Chunks - b.Chunks
 	}
@@ -300,8 +307,9 @@ func (r *Result) costs(i, j int) int {
 }
 
 // cheaper returns the cheapest setting that is not worse than base beyond the
-// margin and saves at least 5 % of tokens or, at no more tokens, of chunks; -1
-// when there is none.
+// margin and saves at least 5 % of tokens or, at no more tokens, of chunks or of
+// reranking; -1 when there is none. One that reranks deeper than base is never
+// cheaper: no saving of tokens is known to be worth that.
 func (r *Result) cheaper(base int, versus map[int]stats.Comparison) int {
 	const saving = 0.95
 	best := -1
@@ -309,11 +317,12 @@ func (r *Result) cheaper(base int, versus map[int]stats.Comparison) int {
 	tokens := b.Tokens(r.CostBudget())
 	for i, o := range r.Settings {
 		c, ok := versus[i]
-		if !ok || !c.NonInferior(r.Margin) {
+		if !ok || !c.NonInferior(r.Margin) || o.Setting.Rerank > b.Setting.Rerank {
 			continue
 		}
 		t := o.Tokens(r.CostBudget())
-		saves := t <= saving*tokens || t <= tokens && float64(o.Chunks) <= saving*float64(b.Chunks)
+		saves := t <= saving*tokens || t <= tokens && float64(o.Chunks) <= saving*float64(b.Chunks) ||
+			t <= tokens && o.Chunks <= b.Chunks && float64(o.Setting.Rerank) <= saving*float64(b.Setting.Rerank) && b.Setting.Rerank > 0
 		if saves && (best < 0 || r.costs(i, best) < 0) {
 			best = i
 		}

@@ -9,9 +9,9 @@
 // the two.
 //
 // Read are config.json, model.safetensors (or its shards), vocab.txt or
-// tokenizer.json, tokenizer_config.json, modules.json, the pooling module's
-// config.json, sentence_bert_config.json, config_sentence_transformers.json and
-// the licence named in README.md.
+// tokenizer.json, tokenizer_config.json, added_tokens.json, modules.json, the
+// pooling module's config.json, sentence_bert_config.json,
+// config_sentence_transformers.json and the licence named in README.md.
 package convert
 
 import (

@@ -64,7 +64,7 @@ func (s *Source) read(o Options) error {
 		return err
 	}
 	if cfg.classifies() && len(modules) == 0 {
-		err = s.crossEncoder(o)
+		err = s.crossEncoder(cfg, o)
 	} else {
 		err = s.embedding(modules, o)
 	}
@@ -189,7 +189,11 @@ func readConfig(dir string) (config, error) {
 			return config{}, fmt.Errorf("read %s: architectures has %q, supported are %q", file, name, supported)
 		}
 	}
-	if labels := max(c.NumLabels, len(c.Labels)); c.classifies() && labels > 1 {
+	labels := max(c.NumLabels, len(c.Labels))
+	if labels == 0 {
+		labels = 2 // what transformers takes, and leaves out when it writes
+	}
+	if c.classifies() && labels > 1 {
 		return config{}, fmt.Errorf("read %s: the classifier has %d labels, only one (a cross-encoder) is supported", file, labels)
 	}
 	return c, nil

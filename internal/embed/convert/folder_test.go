@@ -139,6 +139,7 @@ func TestReadErrors(t *testing.T) {
 	}
 	content := func(s string) func(string) string { return func(string) string { return s } }
 	add := func(field string) func(string) string { return replace("{", "{"+field+",") }
+	postProcessor := func(p string) func(string) string { return add(`"post_processor":` + p) }
 	embedding, pairs := "testdata/embedding", "testdata/crossencoder"
 	for _, c := range []struct {
 		dir, file string
@@ -166,6 +167,12 @@ func TestReadErrors(t *testing.T) {
 		{embedding, "tokenizer_config.json", add(`"cls_token":"<s>"`), `cls_token is "<s>", only "[CLS]" is supported`},
 		{embedding, "tokenizer_config.json", add(`"sep_token":{"content":"</s>"}`), `sep_token is "</s>", only "[SEP]" is supported`},
 		{embedding, "tokenizer_config.json", replace("1e+30", "1"), "model_max_length is 1"},
+		{embedding, "tokenizer_config.json", add(`"do_basic_tokenize":false`), "do_basic_tokenize is false, only true is supported"},
+		{embedding, "tokenizer_config.json", add(`"never_split":["pump"]`), `never_split has "pump"`},
+		{embedding, "tokenizer_config.json", add(`"truncation_side":"left"`), `truncation_side is "left", only "right" is supported`},
+		{embedding, "tokenizer_config.json", add(`"additional_special_tokens":["[MASK]",{"content":"<x>"}]`), `additional_special_tokens has "<x>"`},
+		{embedding, "tokenizer_config.json", add(`"added_tokens_decoder":{"3":{"content":"[SEP]"},"143":{"content":"<x>"}}`), `added_tokens_decoder has "<x>"`},
+		{embedding, "added_tokens.json", content(`{"[PAD]":0,"<x>":143}`), `read added_tokens.json: it has "<x>"`},
 		{embedding, "modules.json", replace("models.Normalize", "models.Dense"), `module 2 is "Dense", supported is the sequence ["Transformer" "Pooling" "Normalize"]`},
 		{embedding, "modules.json", content("[]"), "0 modules, supported is"},
 		{embedding, "modules.json", replace("1_Pooling", "../elsewhere"), `path "../elsewhere" is outside the folder`},
@@ -180,24 +187,31 @@ func TestReadErrors(t *testing.T) {
 		{embedding, "config_sentence_transformers.json", replace(`"cosine"`, `"manhattan"`), `similarity_fn_name is "manhattan", supported are "cosine" and, for normalised vectors, "dot"`},
 		{embedding, "config_sentence_transformers.json", replace("null", `"query"`), `default_prompt_name is "query"`},
 		{embedding, "config_sentence_transformers.json", replace(`"document": ""`, `"document": "a", "passage": "b"`), `the prompts passage "b" and document "a" differ`},
+		{embedding, "config_sentence_transformers.json", replace(`"query": "query: "`, `"search": "search: "`), `there is a prompt "search" and none named "query": give the query prefix`},
 		{embedding, "model.safetensors", nil, "there is neither model.safetensors nor model.safetensors.index.json"},
 		{embedding, "model.safetensors", content(""), "read model.safetensors: the file is shorter than"},
 		{embedding, "model.safetensors", content("\xff\xff\xff\xff\xff\xff\xff\xff"), "header of"},
 		{embedding, "model.safetensors", content(prelude("[")), "header"},
 		{embedding, "model.safetensors", content(prelude(`{"x":3}`)), `tensor "x"`},
 		{embedding, "model.safetensors", content(prelude(`{"x":{"dtype":"F16","shape":[1],"data_offsets":[0,2]}}`)), "payload of 0"},
+		{embedding, "model.safetensors", content(prelude(`{"x":{"dtype":"F16","shape":[0],"data_offsets":[0,0]},"y":{},"x":{}}`)), `"x" is listed twice`},
 		{embedding, "model.safetensors", content(prelude(`{}`)), `no tensor "embeddings.word_embeddings.weight", also not behind one of ["bert." "0.auto_model."]`},
 		{embedding, "model.safetensors", replace(`"embeddings.LayerNorm.bias": {"dtype": "F16"`, `"embeddings.LayerNorm.bias": {"dtype": "F64"`), `dtype is "F64", supported are F32, F16 and BF16`},
 		{embedding, "model.safetensors", replace(`"embeddings.LayerNorm.bias": {"dtype": "F16"`, `"embeddings.LayerNorm.bias": {"dtype": "F32"`), "shape [64] of F32 and 128 bytes"},
 
 		{pairs, "config.json", replace(`"LABEL_0"`, `"LABEL_0", "1": "LABEL_1"`), "the classifier has 2 labels, only one (a cross-encoder) is supported"},
-		{pairs, "config.json", replace(`"type_vocab_size": 2`, `"type_vocab_size": 1`), "token_type_embeddings.weight\" has shape [2 32], config.json asks for [1 32]"},
+		{pairs, "config.json", replace(`"type_vocab_size": 2`, `"type_vocab_size": 1`), "type_vocab_size is 1, a cross-encoder needs 2 and more"},
+		{pairs, "config.json", replace(`"0": "LABEL_0"`, ""), "the classifier has 2 labels, only one (a cross-encoder) is supported"},
 		{pairs, "tokenizer.json", replace(`"WordPiece"`, `"BPE"`), `model.type is "BPE", only "WordPiece" is supported`},
 		{pairs, "tokenizer.json", replace("BertNormalizer", "NFC"), `normalizer.type is "NFC"`},
 		{pairs, "tokenizer.json", replace(`"clean_text": true`, `"clean_text": false`), "normalizer.clean_text is false"},
 		{pairs, "tokenizer.json", replace(`"content": "[MASK]"`, `"content": "<x>"`), `added_tokens has "<x>"`},
 		{pairs, "tokenizer.json", replace(`"pump": 7`, `"pump": 8`), "given twice"},
 		{pairs, "tokenizer.json", replace(`"pump"`, `"pu\nmp"`), "has a line break"},
+		{pairs, "tokenizer.json", add(`"truncation":{"direction":"Left"}`), `truncation.direction is "Left", only "Right" is supported`},
+		{pairs, "tokenizer.json", postProcessor(`{"type":"RobertaProcessing"}`), `post_processor.type is "RobertaProcessing"`},
+		{pairs, "tokenizer.json", postProcessor(`{"type":"TemplateProcessing","single":[{"Sequence":{"id":"A","type_id":0}}]}`), `post_processor.single is "$A:0", only "[CLS]:0 $A:0 [SEP]:0" is supported`},
+		{pairs, "tokenizer.json", postProcessor(strings.Replace(bertTemplate, `"B","type_id":1`, `"B","type_id":0`, 1)), `post_processor.pair is "[CLS]:0 $A:0 [SEP]:0 $B:0 [SEP]:1"`},
 		{pairs, "vocab.txt", content("[PAD]\n"), "vocab.txt and tokenizer.json have different vocabularies"},
 		{pairs, "tokenizer_config.json", content(`{"do_lower_case":false}`), "tokenizer_config.json and tokenizer.json disagree on do_lower_case and lowercase: false and true"},
 	} {
@@ -265,5 +279,63 @@ func TestPaddedVocabulary(t *testing.T) {
 	}
 	if got := f.Rows(wordEmbeddings); got != 142 {
 		t.Errorf("%d word embeddings, want 142", got)
+	}
+}
+
+// bertTemplate is the post_processor of a BERT model's tokenizer.json.
+const bertTemplate = `{"type":"TemplateProcessing",
+	"single":[{"SpecialToken":{"id":"[CLS]","type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"[SEP]","type_id":0}}],
+	"pair":[{"SpecialToken":{"id":"[CLS]","type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"[SEP]","type_id":0}},
+		{"Sequence":{"id":"B","type_id":1}},{"SpecialToken":{"id":"[SEP]","type_id":1}}]}`
+
+// TestHarmlessSettings: what real folders say besides changes nothing.
+func TestHarmlessSettings(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("testdata/crossencoder")); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "tokenizer.json")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	described := strings.Replace(string(raw), "{", `{"truncation":{"direction":"Right"},"post_processor":`+bertTemplate+",", 1)
+	settings := `{"do_basic_tokenize":true,"never_split":null,"truncation_side":"right","additional_special_tokens":[],
+		"added_tokens_decoder":{"0":{"content":"[PAD]","special":true}},"model_max_length":1000000000000000019884624838656}`
+	for name, content := range map[string]string{path: described, filepath.Join(dir, "tokenizer_config.json"): settings} {
+		if err := os.WriteFile(name, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := Read(dir, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := s.Header.Architecture.MaxTokens; got != 32 {
+		t.Errorf("a window of %d tokens, want 32", got)
+	}
+}
+
+// TestSmallestWindow: of the limits in a folder the smallest counts.
+func TestSmallestWindow(t *testing.T) {
+	for _, c := range []struct {
+		limit string
+		want  int
+	}{{"20", 20}, {"60", 48}} {
+		dir := t.TempDir()
+		if err := os.CopyFS(dir, os.DirFS("testdata/embedding")); err != nil {
+			t.Fatal(err)
+		}
+		content := fmt.Sprintf(`{"do_lower_case":false,"model_max_length":%s}`, c.limit)
+		if err := os.WriteFile(filepath.Join(dir, "tokenizer_config.json"), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Read(dir, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Header.Architecture.MaxTokens; got != c.want {
+			t.Errorf("model_max_length %s: a window of %d tokens, want %d", c.limit, got, c.want)
+		}
 	}
 }

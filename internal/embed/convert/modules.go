@@ -3,6 +3,7 @@ package convert
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path"
 	"path/filepath"
 	"slices"
@@ -47,9 +48,12 @@ func readModules(dir string) ([]module, error) {
 // crossEncoder describes a model that scores pairs of texts. Its score is the
 // logit, also where config.json names a sigmoid: the order is the same, and the
 // logit does not saturate.
-func (s *Source) crossEncoder(o Options) error {
+func (s *Source) crossEncoder(cfg config, o Options) error {
 	if o.Pooling != "" || o.QueryPrefix != nil || o.PassagePrefix != nil {
 		return errors.New("it is a cross-encoder: pooling and prefixes do not apply")
+	}
+	if cfg.TypeVocabSize < 2 {
+		return fmt.Errorf("read config.json: type_vocab_size is %d, a cross-encoder needs 2 and more", cfg.TypeVocabSize)
 	}
 	a := &s.Header.Architecture
 	a.Head, a.Pooling, a.Normalization = modelfile.CrossEncoder, "cls", "none"
@@ -138,6 +142,13 @@ func readPrompts(dir string, normalised bool, o Options) (prompts, error) {
 	if c.Default != nil && (o.QueryPrefix == nil || o.PassagePrefix == nil) {
 		return prompts{}, fmt.Errorf("read %s: default_prompt_name is %q, which has no counterpart here: give both prefixes", file, *c.Default)
 	}
+	if _, ok := c.Prompts["query"]; !ok && o.QueryPrefix == nil {
+		for _, name := range slices.Sorted(maps.Keys(c.Prompts)) {
+			if c.Prompts[name] != "" && name != "passage" && name != "document" {
+				return prompts{}, fmt.Errorf(`read %s: there is a prompt %q and none named "query": give the query prefix`, file, name)
+			}
+		}
+	}
 	p := prompts{query: c.Prompts["query"], passage: c.Prompts["passage"]}
 	if document := c.Prompts["document"]; p.passage == "" {
 		p.passage = document
@@ -189,6 +200,6 @@ func (s *Source) window(tok tokenizer, modules []module, o Options) error {
 	if *c.MaxLength < 2 || *c.MaxLength > positions {
 		return fmt.Errorf("read %s: max_seq_length is %d, allowed are 2 to max_position_embeddings, which is %d", file, *c.MaxLength, positions)
 	}
-	a.MaxTokens = *c.MaxLength
+	a.MaxTokens = min(a.MaxTokens, *c.MaxLength)
 	return nil
 }

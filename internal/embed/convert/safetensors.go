@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
@@ -156,12 +157,15 @@ func parseSafetensors(data []byte) (map[string]entry, error) {
 	if err := json.Unmarshal(data[8:8+n], &header); err != nil {
 		return nil, fmt.Errorf("header: %w", err)
 	}
+	if name, twice := repeatedKey(data[8 : 8+n]); twice {
+		return nil, fmt.Errorf("header: %q is listed twice", name)
+	}
 	delete(header, "__metadata__")
 	payload := data[8+n:]
 	out := make(map[string]entry, len(header))
-	for name, raw := range header {
+	for _, name := range slices.Sorted(maps.Keys(header)) {
 		var e entry
-		if err := json.Unmarshal(raw, &e); err != nil {
+		if err := json.Unmarshal(header[name], &e); err != nil {
 			return nil, fmt.Errorf("tensor %q: %w", name, err)
 		}
 		if e.Offsets[0] > e.Offsets[1] || e.Offsets[1] > uint64(len(payload)) {
@@ -171,6 +175,32 @@ func parseSafetensors(data []byte) (map[string]entry, error) {
 		out[name] = e
 	}
 	return out, nil
+}
+
+// repeatedKey returns a key that a valid JSON object has twice: package json
+// silently takes the last one.
+func repeatedKey(object []byte) (string, bool) {
+	d := json.NewDecoder(bytes.NewReader(object))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return "", false // null, which has no keys
+	}
+	seen := map[string]bool{}
+	for d.More() {
+		token, err := d.Token()
+		key, ok := token.(string)
+		if err != nil || !ok {
+			return "", false // unreachable: the object is valid
+		}
+		if seen[key] {
+			return key, true
+		}
+		seen[key] = true
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return "", false // unreachable: the object is valid
+		}
+	}
+	return "", false
 }
 
 // decode returns the values of an array of type F16, BF16 or F32.

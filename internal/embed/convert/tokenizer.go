@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -135,6 +136,7 @@ func readSettings(dir string) (tokenizer, flags, error) {
 		Accents   *bool    `json:"strip_accents"`
 		Chinese   *bool    `json:"tokenize_chinese_chars"`
 		MaxLength *float64 `json:"model_max_length"`
+		rules
 	}
 	if _, err := readJSON(dir, settingsFile, false, &raw); err != nil {
 		return tokenizer{}, flags{}, err
@@ -146,8 +148,14 @@ func readSettings(dir string) (tokenizer, flags, error) {
 	if !slices.Contains(classes, c.Class) {
 		return tokenizer{}, flags{}, fmt.Errorf("read %s: tokenizer_class is %q, supported are %q", settingsFile, c.Class, classes[1:])
 	}
-	for key, want := range specialPieces {
-		name := raw[key]
+	if err := c.check(); err != nil {
+		return tokenizer{}, flags{}, fmt.Errorf("read %s: %w", settingsFile, err)
+	}
+	if err := readAddedTokens(dir); err != nil {
+		return tokenizer{}, flags{}, err
+	}
+	for _, key := range slices.Sorted(maps.Keys(specialPieces)) {
+		name, want := raw[key], specialPieces[key]
 		if object, ok := name.(map[string]any); ok {
 			name = object["content"]
 		}
@@ -185,9 +193,11 @@ func readTokenizerJSON(dir string) (flags, []byte, error) {
 		Splitter struct {
 			Type string `json:"type"`
 		} `json:"pre_tokenizer"`
-		Added []struct {
-			Content string `json:"content"`
-		} `json:"added_tokens"`
+		Added      []piece   `json:"added_tokens"`
+		Processor  processor `json:"post_processor"`
+		Truncation struct {
+			Direction string `json:"direction"`
+		} `json:"truncation"`
 	}
 	found, err := readJSON(dir, tokenizerFile, false, &c)
 	if !found || err != nil {
@@ -209,17 +219,20 @@ func readTokenizerJSON(dir string) (flags, []byte, error) {
 		return flags{}, nil, fmt.Errorf("read %s: normalizer.clean_text is false, only true is supported", tokenizerFile)
 	}
 	for _, t := range c.Added {
-		known := false
-		for _, name := range specialPieces {
-			known = known || t.Content == name
+		if !special(string(t)) {
+			return flags{}, nil, fmt.Errorf("read %s: added_tokens has %q, supported are the special pieces of BERT only", tokenizerFile, t)
 		}
-		if !known {
-			return flags{}, nil, fmt.Errorf("read %s: added_tokens has %q, supported are the special pieces of BERT only", tokenizerFile, t.Content)
-		}
+	}
+	if err := c.Processor.check(); err != nil {
+		return flags{}, nil, fmt.Errorf("read %s: %w", tokenizerFile, err)
+	}
+	if side := c.Truncation.Direction; side != "" && side != "Right" {
+		return flags{}, nil, fmt.Errorf(`read %s: truncation.direction is %q, only "Right" is supported`, tokenizerFile, side)
 	}
 	pieces := make([]string, len(c.Model.Vocab))
 	seen := make([]bool, len(pieces))
-	for piece, id := range c.Model.Vocab {
+	for _, piece := range slices.Sorted(maps.Keys(c.Model.Vocab)) {
+		id := c.Model.Vocab[piece]
 		if id < 0 || id >= len(pieces) || seen[id] {
 			return flags{}, nil, fmt.Errorf("read %s: id %d of %q is not one of 0 to %d or given twice", tokenizerFile, id, piece, len(pieces)-1)
 		}

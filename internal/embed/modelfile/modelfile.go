@@ -40,8 +40,10 @@ import (
 // Version is the format version this package writes and the only one it reads.
 const Version = 1
 
+// Magic is what every model file begins with.
+const Magic = "RAGLOOPM"
+
 const (
-	magic       = "RAGLOOPM"
 	preludeSize = 64
 	alignment   = 64
 	maxHeader   = 16 << 20
@@ -172,8 +174,8 @@ func parse(data []byte, verify bool) (*File, error) {
 	if len(data) < preludeSize {
 		return nil, fmt.Errorf("read model file: %w: %d bytes, shorter than the %d of its prelude", ErrCorrupt, len(data), preludeSize)
 	}
-	if string(data[:8]) != magic {
-		return nil, fmt.Errorf("read model file: %w: it begins with %q, want %q", ErrUnsupported, data[:8], magic)
+	if string(data[:8]) != Magic {
+		return nil, fmt.Errorf("read model file: %w: it begins with %q, want %q", ErrUnsupported, data[:8], Magic)
 	}
 	if v := binary.LittleEndian.Uint32(data[8:]); v != Version {
 		return nil, fmt.Errorf("read model file: %w: format version %d, this program reads version %d", ErrUnsupported, v, Version)

@@ -258,7 +258,7 @@ func TestHalf(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	f.Add(tiny(f))
-	f.Add([]byte(magic))
+	f.Add([]byte(Magic))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) >= preludeSize {
 			seal(data) // else nothing behind the checksum would be reached

@@ -87,7 +87,7 @@ func (b *Builder) Bytes(h Header) ([]byte, error) {
 		return nil, fmt.Errorf("write model file: header: %w", err)
 	}
 	out := make([]byte, preludeSize, preludeSize+len(header)+len(payload))
-	copy(out, magic)
+	copy(out, Magic)
 	binary.LittleEndian.PutUint32(out[8:], Version)
 	binary.LittleEndian.PutUint32(out[12:], uint32(len(header)))
 	out = append(append(out, header...), payload...)
