@@ -1,10 +1,12 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 
 	"github.com/ragloop/ragloop/ingest/chunk"
 	"github.com/ragloop/ragloop/ingest/extract"
@@ -75,11 +77,17 @@ func read(item Item) (data []byte, err error) {
 		return nil, fmt.Errorf("open %s: %w", item.name(), err)
 	}
 	defer f.Close()
-	data, err = io.ReadAll(io.LimitReader(f, extract.MaxBytes+1))
-	if err != nil {
+	// Growing step by step would take several times the size of a large file.
+	var b bytes.Buffer
+	if file, ok := f.(fs.File); ok {
+		if info, err := file.Stat(); err == nil {
+			b.Grow(int(min(max(info.Size(), 0), extract.MaxBytes+1)) + bytes.MinRead)
+		}
+	}
+	if _, err := b.ReadFrom(io.LimitReader(f, extract.MaxBytes+1)); err != nil {
 		return nil, fmt.Errorf("read %s: %w", item.name(), err)
 	}
-	return data, nil
+	return b.Bytes(), nil
 }
 
 // split extracts a document and cuts it into chunks; input is its digest. A

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -75,7 +74,7 @@ func (a *app) chunk(ctx context.Context, files []string, out string) (err error)
 	}
 	previews := []preview.Preview{}
 	for _, file := range files {
-		data, err := os.ReadFile(file)
+		data, err := readDocument(file)
 		if err != nil {
 			return fmt.Errorf("chunk: %w", err)
 		}

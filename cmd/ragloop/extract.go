@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ func (a *app) extractCmd() *cobra.Command {
 media type, title, pages, blocks and warnings; offsets are code points.`,
 		Args: args(1, "FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			data, err := os.ReadFile(args[0])
+			data, err := readDocument(args[0])
 			if err != nil {
 				return fmt.Errorf("extract: %w", err)
 			}
@@ -40,4 +41,23 @@ media type, title, pages, blocks and warnings; offsets are code points.`,
 			return err
 		},
 	}
+}
+
+// readDocument returns the bytes of a regular file: opening a pipe could wait
+// for ever, and a device may not end. What is longer than any extractor accepts
+// is cut just behind that limit, so that extraction refuses it.
+func readDocument(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a regular file", name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, extract.MaxBytes+1))
 }

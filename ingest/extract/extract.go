@@ -142,7 +142,7 @@ func extract(ctx context.Context, in Input) (Document, error) {
 		return Document{}, err
 	}
 	if len(in.Data) > MaxBytes {
-		return Document{}, fmt.Errorf("%w: %d bytes, the limit is %d", ErrTooLarge, len(in.Data), MaxBytes)
+		return Document{}, fmt.Errorf("%w: over the limit of %d bytes", ErrTooLarge, MaxBytes)
 	}
 	if len(in.Data) == 0 {
 		return Document{}, fmt.Errorf("%w: the file is empty", ErrEmpty)
