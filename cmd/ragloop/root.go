@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, s streams, environ []string) int {
 		fmt.Fprintln(s.err, "ragloop:", err)
 		return exitFailed
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		fmt.Fprintln(s.err, "ragloop: interrupted; what was committed stays, run the same command to go on")
+		fmt.Fprintln(s.err, "ragloop: interrupted; what was stored before stays")
 		return exitUsage
 	default:
 		fmt.Fprintln(s.err, "ragloop:", err)
