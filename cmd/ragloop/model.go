@@ -59,15 +59,20 @@ existing files only a model file is overwritten.`,
 			if err != nil {
 				return err
 			}
+			// Before it takes the place of an earlier file.
+			f, err := modelfile.Parse(data)
+			if err != nil {
+				return fmt.Errorf("model convert: %w", err)
+			}
+			m, err := describeModel(data, f)
+			if err != nil {
+				return fmt.Errorf("model convert: %w", err)
+			}
 			if err := writeFile(out, func(w io.Writer) error { _, err := w.Write(data); return err }); err != nil {
 				return err
 			}
 			a.say("%d matrices as int8, %d tensors as floats; the largest relative error of a matrix is %.4f (%s)",
 				report.Matrices, report.Floats, report.Worst, report.WorstName)
-			m, err := describeModel(out)
-			if err != nil {
-				return err
-			}
 			return m.print(a)
 		},
 	}
@@ -112,9 +117,13 @@ func (a *app) modelShowCmd() *cobra.Command {
 		Short: "Print what is in a model file: architecture, sizes, checksum, fingerprint",
 		Args:  args(1, "FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			m, err := describeModel(args[0])
+			data, f, err := embed.ReadModel(args[0])
 			if err != nil {
 				return err
+			}
+			m, err := describeModel(data, f)
+			if err != nil {
+				return fmt.Errorf("load model %s: %w", args[0], err)
 			}
 			return m.print(a)
 		},
@@ -136,12 +145,9 @@ type modelInfo struct {
 	Architecture modelfile.Architecture `json:"architecture"`
 }
 
-// describeModel reads a model file and makes sure that it can be run.
-func describeModel(path string) (modelInfo, error) {
-	data, f, err := embed.ReadModel(path)
-	if err != nil {
-		return modelInfo{}, err
-	}
+// describeModel describes a model file, of which f is the parsed form, and makes
+// sure that it can be run.
+func describeModel(data []byte, f *modelfile.File) (modelInfo, error) {
 	m := modelInfo{
 		Kind: "embedding", License: f.Header.License, Source: f.Header.Source, SourceSHA256: f.Header.SourceSHA256,
 		SHA256: fmt.Sprintf("%x", f.Checksum), Bytes: len(data), Parameters: f.Parameters(),
@@ -152,13 +158,13 @@ func describeModel(path string) (modelInfo, error) {
 		m.Kind = "cross-encoder"
 		c, err := embed.NewCrossEncoder(data)
 		if err != nil {
-			return modelInfo{}, fmt.Errorf("load model %s: %w", path, err)
+			return modelInfo{}, err
 		}
 		info = c.Info()
 	} else {
 		e, err := embed.New(data)
 		if err != nil {
-			return modelInfo{}, fmt.Errorf("load model %s: %w", path, err)
+			return modelInfo{}, err
 		}
 		info = e.Info()
 	}

@@ -96,12 +96,16 @@ func newFromFile(f *modelfile.File) (*Builtin, error) {
 	if p.model.CrossEncoder() {
 		return nil, fmt.Errorf("%w: it is a cross-encoder, which scores pairs of texts; an embedding model is needed", modelfile.ErrUnsupported)
 	}
+	// An instruction that leaves no room would give all texts one vector.
+	for _, prefix := range []struct{ name, text string }{{"query", p.model.QueryPrefix}, {"passage", p.model.PassagePrefix}} {
+		if prefix.text != "" && p.tokenizer.Count(prefix.text) >= p.model.MaxTokens {
+			return nil, fmt.Errorf("%w: the %s prefix of %d tokens, special ones included, leaves no room in the window of %d",
+				modelfile.ErrUnsupported, prefix.name, p.tokenizer.Count(prefix.text), p.model.MaxTokens)
+		}
+	}
 	// What fits is decided before the instruction is put in front.
 	if prefix := p.model.PassagePrefix; prefix != "" {
 		p.info.MaxTokens -= p.tokenizer.Count(prefix) - p.tokenizer.Count("")
-	}
-	if p.info.MaxTokens < 2 {
-		return nil, fmt.Errorf("%w: the passage prefix %q fills the window of %d tokens", modelfile.ErrUnsupported, p.model.PassagePrefix, p.model.MaxTokens)
 	}
 	return &Builtin{model: p.model, tokenizer: p.tokenizer, info: p.info}, nil
 }

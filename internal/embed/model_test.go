@@ -110,8 +110,11 @@ func TestPassagePrefix(t *testing.T) {
 		t.Error("the window does not end where MaxTokens says")
 	}
 	long := strings.Repeat("pump ", 60)
-	if _, err := embed.Load(modelFile(t, "embedding", convert.Options{PassagePrefix: &long})); !errors.Is(err, modelfile.ErrUnsupported) || !strings.Contains(err.Error(), "fills the window of 48 tokens") {
-		t.Errorf("Load = %v, want %v", err, modelfile.ErrUnsupported)
+	for _, o := range []convert.Options{{PassagePrefix: &long}, {QueryPrefix: &long}} {
+		_, err := embed.Load(modelFile(t, "embedding", o))
+		if !errors.Is(err, modelfile.ErrUnsupported) || !strings.Contains(err.Error(), "leaves no room in the window of 48") {
+			t.Errorf("a prefix as long as the window: %v", err)
+		}
 	}
 }
 
