@@ -71,7 +71,9 @@ func serve(parse func(extract.Input) (extract.Document, error)) int {
 	// which must get their turn even where a parser does not yield.
 	runtime.GOMAXPROCS(2)
 	debug.SetMaxStack(stackBytes)
-	restrict()
+	if restrict() != nil {
+		return exitBroken
+	}
 	watch := newWatch()
 	if err := writeFrame(w, &greeting{extract.Version}, smallFrameBytes); err != nil {
 		return exitBroken

@@ -16,7 +16,7 @@ func attributes() *syscall.SysProcAttr { return nil }
 func sealDescriptors()                 {}
 func residentBytes(int) int            { return 0 }
 func limitData(int)                    {}
-func restrict()                        {}
+func restrict() error                  { return nil }
 func orphaned(int) bool                { return false }
 
 // processorTime returns what the Go code of this process has used. The runtime

@@ -3,6 +3,7 @@
 package isolate
 
 import (
+	"errors"
 	"os"
 	"syscall"
 	"time"
@@ -10,14 +11,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// restrict gives up what a parser does not need.
-func restrict() {
+// restrict gives up what a parser does not need. An error says that it could not.
+func restrict() error {
 	// The runtime opens its poller with the first timer: before it cannot.
 	timer := time.NewTimer(time.Nanosecond)
 	<-timer.C
 	limitData(startData)
-	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-	_ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: openFiles, Max: openFiles})
+	return errors.Join(
+		unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}),
+		syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: openFiles, Max: openFiles}),
+	)
 }
 
 // startData is for what a process does before its first document.
