@@ -26,6 +26,7 @@ package ingest
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"iter"
 
@@ -42,6 +43,14 @@ type Item struct {
 	Title     string     // empty: the one that extraction finds
 	Tags      []string
 	Meta      map[string]string
+
+	// ACL says who may see the document, in the names of whoever asks. It is
+	// kept and can be named by a filter; ragloop itself enforces nothing.
+	ACL []string
+
+	// Deleted says that the document is gone: what is stored of it is removed,
+	// with or without Options.Prune. Only its ID counts.
+	Deleted bool
 
 	// Open opens the document's bytes. It is called at most once per run, from
 	// any goroutine.
@@ -60,10 +69,22 @@ func (i Item) name() string {
 // Items yields them in an order that depends on nothing but what there is, and
 // may be called more than once. An error beside an item that has an ID is that
 // document's failure, and the sequence goes on; an error beside an item without
-// one ends the run.
+// one ends the run, unless it is an [Unlisted].
 type Source interface {
 	Items(ctx context.Context) iter.Seq2[Item, error]
 }
+
+// Unlisted is the error, beside an item without an ID, for a part of a source
+// that cannot be listed now, such as a directory without read permission. The
+// sequence goes on. What the part holds is unknown: a run that meets one removes
+// nothing that it did not see deleted, and a rebuilt generation is not served.
+type Unlisted struct {
+	Name string // of the part, as its source names it
+	Err  error
+}
+
+func (u *Unlisted) Error() string { return fmt.Sprintf("list %s: %v", u.Name, u.Err) }
+func (u *Unlisted) Unwrap() error { return u.Err }
 
 // Extractor turns the bytes of a document into text: isolate.Pool, for files of
 // strangers, or [InProcess].
