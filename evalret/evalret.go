@@ -133,6 +133,10 @@ type Options struct {
 	// has made it already; Texts is then not called.
 	Checked *labels.Report
 
+	// Spans returns the chunks of a document, [labels.ErrNoDocument] for one
+	// that the corpus does not have. Needed for precision_omega alone.
+	Spans func(context.Context, text.DocID) ([]text.RuneSpan, error)
+
 	Seed        uint64
 	Resamples   int // of each bootstrap and test; 0: 10,000
 	Concurrency int // queries asked at a time; 0: the number of CPUs
@@ -195,6 +199,9 @@ func (o Options) resolve(evidence bool) (Options, error) {
 	if !slices.Contains(o.Metrics, o.Primary) {
 		o.Metrics = append([]metric.Metric{o.Primary}, o.Metrics...)
 	}
+	if d, _ := o.Primary.Definition(); d.Better != metric.Higher {
+		return bad("%s cannot decide between settings: higher is not better", o.Primary)
+	}
 	names := map[metric.Metric]bool{}
 	for _, m := range o.Metrics {
 		if err := m.Validate(); err != nil {
@@ -207,12 +214,18 @@ func (o Options) resolve(evidence bool) (Options, error) {
 		if m.Unit == metric.Tokens && (o.Counter == nil || o.Tokenizer == "") {
 			return bad("metric %s needs a token counter and its name", m)
 		}
+		if m.Name == omega && o.Spans == nil {
+			return bad("metric %s needs the chunks of the labelled documents, which are not at hand here", m)
+		}
 	}
 	if o.Resamples < 0 || o.Concurrency < 0 {
 		return bad("resamples %d and concurrency %d must not be negative", o.Resamples, o.Concurrency)
 	}
 	return o, nil
 }
+
+// omega is the metric of the chunking alone.
+const omega = "precision_omega"
 
 // primary chooses the metric that verdicts are about.
 func primary(ms []metric.Metric, evidence bool) metric.Metric {

@@ -113,6 +113,9 @@ func ask(ctx context.Context, queries []labels.Query, f Finder, o Options) ([]ou
 				return ctx.Err()
 			}
 			s := scorer{options: o, budgets: budgets, query: q}
+			if s.chunking, s.noChunking = o.chunking(ctx, q); ctx.Err() != nil {
+				return ctx.Err()
+			}
 			if err == nil && len(reranked) > 0 {
 				found, s.noRerank = f.Rerank(ctx, q.Text, found, reranked...)
 				if ctx.Err() != nil {
@@ -168,6 +171,33 @@ type scorer struct {
 	budgets  []int
 	query    labels.Query
 	noRerank error // why settings that rerank can't be scored
+
+	chunking   []metric.Place // all chunks of the labelled documents, where a metric asks for them
+	noChunking error          // why they are not known
+}
+
+// chunking returns all chunks of the documents that q has evidence in, where a
+// metric asks for them.
+func (o Options) chunking(ctx context.Context, q labels.Query) ([]metric.Place, error) {
+	if !slices.ContainsFunc(o.Metrics, func(m metric.Metric) bool { return m.Name == omega }) {
+		return nil, nil
+	}
+	var places []metric.Place
+	seen := map[text.DocID]bool{}
+	for _, e := range q.Evidence {
+		if seen[e.Doc] {
+			continue
+		}
+		seen[e.Doc] = true
+		spans, err := o.Spans(ctx, e.Doc)
+		if err != nil {
+			return nil, fmt.Errorf("read the chunks of %s: %w", e.Doc, err)
+		}
+		for _, s := range spans {
+			places = append(places, metric.Place{Doc: e.Doc, Span: s})
+		}
+	}
+	return places, nil
 }
 
 func (s scorer) outcome(found retrieve.Found, err error) outcome {
@@ -286,11 +316,13 @@ func (s scorer) values(docs []text.DocID, chunks []metric.Place, contexts []Cont
 	for i, e := range s.query.Evidence {
 		gold[i] = metric.Place{Doc: e.Doc, Span: e.Span}
 	}
-	packed := map[int][]metric.Place{}
+	packed := map[int]metric.Context{}
 	for _, c := range contexts {
+		in := metric.Context{Tokens: c.Tokens, EvidenceTokens: c.evidenceTokens}
 		for _, seg := range c.Segments {
-			packed[c.Budget] = append(packed[c.Budget], metric.Place{Doc: seg.Doc, Span: text.RuneSpan{Start: seg.Start, End: seg.End}})
+			in.Places = append(in.Places, metric.Place{Doc: seg.Doc, Span: text.RuneSpan{Start: seg.Start, End: seg.End}})
 		}
+		packed[c.Budget] = in
 	}
 	judged := metric.Judge(docs, s.query.Grades())
 	for _, m := range s.options.Metrics {
@@ -299,7 +331,11 @@ func (s scorer) values(docs []text.DocID, chunks []metric.Place, contexts []Cont
 		case d.Level == metric.Documents:
 			r.values = append(r.values, m.Ranking(judged))
 		case m.Unit == metric.Tokens:
-			r.values = append(r.values, m.Spans(packed[m.At], gold))
+			r.values = append(r.values, m.Context(packed[m.At], gold))
+		case m.Name == omega && s.noChunking != nil:
+			r.values = append(r.values, metric.Fail(s.noChunking.Error()))
+		case m.Name == omega:
+			r.values = append(r.values, m.Spans(s.chunking, gold))
 		default:
 			r.values = append(r.values, m.Spans(chunks, gold))
 		}
@@ -322,7 +358,7 @@ func (s scorer) pack(ranked []retrieve.Ranked, o pack.Options) (contexts []Conte
 		} else if err != nil {
 			return nil, nil, "pack: " + err.Error()
 		}
-		c := Context{Budget: budget, Tokens: packed.Tokens, Segments: make([]Segment, len(packed.Segments))}
+		c := Context{Budget: budget, Tokens: packed.Tokens, Segments: make([]Segment, len(packed.Segments)), evidenceTokens: s.evidenceTokens(packed)}
 		keep := s.options.Detail == Contexts && budget == s.options.contextBudget()
 		for i, seg := range packed.Segments {
 			c.Segments[i] = Segment{Doc: seg.Doc, Start: seg.Span.Start, End: seg.Span.End}
@@ -333,6 +369,30 @@ func (s scorer) pack(ranked []retrieve.Ranked, o pack.Options) (contexts []Conte
 		contexts = append(contexts, c)
 	}
 	return contexts, tooSmall, ""
+}
+
+// evidenceTokens counts the tokens of the labelled evidence in a context, each
+// run of it by itself; 0 where no metric asks for them.
+func (s scorer) evidenceTokens(packed pack.Context) int {
+	if !slices.ContainsFunc(s.options.Metrics, func(m metric.Metric) bool { return m.Name == "evidence_density" }) {
+		return 0
+	}
+	evidence := map[text.DocID][]text.RuneSpan{}
+	for _, e := range s.query.Evidence {
+		evidence[e.Doc] = append(evidence[e.Doc], e.Span)
+	}
+	n := 0
+	for _, seg := range packed.Segments {
+		common := text.Intersect(evidence[seg.Doc], []text.RuneSpan{seg.Span})
+		if len(common) == 0 {
+			continue
+		}
+		runes := []rune(seg.Text)
+		for _, c := range common {
+			n += s.options.Counter.Count(string(runes[c.Start-seg.Span.Start : c.End-seg.Span.Start]))
+		}
+	}
+	return n
 }
 
 // contextBudget is the budget whose contexts are kept with their text.

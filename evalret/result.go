@@ -120,6 +120,8 @@ type Context struct {
 	Budget   int       `json:"budget"`
 	Tokens   int       `json:"tokens"`
 	Segments []Segment `json:"segments"`
+
+	evidenceTokens int // of the labelled evidence in it
 }
 
 // Segment is one span of a context.

@@ -177,6 +177,7 @@ func (a *app) evaluate(ctx context.Context, gen *index.Generation, e embed.Embed
 		Counter:   counter,
 		Tokenizer: counter.Name(),
 		Texts:     texts(gen),
+		Spans:     spans(gen),
 		Seed:      f.seed,
 		Detail:    evalret.Contexts,
 		Provenance: evalret.Provenance{
@@ -217,6 +218,21 @@ func texts(gen *index.Generation) func(context.Context, text.DocID) (string, err
 			return "", fmt.Errorf("%w: %s", labels.ErrNoDocument, doc)
 		}
 		return body, err
+	}
+}
+
+// spans returns the function that tells where a document's chunks are.
+func spans(gen *index.Generation) func(context.Context, text.DocID) ([]text.RuneSpan, error) {
+	return func(ctx context.Context, doc text.DocID) ([]text.RuneSpan, error) {
+		chunks, err := gen.Chunks(ctx, doc)
+		if errors.Is(err, index.ErrNoDocument) {
+			return nil, fmt.Errorf("%w: %s", labels.ErrNoDocument, doc)
+		}
+		var all []text.RuneSpan
+		for _, c := range chunks {
+			all = append(all, c.Span)
+		}
+		return all, err
 	}
 }
 

@@ -7,8 +7,10 @@ type Definition struct {
 	Name       string
 	Level      Level
 	Cut        CutRule
-	Rel        bool   // takes the parameter rel
-	Theta      bool   // takes the parameter theta
+	Rel        bool // takes the parameter rel
+	Theta      bool // takes the parameter theta
+	Gain       bool // takes the parameter gain
+	Better     Better
 	Proportion bool   // every value is 0 or 1
 	Formula    string // with the range
 	Edge       string // what happens at the edges
@@ -26,12 +28,33 @@ const (
 	// ItemsOrTokens: "span_recall@5" (ranked chunks) or "span_recall@1024t"
 	// (the context packed with that budget).
 	ItemsOrTokens
+	// RequiredTokens: "evidence_density@1024t".
+	RequiredTokens
+	// NoCut: "Rprec".
+	NoCut
+)
+
+// Better says in which direction a metric is better. Only metrics that are
+// better when they are higher can choose a winner.
+type Better uint8
+
+const (
+	// Higher is better.
+	Higher Better = iota
+	// Lower is better.
+	Lower
+	// Neither: the metric describes, it does not judge.
+	Neither
 )
 
 // Limits of cut-offs.
 const (
 	MaxItems  = 10_000
 	MaxTokens = 10_000_000
+
+	// MaxExponentialGrade bounds the grades of nDCG(gain=exp): higher ones are
+	// worth the same, so that no sum overflows.
+	MaxExponentialGrade = 62
 )
 
 // Definitions returns every metric family in the order in which reports list
@@ -58,10 +81,70 @@ var definitions = [...]Definition{
 		Source:  "Chroma recall (Smith & Troynikov 2024); LegalBench-RAG recall when chunks don't overlap (its reference code counts overlaps twice)",
 	},
 	{
-		Name: "nDCG", Level: Documents, Cut: OptionalItems,
-		Formula: "DCG@k / ideal DCG@k, DCG = Σ grade_i / log2(i+1) over ranks i with grade > 0; 0..1",
-		Edge:    "linear gain; the ideal list takes the k best of all judged documents; 0 for an empty ranking; not applicable without a positive grade",
-		Source:  "Järvelin & Kekäläinen, TOIS 2002; trec_eval ndcg_cut_k and ndcg",
+		Name: "span_precision", Level: Passages, Cut: ItemsOrTokens,
+		Formula: "|U ∩ G| / |U| in code points; 0..1",
+		Edge:    "0 when nothing is retrieved; as evidence_recall otherwise. What a reader of merged text sees",
+		Source:  "ragloop; as Chroma's precision, but what overlapping chunks share counts once",
+	},
+	{
+		Name: "iou", Level: Passages, Cut: ItemsOrTokens,
+		Formula: "|U ∩ G| / |U ∪ G| in code points; 0..1",
+		Edge:    "0 when nothing is retrieved; as evidence_recall otherwise",
+		Source:  "Jaccard index",
+	},
+	{
+		Name: "span_precision_redundant", Level: Passages, Cut: ItemsOrTokens,
+		Formula: "|U ∩ G| / S, S the sum of the lengths of the retrieved spans, repeated text counted each time; 0..1",
+		Edge:    "as span_precision",
+		Source:  "Chroma precision, chunking_evaluation base_evaluation.py (Smith & Troynikov 2024)",
+	},
+	{
+		Name: "iou_redundant", Level: Passages, Cut: ItemsOrTokens,
+		Formula: "|U ∩ G| / (S + |G \\ U|); 0..1",
+		Edge:    "as iou",
+		Source:  "Chroma IoU, chunking_evaluation base_evaluation.py (Smith & Troynikov 2024)",
+	},
+	{
+		Name: "redundancy", Level: Passages, Cut: ItemsOrTokens, Better: Lower,
+		Formula: "1 - |U| / S: the share of the retrieved text that repeats other retrieved text; 0..1, lower is better",
+		Edge:    "not applicable when nothing is retrieved; needs no labels",
+		Source:  "ragloop",
+	},
+	{
+		Name: "evidence_density", Level: Passages, Cut: RequiredTokens,
+		Formula: "tokens of the evidence in the context / all tokens of the context, headers and separators included; 0..1",
+		Edge:    "each run of evidence is counted by itself; 0 for an empty context; not applicable without labelled evidence",
+		Source:  "ragloop",
+	},
+	{
+		Name: "budget_utilisation", Level: Passages, Cut: RequiredTokens, Better: Neither,
+		Formula: "tokens of the context / budget; 0..1, neither high nor low is better",
+		Edge:    "needs no labels",
+		Source:  "ragloop",
+	},
+	{
+		Name: "precision_omega", Level: Passages, Cut: NoCut,
+		Formula: "|O ∩ G| / |O ∪ G|, O the union of all chunks of the corpus that touch G: the best iou that these chunks allow, whatever is retrieved; 0..1",
+		Edge:    "judges the chunking alone. Not applicable without labelled evidence",
+		Source:  "Chroma precision Ω, chunking_evaluation base_evaluation.py (Smith & Troynikov 2024)",
+	},
+	{
+		Name: "legalbench_recall", Level: Passages, Cut: ItemsOrTokens, Better: Neither,
+		Formula: "Σ over retrieved spans r of |r ∩ G| / |G|; 0 and up: what overlapping chunks share counts again, so it can exceed 1",
+		Edge:    "to compare with published numbers; use span_recall for anything else",
+		Source:  "LegalBench-RAG, run_benchmark.py (Pipitone & Houir Alami 2024)",
+	},
+	{
+		Name: "legalbench_precision", Level: Passages, Cut: ItemsOrTokens,
+		Formula: "Σ over retrieved spans r of |r ∩ G| / S; 0..1",
+		Edge:    "0 when nothing is retrieved; to compare with published numbers",
+		Source:  "LegalBench-RAG, run_benchmark.py (Pipitone & Houir Alami 2024)",
+	},
+	{
+		Name: "nDCG", Level: Documents, Cut: OptionalItems, Gain: true,
+		Formula: "DCG@k / ideal DCG@k, DCG = Σ gain_i / log2(i+1) over ranks i with grade > 0; gain is the grade, or 2^grade - 1 with gain=exp; 0..1",
+		Edge:    "the ideal list takes the k best of all judged documents; 0 for an empty ranking; not applicable without a positive grade",
+		Source:  "Järvelin & Kekäläinen, TOIS 2002; trec_eval ndcg_cut_k and ndcg. gain=exp: Burges et al., ICML 2005",
 	},
 	{
 		Name: "R", Level: Documents, Cut: RequiredItems, Rel: true,
@@ -92,6 +175,24 @@ var definitions = [...]Definition{
 		Formula: "relevant documents in the first k / k; 0..1",
 		Edge:    "divides by k also when fewer are returned; as R otherwise",
 		Source:  "trec_eval P_k",
+	},
+	{
+		Name: "Rprec", Level: Documents, Cut: NoCut, Rel: true,
+		Formula: "relevant documents in the first R / R, R all relevant documents; 0..1",
+		Edge:    "as R",
+		Source:  "trec_eval Rprec",
+	},
+	{
+		Name: "bpref", Level: Documents, Cut: NoCut, Rel: true,
+		Formula: "(1/R) Σ over retrieved relevant documents of 1 - min(n, R) / min(N, R), n the judged non-relevant ones ranked above, N all of them; 0..1",
+		Edge:    "unjudged documents are passed over; a relevant document with n = 0 counts 1; as R otherwise",
+		Source:  "Buckley & Voorhees, SIGIR 2004; trec_eval bpref",
+	},
+	{
+		Name: "Judged", Level: Documents, Cut: RequiredItems, Better: Neither,
+		Formula: "documents with a judgement in the first k / documents in the first k; 0..1: how far the labels can be believed, not how good the ranking is",
+		Edge:    "divides by what is returned when that is less than k; not applicable without a judgement or when nothing is returned",
+		Source:  "ir-measures Judged@k; 1 - BEIR hole@k for lists of at least k",
 	},
 }
 

@@ -38,7 +38,19 @@ type Metric struct {
 	Unit  Unit    // what At counts
 	Rel   int     // smallest grade that counts as relevant; 0 means 1
 	Theta float64 // share of an evidence span that must be covered, in (0, 1]; 0 means 0.5
+	Gain  Gain    // what a grade is worth; "" means linear
 }
+
+// Gain is what a document of grade g is worth to nDCG.
+type Gain string
+
+const (
+	// Linear is g, as in Järvelin & Kekäläinen and in trec_eval.
+	Linear Gain = "linear"
+	// Exponential is 2^g - 1, as in Burges et al. (ICML 2005). With binary
+	// grades both are the same.
+	Exponential Gain = "exp"
+)
 
 // Unit says what a cut-off counts.
 type Unit uint8
@@ -82,6 +94,8 @@ func (m Metric) String() string {
 		b.WriteString("(rel=" + strconv.Itoa(m.Rel) + ")")
 	case m.Theta != 0 && m.Theta != defaultTheta:
 		b.WriteString("(theta=" + strconv.FormatFloat(m.Theta, 'g', -1, 64) + ")")
+	case m.Gain != "" && m.Gain != Linear:
+		b.WriteString("(gain=" + string(m.Gain) + ")")
 	}
 	return b.String()
 }

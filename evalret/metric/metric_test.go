@@ -68,7 +68,15 @@ func TestParseRefuses(t *testing.T) {
 		"P@5(rel=0)":                   "whole number from 1",
 		"P@5(rel=2":                    "must end",
 		"P@5()":                        "empty parameters",
-		"P@5(gain=exp)":                "unknown parameter",
+		"P@5(gain=exp)":                "takes no parameter gain",
+		"P@5(depth=3)":                 "unknown parameter",
+		"nDCG@10(gain=log)":            "want linear or exp",
+		"nDCG(gain=exp":                "must end",
+		"nDCG@5(gain=exp)@10":          "must end",
+		"nDCG(gain=exp)10":             "must end",
+		"Rprec@5":                      "takes no cut-off",
+		"evidence_density@5":           "token budget only",
+		"evidence_density":             "needs a token budget",
 		"evidence_recall@5(theta=NaN)": "greater than 0",
 		"evidence_recall@5(theta=1.1)": "greater than 0",
 		"evidence_recall@5(theta=0)":   "greater than 0",
@@ -120,6 +128,12 @@ func TestFamilies(t *testing.T) {
 			t.Errorf("%s: definition is incomplete: %+v", d.Name, d)
 		}
 		m := Metric{Name: d.Name, At: 1}
+		switch d.Cut {
+		case NoCut:
+			m.At = 0
+		case RequiredTokens:
+			m.Unit = Tokens
+		}
 		if err := m.Validate(); err != nil {
 			t.Errorf("%s: %v", m, err)
 		}
@@ -129,6 +143,13 @@ func TestFamilies(t *testing.T) {
 			wrong = m.Spans(place, place)
 		} else {
 			perfect = m.Spans(place, place)
+			if d.Cut == RequiredTokens {
+				perfect = m.Context(Context{Places: place, Tokens: 1, EvidenceTokens: 1}, place)
+			}
+			if d.Better == Lower {
+				f, _ := perfect.Float()
+				perfect = Of(1 - f)
+			}
 			wrong = m.Ranking(Judge(doc, map[text.DocID]int{"a": 1}))
 		}
 		if x, ok := perfect.Float(); !ok || x != 1 || perfect.State() != Number {
@@ -157,6 +178,10 @@ func TestRankingEdges(t *testing.T) {
 		{"R@2", []text.DocID{"a", "a", "b"}, 1}, // chunks of one document count once
 		{"Success@1", []text.DocID{"c", "a"}, 0},
 		{"nDCG@3", []text.DocID{"a", "x", "b"}, (2 + 1/2.0) / (2 + 1/math.Log2(3))},
+		{"nDCG(gain=exp)@3", []text.DocID{"a", "x", "b"}, (3 + 1/2.0) / (3 + 1/math.Log2(3))},
+		{"Rprec", []text.DocID{"x", "a", "b"}, 0.5},
+		{"bpref", []text.DocID{"x", "c", "pool", "a"}, 0}, // one of the one judged non-relevant above a
+		{"bpref", []text.DocID{"a", "c", "b"}, 0.5},
 	}
 	for _, tt := range tests {
 		m, err := Parse(tt.metric)
@@ -170,6 +195,141 @@ func TestRankingEdges(t *testing.T) {
 		if v := m.Ranking(Judge(tt.ranking, map[text.DocID]int{"c": 0})); v.State() != NotApplicable {
 			t.Errorf("%s without relevant documents = %v, want not applicable", m, v)
 		}
+	}
+}
+
+func TestJudged(t *testing.T) {
+	m := Metric{Name: "Judged", At: 4}
+	grades := map[text.DocID]int{"a": 2, "c": 0, "pool": -1}
+	for _, tt := range []struct {
+		ranking []text.DocID
+		want    Value
+	}{
+		{[]text.DocID{"a", "x", "pool", "c", "a"}, Of(0.5)},
+		{[]text.DocID{"a", "x", "y", "z", "c"}, Of(0.25)},
+		{[]text.DocID{"a", "c"}, Of(1)}, // a short list is no hole
+		{nil, NoValue("nothing is retrieved")},
+	} {
+		if got := m.Ranking(Judge(tt.ranking, grades)); got != tt.want {
+			t.Errorf("%s of %v = %+v, want %+v", m, tt.ranking, got, tt.want)
+		}
+	}
+	if v := m.Ranking(Judge([]text.DocID{"a"}, map[text.DocID]int{"pool": -1})); v.State() != NotApplicable {
+		t.Errorf("%s without a judgement = %+v, want not applicable", m, v)
+	}
+}
+
+// TestSpanFamilies compares every family with sets of single code points.
+func TestSpanFamilies(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	type point struct {
+		doc text.DocID
+		at  int
+	}
+	set := func(ps []Place) (all map[point]bool, sum int) {
+		all = map[point]bool{}
+		for _, p := range ps {
+			for at := p.Span.Start; at < p.Span.End; at++ {
+				all[point{p.Doc, at}] = true
+				sum++
+			}
+		}
+		return all, sum
+	}
+	common := func(a, b map[point]bool) (n int) {
+		for p := range a {
+			if b[p] {
+				n++
+			}
+		}
+		return n
+	}
+	for range 500 {
+		places := func(n int) (ps []Place) {
+			for range n {
+				start := rng.IntN(40)
+				ps = append(ps, Place{text.DocID(rune('a' + rng.IntN(2))), text.RuneSpan{Start: start, End: start + rng.IntN(20)}})
+			}
+			return ps
+		}
+		gold, retrieved := places(1+rng.IntN(3)), places(rng.IntN(6))
+		g, _ := set(gold)
+		u, sum := set(retrieved)
+		if len(g) == 0 {
+			continue
+		}
+		hits := 0
+		var touch []Place
+		for _, r := range retrieved {
+			one, _ := set([]Place{r})
+			hits += common(one, g)
+			if common(one, g) > 0 {
+				touch = append(touch, r)
+			}
+		}
+		o, _ := set(touch)
+		both := common(u, g)
+		ratio := func(a, b int) float64 {
+			if b == 0 {
+				return 0
+			}
+			return float64(a) / float64(b)
+		}
+		for name, want := range map[string]float64{
+			"span_recall@9":              ratio(both, len(g)),
+			"span_precision@9":           ratio(both, len(u)),
+			"iou@9":                      ratio(both, len(u)+len(g)-both),
+			"span_precision_redundant@9": ratio(both, sum),
+			"iou_redundant@9":            ratio(both, sum+len(g)-both),
+			"precision_omega":            ratio(common(o, g), len(o)+len(g)-common(o, g)),
+			"legalbench_recall@9":        ratio(hits, len(g)),
+			"legalbench_precision@9":     ratio(hits, sum),
+			"redundancy@9":               ratio(sum-len(u), sum),
+		} {
+			m, err := Parse(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := m.Spans(retrieved, gold)
+			got, ok := v.Float()
+			if name == "redundancy@9" && sum == 0 {
+				if ok {
+					t.Fatalf("%s of nothing = %v, want not applicable", m, v)
+				}
+				continue
+			}
+			if !ok || math.Abs(got-want) > 1e-12 || got < 0 || got > 1 && m.Name != "legalbench_recall" {
+				t.Fatalf("%s of %v with %v = %v, want %v", m, retrieved, gold, got, want)
+			}
+		}
+	}
+}
+
+func TestContext(t *testing.T) {
+	gold := []Place{{Doc: "a", Span: text.RuneSpan{Start: 0, End: 10}}}
+	c := Context{Places: []Place{{Doc: "a", Span: text.RuneSpan{Start: 5, End: 25}}}, Tokens: 50, EvidenceTokens: 10}
+	for name, want := range map[string]float64{
+		"budget_utilisation@200t": 0.25,
+		"evidence_density@200t":   0.2,
+		"span_recall@200t":        0.5,
+		"span_precision@200t":     0.25,
+	} {
+		m, err := Parse(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := m.Context(c, gold).Float(); !ok || got != want {
+			t.Errorf("%s = %v, want %v", m, got, want)
+		}
+	}
+	if v := (Metric{Name: "evidence_density", At: 9, Unit: Tokens}).Context(c, nil); v.State() != NotApplicable {
+		t.Errorf("evidence_density without labels = %+v, want not applicable", v)
+	}
+	if v := (Metric{Name: "evidence_density", At: 9, Unit: Tokens}).Context(Context{}, gold); v != Of(0) {
+		t.Errorf("evidence_density of an empty context = %+v, want 0", v)
+	}
+	if v := (Metric{Name: "span_recall", At: 9}).Context(c, gold); v.State() != Failed {
+		t.Errorf("span_recall@9 of a context = %+v, want a failed value", v)
 	}
 }
 

@@ -2,8 +2,11 @@ package metric_test
 
 import (
 	"bytes"
+	"compress/gzip"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"math/rand/v2"
@@ -30,6 +33,7 @@ var names = []struct{ ours, theirs string }{
 	{"AP", "map"},
 	{"AP@10", "map_cut_10"},
 	{"RR", "recip_rank"},
+	{"Rprec", "Rprec"}, {"bpref", "bpref"},
 	{"P@1", "P_1"}, {"P@5", "P_5"}, {"P@10", "P_10"}, {"P@100", "P_100"},
 	{"R@1", "recall_1"}, {"R@5", "recall_5"}, {"R@10", "recall_10"}, {"R@100", "recall_100"},
 	{"Success@1", "success_1"}, {"Success@5", "success_5"}, {"Success@10", "success_10"},
@@ -38,7 +42,7 @@ var names = []struct{ ours, theirs string }{
 }
 
 var measures = []string{
-	"-m", "map", "-m", "map_cut.10", "-m", "recip_rank", "-m", "P.1,5,10,100", "-m", "recall.1,5,10,100",
+	"-m", "map", "-m", "map_cut.10", "-m", "recip_rank", "-m", "Rprec", "-m", "bpref", "-m", "P.1,5,10,100", "-m", "recall.1,5,10,100",
 	"-m", "success.1,5,10", "-m", "ndcg", "-m", "ndcg_cut.1,5,10,100",
 }
 
@@ -47,11 +51,11 @@ func TestAgreesWithTrecEval(t *testing.T) {
 	if *trecEval != "" {
 		regenerate(t, dir)
 	}
-	qrels, run := readTREC(t, filepath.Join(dir, "random.qrels"), filepath.Join(dir, "random.run"))
+	qrels, run := readTREC(t, filepath.Join(dir, "random.qrels.gz"), filepath.Join(dir, "random.run.gz"))
 	for _, level := range []int{1, 2} {
-		want := readTable(t, filepath.Join(dir, fmt.Sprintf("random.l%d.out", level)))
-		if n := compare(t, qrels, run, level, want); n < 50*len(names) {
-			t.Errorf("relevance level %d: compared %d values, want at least %d", level, n, 50*len(names))
+		want := readTable(t, filepath.Join(dir, fmt.Sprintf("random.l%d.out.gz", level)))
+		if n := compare(t, qrels, run, level, want); n < randomRuns*len(names) {
+			t.Errorf("relevance level %d: compared %d values, want at least %d", level, n, randomRuns*len(names))
 		}
 	}
 }
@@ -120,18 +124,12 @@ func compare(t *testing.T, qrels labels.Qrels, run labels.Run, level int, want m
 
 func readTREC(t *testing.T, qrelsPath, runPath string) (labels.Qrels, labels.Run) {
 	t.Helper()
-	q, err := os.ReadFile(qrelsPath)
-	if err != nil {
-		t.Fatal(err)
-	}
+	q := readFile(t, qrelsPath)
 	qrels, err := labels.ReadQrels(bytes.NewReader(q), qrelsPath)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := os.ReadFile(runPath)
-	if err != nil {
-		t.Fatal(err)
-	}
+	r := readFile(t, runPath)
 	run, err := labels.ReadRun(bytes.NewReader(r), runPath)
 	if err != nil {
 		t.Fatal(err)
@@ -139,13 +137,31 @@ func readTREC(t *testing.T, qrelsPath, runPath string) (labels.Qrels, labels.Run
 	return qrels, run
 }
 
-// readTable reads "MEASURE QUERY VALUE" lines.
-func readTable(t *testing.T, path string) map[string]map[string]float64 {
+// readFile reads a file, a compressed one where its name says so.
+func readFile(t *testing.T, path string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer f.Close()
+	var r io.Reader = f
+	if strings.HasSuffix(path, ".gz") {
+		if r, err = gzip.NewReader(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// readTable reads "MEASURE QUERY VALUE" lines.
+func readTable(t *testing.T, path string) map[string]map[string]float64 {
+	t.Helper()
+	b := readFile(t, path)
 	table := map[string]map[string]float64{}
 	for line := range strings.Lines(string(b)) {
 		f := strings.Fields(line)
@@ -164,9 +180,12 @@ func readTable(t *testing.T, path string) map[string]map[string]float64 {
 	return table
 }
 
+// randomRuns is the number of queries that have results.
+const randomRuns = 1000
+
 func regenerate(t *testing.T, dir string) {
 	t.Helper()
-	qrels, run := randomCollection(rand.New(rand.NewPCG(20260101, 7)), 60)
+	qrels, run := randomCollection(rand.New(rand.NewPCG(20260101, 7)), randomRuns+72)
 	var q, r bytes.Buffer
 	if err := labels.WriteQrels(&q, qrels); err != nil {
 		t.Fatal(err)
@@ -174,9 +193,16 @@ func regenerate(t *testing.T, dir string) {
 	if err := labels.WriteRun(&r, run); err != nil {
 		t.Fatal(err)
 	}
+	plain := t.TempDir() // trec_eval reads no compressed files
 	write := func(name string, b []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, b, 0o644); err != nil {
+		var z bytes.Buffer
+		w, err := gzip.NewWriterLevel(&z, gzip.BestCompression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = w.Write(b)
+		path := filepath.Join(plain, name)
+		if err := errors.Join(err, w.Close(), os.WriteFile(filepath.Join(dir, name+".gz"), z.Bytes(), 0o644), os.WriteFile(path, b, 0o644)); err != nil {
 			t.Fatal(err)
 		}
 		return path
@@ -198,7 +224,7 @@ func regenerate(t *testing.T, dir string) {
 func randomCollection(rng *rand.Rand, n int) (labels.Qrels, labels.Run) {
 	qrels, run := labels.Qrels{}, labels.Run{Tag: "random", Results: map[string][]labels.Scored{}}
 	for i := range n {
-		query := fmt.Sprintf("q%03d", i)
+		query := fmt.Sprintf("q%04d", i)
 		best := rng.IntN(4) // 0: nothing judged relevant
 		grades := map[text.DocID]int{"d00": 0}
 		for range 1 + rng.IntN(25) {

@@ -12,7 +12,8 @@ import (
 var ErrUnknown = errors.New("unknown metric")
 
 // Parse reads a metric's name: NAME, NAME@K, NAME@Bt, each optionally followed
-// by one parameter in parentheses, "(rel=2)" or "(theta=1)". Names are case
+// by one parameter in parentheses, "(rel=2)", "(theta=1)" or "(gain=exp)". The
+// parameter may also stand before the cut-off, as ir-measures writes it. Names are case
 // sensitive. Parse(m.String()) is m. Errors say what is allowed.
 func Parse(s string) (Metric, error) {
 	m, err := parse(s)
@@ -43,12 +44,14 @@ func ParseList(s string) ([]Metric, error) {
 func parse(s string) (Metric, error) {
 	rest, param := s, ""
 	if i := strings.IndexByte(s, '('); i >= 0 {
-		if !strings.HasSuffix(s, ")") {
+		length := strings.IndexByte(s[i:], ')')
+		after := s[i+length+1:]
+		if length < 0 || after != "" && after[0] != '@' || strings.Contains(s[:i], "@") && after != "" {
 			return Metric{}, errors.New("parameters must end in \")\"")
 		}
-		rest, param = s[:i], s[i+1:len(s)-1]
+		rest, param = s[:i]+after, s[i+1:i+length]
 		if param == "" {
-			return Metric{}, errors.New("empty parameters; allowed: (rel=N) or (theta=X)")
+			return Metric{}, errors.New("empty parameters; allowed: (rel=N), (theta=X) or (gain=exp)")
 		}
 	}
 	name, cut, hasCut := strings.Cut(rest, "@")
@@ -81,6 +84,9 @@ func parse(s string) (Metric, error) {
 	if m.Theta == defaultTheta {
 		m.Theta = 0
 	}
+	if m.Gain == Linear {
+		m.Gain = ""
+	}
 	return m, nil
 }
 
@@ -99,8 +105,13 @@ func (m *Metric) set(param string) error {
 			return fmt.Errorf("theta=%q: want a number greater than 0 and at most 1", value)
 		}
 		m.Theta = x
+	case "gain":
+		if value != string(Linear) && value != string(Exponential) {
+			return fmt.Errorf("gain=%q: want %s or %s", value, Linear, Exponential)
+		}
+		m.Gain = Gain(value)
 	default:
-		return fmt.Errorf("unknown parameter %q; allowed: rel, theta", key)
+		return fmt.Errorf("unknown parameter %q; allowed: rel, theta, gain", key)
 	}
 	return nil
 }
@@ -120,7 +131,13 @@ func (m Metric) Validate() error {
 		return fmt.Errorf("%s needs a cut-off, as in %q", m.Name, m.Name+"@10")
 	case m.At == 0 && d.Cut == ItemsOrTokens:
 		return fmt.Errorf("%s needs a cut-off, as in %q (chunks) or %q (tokens)", m.Name, m.Name+"@5", m.Name+"@1024t")
-	case m.Unit == Tokens && d.Cut != ItemsOrTokens:
+	case m.At == 0 && d.Cut == RequiredTokens:
+		return fmt.Errorf("%s needs a token budget, as in %q", m.Name, m.Name+"@1024t")
+	case m.At > 0 && d.Cut == NoCut:
+		return fmt.Errorf("%s takes no cut-off", m.Name)
+	case m.Unit == Items && d.Cut == RequiredTokens:
+		return fmt.Errorf("%s takes a token budget only, as in %q", m.Name, m.Name+"@1024t")
+	case m.Unit == Tokens && d.Cut != ItemsOrTokens && d.Cut != RequiredTokens:
 		return fmt.Errorf("%s takes no token budget; it ranks documents, as in %q", m.Name, m.Name+"@10")
 	case m.Unit == Items && m.At > MaxItems:
 		return fmt.Errorf("cut-off %d: at most %d", m.At, MaxItems)
@@ -134,6 +151,10 @@ func (m Metric) Validate() error {
 		return fmt.Errorf("%s takes no parameter theta", m.Name)
 	case m.Theta != 0 && !(m.Theta > 0 && m.Theta <= 1):
 		return fmt.Errorf("theta=%v: want a number greater than 0 and at most 1", m.Theta)
+	case m.Gain != "" && !d.Gain:
+		return fmt.Errorf("%s takes no parameter gain", m.Name)
+	case m.Gain != "" && m.Gain != Linear && m.Gain != Exponential:
+		return fmt.Errorf("gain=%q: want %s or %s", string(m.Gain), Linear, Exponential)
 	}
 	return nil
 }

@@ -65,8 +65,11 @@ func (m Metric) Ranking(j Judged) Value {
 	if !ok || d.Level != Documents || m.Validate() != nil {
 		return Fail(m.String() + " is not a document metric")
 	}
-	if m.Name == "nDCG" {
-		return ndcg(j, m.At)
+	switch m.Name {
+	case "nDCG":
+		return ndcg(j, m.At, m.Gain)
+	case "Judged":
+		return judged(j, m.At)
 	}
 	rel := m.rel()
 	relevant := 0
@@ -78,9 +81,16 @@ func (m Metric) Ranking(j Judged) Value {
 	if relevant == 0 {
 		return NoValue(noRelevant)
 	}
+	if m.Name == "bpref" {
+		return Of(bpref(j, rel, relevant))
+	}
+	depth := m.At
+	if m.Name == "Rprec" {
+		depth = relevant
+	}
 	top := j.Grades
-	if m.At > 0 && len(top) > m.At {
-		top = top[:m.At]
+	if depth > 0 && len(top) > depth {
+		top = top[:depth]
 	}
 	hits, first, sumP := 0, 0, 0.0
 	for i, g := range top {
@@ -96,7 +106,7 @@ func (m Metric) Ranking(j Judged) Value {
 	switch m.Name {
 	case "P":
 		return Of(float64(hits) / float64(m.At))
-	case "R":
+	case "R", "Rprec":
 		return Of(float64(hits) / float64(relevant))
 	case "AP":
 		return Of(sumP / float64(relevant))
@@ -113,22 +123,65 @@ func (m Metric) Ranking(j Judged) Value {
 	}
 }
 
-func ndcg(j Judged, k int) Value {
+func ndcg(j Judged, k int, g Gain) Value {
 	if len(j.Ideal) == 0 || j.Ideal[0] <= 0 {
 		return NoValue(noRelevant)
 	}
-	return Of(min(1, dcg(j.Grades, k)/dcg(j.Ideal, k)))
+	return Of(min(1, dcg(j.Grades, k, g)/dcg(j.Ideal, k, g)))
 }
 
-func dcg(grades []int, k int) float64 {
+func dcg(grades []int, k int, gain Gain) float64 {
 	if k > 0 && len(grades) > k {
 		grades = grades[:k]
 	}
 	sum := 0.0
 	for i, g := range grades {
-		if g > 0 {
-			sum += float64(g) / math.Log2(float64(i+2))
+		if g <= 0 {
+			continue
 		}
+		worth := float64(g)
+		if gain == Exponential {
+			worth = math.Exp2(float64(min(g, MaxExponentialGrade))) - 1
+		}
+		sum += worth / math.Log2(float64(i+2))
 	}
 	return sum
+}
+
+// judged needs no relevant document: it is about the labels, not the ranking.
+// It divides by what is there, so that a short list is not taken for holes.
+func judged(j Judged, k int) Value {
+	if len(j.Ideal) == 0 {
+		return NoValue("no document is judged")
+	}
+	top := j.Grades[:min(k, len(j.Grades))]
+	if len(top) == 0 {
+		return NoValue("nothing is retrieved")
+	}
+	n := 0
+	for _, g := range top {
+		if g >= 0 {
+			n++
+		}
+	}
+	return Of(float64(n) / float64(len(top)))
+}
+
+// bpref counts for each relevant document how many of the judged non-relevant
+// ones rank above it. Unjudged documents play no part.
+func bpref(j Judged, rel, relevant int) float64 {
+	all := min(len(j.Ideal)-relevant, relevant) // judged non-relevant ones that can count
+	sum, above := 0.0, 0
+	for _, g := range j.Grades {
+		switch {
+		case g < 0:
+		case g < rel:
+			above++
+		case above == 0:
+			sum++
+		default:
+			sum += 1 - float64(min(above, relevant))/float64(all)
+		}
+	}
+	return sum / float64(relevant)
 }

@@ -15,35 +15,92 @@ const (
 	emptyLabels = "every labelled evidence span is empty"
 )
 
+// Context is what was packed for one query with one token budget.
+type Context struct {
+	Places         []Place // of its segments
+	Tokens         int     // of the whole context, headers and separators included
+	EvidenceTokens int     // of the labelled evidence in it
+}
+
+// Context computes a passage metric with a token budget for the context that
+// was packed with it. As [Metric.Spans] otherwise.
+func (m Metric) Context(c Context, gold []Place) Value {
+	switch {
+	case m.Unit != Tokens || m.Validate() != nil:
+		return Fail(m.String() + " takes no token budget")
+	case m.Name == "budget_utilisation":
+		return Of(float64(c.Tokens) / float64(m.At))
+	case m.Name == "evidence_density" && len(gold) == 0:
+		return NoValue(noEvidence)
+	case m.Name == "evidence_density":
+		return share(c.EvidenceTokens, c.Tokens)
+	}
+	return m.Spans(c.Places, gold)
+}
+
 // Spans computes a passage metric from what was retrieved and what is
 // labelled. For a cut-off in items, retrieved is the ranking of chunks, best
 // first, and only the first m.At count. For a token budget it is the segments
-// of the context that was packed with that budget, and all count. Labelled
-// spans that are empty are ignored. Not applicable when gold has no span; a
-// metric of another level gives a failed value.
+// of the context that was packed with that budget, and all count; for
+// precision_omega it is every chunk of the labelled documents. Labelled spans
+// that are empty are ignored. Not applicable when gold has no span, unless the
+// metric needs none; a metric of another level, or one that needs a
+// [Context], gives a failed value.
 func (m Metric) Spans(retrieved, gold []Place) Value {
 	d, ok := m.Definition()
-	if !ok || d.Level != Passages || m.Validate() != nil {
+	if !ok || d.Level != Passages || d.Cut == RequiredTokens || m.Validate() != nil {
 		return Fail(m.String() + " is not a span metric")
 	}
-	if len(gold) == 0 {
+	if len(gold) == 0 && m.Name != "redundancy" {
 		return NoValue(noEvidence)
 	}
-	if m.Unit == Items && len(retrieved) > m.At {
+	if m.Unit == Items && m.At > 0 && len(retrieved) > m.At {
 		retrieved = retrieved[:m.At]
 	}
-	u := unite(retrieved)
-	if m.Name == "span_recall" {
-		covered, total := 0, 0
-		for doc, spans := range unite(gold) {
-			total += text.Covered(spans)
-			covered += text.CommonLen(u[doc], spans)
-		}
-		if total == 0 {
-			return NoValue(emptyLabels)
-		}
-		return Of(float64(covered) / float64(total))
+	if m.Name == "evidence_recall" || m.Name == "all_evidence" {
+		return m.evidence(retrieved, gold)
 	}
+	if m.Name == "precision_omega" {
+		retrieved = touching(retrieved, gold)
+	}
+	a := measure(retrieved, gold)
+	switch {
+	case m.Name == "redundancy" && a.sum == 0:
+		return NoValue("nothing is retrieved")
+	case m.Name == "redundancy":
+		return share(a.sum-a.union, a.sum)
+	case a.gold == 0:
+		return NoValue(emptyLabels)
+	}
+	switch m.Name {
+	case "span_recall":
+		return share(a.common, a.gold)
+	case "span_precision":
+		return share(a.common, a.union)
+	case "span_precision_redundant":
+		return share(a.common, a.sum)
+	case "iou_redundant":
+		return share(a.common, a.sum+a.gold-a.common)
+	case "legalbench_recall":
+		return share(a.hits, a.gold)
+	case "legalbench_precision":
+		return share(a.hits, a.sum)
+	default: // iou, precision_omega
+		return share(a.common, a.union+a.gold-a.common)
+	}
+}
+
+// share is part/whole, 0 of nothing.
+func share(part, whole int) Value {
+	if whole == 0 {
+		return Of(0)
+	}
+	return Of(float64(part) / float64(whole))
+}
+
+// evidence counts the labelled spans that are covered.
+func (m Metric) evidence(retrieved, gold []Place) Value {
+	u := unite(retrieved)
 	theta, spans, found := m.theta(), 0, 0
 	for _, g := range gold {
 		if g.Span.Len() <= 0 {
@@ -60,12 +117,50 @@ func (m Metric) Spans(retrieved, gold []Place) Value {
 	case spans == 0:
 		return NoValue(emptyLabels)
 	case m.Name == "evidence_recall":
-		return Of(float64(found) / float64(spans))
+		return share(found, spans)
 	case found == spans: // all_evidence
 		return Of(1)
 	default:
 		return Of(0)
 	}
+}
+
+// areas are sizes in code points.
+type areas struct {
+	gold   int // of the union G of the labelled spans
+	union  int // of the union U of the retrieved spans
+	sum    int // of the retrieved spans, repeated text counted each time
+	common int // of U ∩ G
+	hits   int // of the retrieved spans' parts in G, repeated text counted each time
+}
+
+func measure(retrieved, gold []Place) areas {
+	var a areas
+	u, g := unite(retrieved), unite(gold)
+	for _, spans := range u {
+		a.union += text.Covered(spans)
+	}
+	for doc, spans := range g {
+		a.gold += text.Covered(spans)
+		a.common += text.CommonLen(u[doc], spans)
+	}
+	for _, r := range retrieved {
+		a.sum += max(r.Span.Len(), 0)
+		a.hits += g.covered(r)
+	}
+	return a
+}
+
+// touching returns the places that share text with gold.
+func touching(places, gold []Place) []Place {
+	g := unite(gold)
+	var touch []Place
+	for _, p := range places {
+		if g.covered(p) > 0 {
+			touch = append(touch, p)
+		}
+	}
+	return touch
 }
 
 // Coverage returns, for each gold place, how many of its code points lie in
