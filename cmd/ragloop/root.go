@@ -90,7 +90,7 @@ labelled queries, tune what you ship. Start with "ragloop demo".`,
 	a.bindPersistent(root, "collection", "collection", "collection to use")
 	a.bindPersistent(root, "log-level", "log_level", "debug, info, warn or error")
 	root.AddCommand(
-		a.demoCmd(), a.ingestCmd(), a.queryCmd(), a.serveCmd(), a.evalCmd(), a.tuneCmd(),
+		a.demoCmd(), a.ingestCmd(), a.queryCmd(), a.serveCmd(), a.evalCmd(), a.tuneCmd(), a.scoreCmd(), a.metricsCmd(),
 		a.docsCmd(), a.labelsCmd(), a.generationsCmd(), a.extractCmd(), a.chunkCmd(), a.embedCmd(), a.modelCmd(), a.localdbCmd(),
 		a.configCmd(), a.doctorCmd(), a.versionCmd(),
 	)

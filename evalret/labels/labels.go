@@ -181,6 +181,22 @@ func (f *faults) add(e *LineError) {
 	f.errs = append(f.errs, e)
 }
 
+// shift adds to the line numbers.
+func (f *faults) shift(lines int) {
+	for _, err := range f.errs {
+		if e, ok := err.(*LineError); ok {
+			e.Line += lines
+		}
+	}
+}
+
+// merge adds the faults of other behind those of f.
+func (f *faults) merge(other faults) {
+	keep := min(len(other.errs), maxFaults-len(f.errs))
+	f.errs = append(f.errs, other.errs[:keep]...)
+	f.more += other.more + len(other.errs) - keep
+}
+
 func (f *faults) err() error {
 	if f.more > 0 {
 		return errors.Join(append(f.errs, fmt.Errorf("and %d more", f.more))...)

@@ -23,8 +23,13 @@ type Judged struct {
 // best chunk speaks for its document (MaxP). A negative grade means that the
 // document was in the judged pool but not judged, as in TREC files.
 func Judge(ranking []text.DocID, grades map[text.DocID]int) Judged {
+	return JudgeDistinct(MaxP(ranking), grades)
+}
+
+// JudgeDistinct is [Judge] for a ranking in which no document occurs twice.
+func JudgeDistinct(ranking []text.DocID, grades map[text.DocID]int) Judged {
 	j := Judged{Grades: make([]int, 0, len(ranking)), Ideal: make([]int, 0, len(grades))}
-	for _, doc := range MaxP(ranking) {
+	for _, doc := range ranking {
 		g, ok := grades[doc]
 		if !ok || g < 0 {
 			g = -1

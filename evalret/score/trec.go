@@ -1,0 +1,106 @@
+package score
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/ragloop/ragloop/evalret/metric"
+)
+
+// trecNames maps families to the names of trec_eval, with and without a cut-off.
+var trecNames = []struct{ family, plain, cut string }{
+	{"AP", "map", "map_cut_"},
+	{"nDCG", "ndcg", "ndcg_cut_"},
+	{"RR", "recip_rank", ""},
+	{"P", "", "P_"},
+	{"R", "", "recall_"},
+	{"Success", "", "success_"},
+	{"Rprec", "Rprec", ""},
+	{"bpref", "bpref", ""},
+}
+
+// TRECName returns trec_eval's name of m, and m's own where trec_eval has none.
+// A relevance level has no part in a name of trec_eval.
+func TRECName(m metric.Metric) string {
+	if m.Gain != "" {
+		return m.String()
+	}
+	for _, n := range trecNames {
+		switch {
+		case n.family != m.Name:
+		case m.At == 0 && n.plain != "":
+			return n.plain
+		case m.At > 0 && n.cut != "":
+			return n.cut + strconv.Itoa(m.At)
+		}
+	}
+	return m.String()
+}
+
+// Parse reads a metric's name, trec_eval's or our own ([metric.Parse]).
+func Parse(s string) (metric.Metric, error) {
+	for _, n := range trecNames {
+		if s == n.plain && s != "" {
+			return metric.Metric{Name: n.family}, nil
+		}
+		if at, ok := strings.CutPrefix(s, n.cut); ok && n.cut != "" {
+			if m, err := metric.Parse(n.family + "@" + at); err == nil {
+				return m, nil
+			}
+		}
+	}
+	return metric.Parse(s)
+}
+
+// Official returns the metrics that trec_eval prints unless told otherwise,
+// without gm_map and the interpolated precisions.
+func Official() []metric.Metric {
+	ms := []metric.Metric{{Name: "AP"}, {Name: "Rprec"}, {Name: "bpref"}, {Name: "RR"}}
+	for _, k := range []int{5, 10, 15, 20, 30, 100, 200, 500, 1000} {
+		ms = append(ms, metric.Metric{Name: "P", At: k})
+	}
+	return ms
+}
+
+// TREC writes t as trec_eval prints it: "NAME\tQUERY\tVALUE", values with four
+// decimals, the rows of each query first where perQuery is set, then the means
+// ([Mean.Value]) under the query "all", after the run's tag and the counts.
+func TREC(w io.Writer, t Table, perQuery bool) error {
+	b := bufio.NewWriter(w)
+	line := func(name, query, value string) { fmt.Fprintf(b, "%-22s\t%s\t%s\n", name, query, value) }
+	counts := func(query string, retrieved, relevant, both int) {
+		line("num_ret", query, strconv.Itoa(retrieved))
+		line("num_rel", query, strconv.Itoa(relevant))
+		line("num_rel_ret", query, strconv.Itoa(both))
+	}
+	var total Row
+	for _, r := range t.Rows {
+		total.Retrieved += r.Retrieved
+		total.Relevant += r.Relevant
+		total.RelevantRetrieved += r.RelevantRetrieved
+		if !perQuery {
+			continue
+		}
+		counts(r.Query, r.Retrieved, r.Relevant, r.RelevantRetrieved)
+		for i, m := range t.Metrics {
+			x, _ := r.Values[i].Float()
+			line(TRECName(m), r.Query, strconv.FormatFloat(x, 'f', 4, 64))
+		}
+	}
+	if t.Tag != "" {
+		line("runid", "all", t.Tag)
+	}
+	line("num_q", "all", strconv.Itoa(len(t.Rows)))
+	counts("all", total.Retrieved, total.Relevant, total.RelevantRetrieved)
+	for i, m := range t.Metrics {
+		x, _ := t.Mean(i).Value.Float()
+		line(TRECName(m), "all", strconv.FormatFloat(x, 'f', 4, 64))
+	}
+	if err := b.Flush(); err != nil {
+		return fmt.Errorf("write scores: %w", err)
+	}
+	return nil
+}
