@@ -114,6 +114,8 @@ type Options struct {
 	// Metrics to compute. Nil: metric.Defaults at DefaultBudgets when a query
 	// has labelled evidence, otherwise metric.DefaultDocuments.
 	Metrics []metric.Metric
+	// Also are computed besides Metrics; those that Metrics has are not repeated.
+	Also []metric.Metric
 	// Primary is the metric that verdicts are about; it is computed whether or
 	// not Metrics has it. Zero: evidence_recall at the budget nearest to 1,024
 	// tokens among Metrics when a query has evidence, otherwise nDCG@10.
@@ -198,6 +200,11 @@ func (o Options) resolve(evidence bool) (Options, error) {
 	}
 	if !slices.Contains(o.Metrics, o.Primary) {
 		o.Metrics = append([]metric.Metric{o.Primary}, o.Metrics...)
+	}
+	for _, m := range o.Also {
+		if !slices.Contains(o.Metrics, m) {
+			o.Metrics = append(slices.Clip(o.Metrics), m)
+		}
 	}
 	if d, _ := o.Primary.Definition(); d.Better != metric.Higher {
 		return bad("%s cannot decide between settings: higher is not better", o.Primary)

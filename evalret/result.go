@@ -106,13 +106,16 @@ type Missing struct {
 
 // QueryResult is what one run made of one query.
 type QueryResult struct {
-	ID       string                  `json:"id"`
-	Query    string                  `json:"query"`
-	Missing  string                  `json:"missing,omitempty"`   // why there are no results
-	Values   map[string]metric.Value `json:"values,omitempty"`    // by metric name; null: not applicable or failed
-	TopScore *float64                `json:"top_score,omitempty"` // fused score of the first chunk
-	Docs     []text.DocID            `json:"docs,omitempty"`      // the first 10 documents
-	Contexts []Context               `json:"contexts,omitempty"`  // by budget, ascending
+	ID      string                  `json:"id"`
+	Query   string                  `json:"query"`
+	Missing string                  `json:"missing,omitempty"` // why there are no results
+	Values  map[string]metric.Value `json:"values,omitempty"`  // by metric name; null: not applicable, or failed and counted as 0
+	// NotApplicable names the metrics whose value is null because the query lacks
+	// a label, in the order of the metrics.
+	NotApplicable []string     `json:"not_applicable,omitempty"`
+	TopScore      *float64     `json:"top_score,omitempty"` // fused score of the first chunk
+	Docs          []text.DocID `json:"docs,omitempty"`      // the first 10 documents
+	Contexts      []Context    `json:"contexts,omitempty"`  // by budget, ascending
 }
 
 // Context is what was packed with one budget.

@@ -87,6 +87,9 @@ func (e *Evaluation) run(s Setting, at int, querySet string, results []outcome, 
 			row.Values = make(map[string]metric.Value, len(o.Metrics))
 			for k, m := range o.Metrics {
 				row.Values[m.String()] = sc.values[k]
+				if sc.values[k].State() == metric.NotApplicable {
+					row.NotApplicable = append(row.NotApplicable, m.String())
+				}
 			}
 			if sc.missing != "" {
 				r.Missing = append(r.Missing, Missing{q.ID, sc.missing})

@@ -32,7 +32,9 @@ const defaultSeed = 1
 
 type evalFlags struct {
 	set, beir, split, metrics, out string
+	parsedMetrics                  []metric.Metric // nil: the defaults
 	seed                           uint64
+	outputs
 }
 
 func (a *app) evalCmd() *cobra.Command {
@@ -54,6 +56,9 @@ qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 			if err := checkOut("--out", f.out); err != nil {
 				return err
 			}
+			if err := f.prepare(); err != nil {
+				return err
+			}
 			switch {
 			case f.beir == "" && cmd.Flags().Changed("split"):
 				return errors.New("eval: --split only goes with --beir DIR")
@@ -73,9 +78,20 @@ qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 	fl.StringVar(&f.metrics, "metrics", "", `metrics to compute, for example "nDCG@10,R@100,evidence_recall@1024t" (default: a standard list)`)
 	fl.StringVar(&f.out, "out", "report.html", `file of the HTML report; "" writes none`)
 	fl.Uint64Var(&f.seed, "seed", defaultSeed, "seed of the intervals and tests")
+	f.bind(fl)
 	a.bindRetrieval(cmd)
 	a.bindChunking(cmd)
 	return cmd
+}
+
+// prepare reads what the flags say before anything is evaluated.
+func (f *evalFlags) prepare() (err error) {
+	if f.metrics != "" {
+		if f.parsedMetrics, err = metric.ParseList(f.metrics); err != nil {
+			return fmt.Errorf("eval: --metrics: %w", err)
+		}
+	}
+	return f.check()
 }
 
 func (a *app) evalSet(ctx context.Context, f evalFlags) error {
@@ -159,12 +175,6 @@ func (a *app) evaluate(ctx context.Context, gen *index.Generation, e embed.Embed
 	if err != nil {
 		return evalret.Evaluation{}, err
 	}
-	var metrics []metric.Metric
-	if f.metrics != "" {
-		if metrics, err = metric.ParseList(f.metrics); err != nil {
-			return evalret.Evaluation{}, fmt.Errorf("eval: --metrics: %w", err)
-		}
-	}
 	corpus, err := evalret.CorpusFingerprint(gen.List(ctx))
 	if err != nil {
 		return evalret.Evaluation{}, err
@@ -173,7 +183,8 @@ func (a *app) evaluate(ctx context.Context, gen *index.Generation, e embed.Embed
 	defer p.done()
 	return evalret.Evaluate(ctx, set, r, evalret.Options{
 		Settings:  evalret.Standard(params, a.packing()),
-		Metrics:   metrics,
+		Metrics:   f.parsedMetrics,
+		Also:      f.outputs.metrics(),
 		Counter:   counter,
 		Tokenizer: counter.Name(),
 		Texts:     texts(gen),
@@ -260,7 +271,7 @@ func (a *app) printEvaluation(e evalret.Evaluation, f evalFlags, command string)
 	if f.out != "" {
 		a.say("report: %s", f.out)
 	}
-	return nil
+	return a.writeOutputs(f.outputs, e, command, f.seed)
 }
 
 // checkOut tells before the work whether a report can be written to name, as

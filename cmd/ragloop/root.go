@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/ragloop/ragloop/ingest"
 	"github.com/ragloop/ragloop/ingest/extract/isolate"
 	"github.com/ragloop/ragloop/internal/config"
 )
@@ -22,6 +23,8 @@ const (
 	exitOK     = 0
 	exitFailed = 1 // the command ran, and its subject failed
 	exitUsage  = 2 // the command could not run
+
+	exitInterrupted = 130 // a signal ended it: 128 and the number of SIGINT
 )
 
 // errFailed marks an error whose exit code is exitFailed.
@@ -38,6 +41,7 @@ type app struct {
 	streams
 	environ []string
 	json    bool
+	verbose bool              // "ingest" alone
 	config  string            // path of the configuration file
 	flags   map[string]string // configuration keys set by flags
 	cfg     *config.Loaded    // set before any subcommand runs
@@ -58,12 +62,15 @@ func run(ctx context.Context, args []string, s streams, environ []string) int {
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.Is(err, ingest.ErrInterrupted):
+		fmt.Fprintln(s.err, "ragloop:", err)
+		return exitInterrupted
 	case errors.Is(err, errFailed):
 		fmt.Fprintln(s.err, "ragloop:", err)
 		return exitFailed
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintln(s.err, "ragloop: interrupted; what was stored before stays")
-		return exitUsage
+		return exitInterrupted
 	default:
 		fmt.Fprintln(s.err, "ragloop:", err)
 		return exitUsage
@@ -90,7 +97,7 @@ labelled queries, tune what you ship. Start with "ragloop demo".`,
 	a.bindPersistent(root, "collection", "collection", "collection to use")
 	a.bindPersistent(root, "log-level", "log_level", "debug, info, warn or error")
 	root.AddCommand(
-		a.demoCmd(), a.ingestCmd(), a.queryCmd(), a.serveCmd(), a.evalCmd(), a.tuneCmd(), a.scoreCmd(), a.metricsCmd(),
+		a.demoCmd(), a.ingestCmd(), a.queryCmd(), a.serveCmd(), a.evalCmd(), a.tuneCmd(), a.compareCmd(), a.scoreCmd(), a.metricsCmd(),
 		a.docsCmd(), a.labelsCmd(), a.generationsCmd(), a.extractCmd(), a.chunkCmd(), a.embedCmd(), a.modelCmd(), a.localdbCmd(),
 		a.configCmd(), a.doctorCmd(), a.versionCmd(),
 	)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -263,7 +264,10 @@ func (v *evalView) metrics(e evalret.Evaluation) {
 
 func metricLine(e evalret.Evaluation, m metric.Metric) metricRow {
 	row := metricRow{Name: m.String(), Primary: m == e.Primary, N: absent}
-	best := -1.0
+	best := math.Inf(1) // none
+	if d, _ := m.Definition(); d.Better == metric.Higher {
+		best = -1
+	}
 	for _, r := range e.Runs {
 		if x, ok := r.Metrics[row.Name].Value.Float(); ok {
 			best = max(best, x)

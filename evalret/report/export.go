@@ -1,0 +1,92 @@
+package report
+
+import (
+	"encoding/csv"
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/ragloop/ragloop/evalret"
+	"github.com/ragloop/ragloop/evalret/metric"
+	"github.com/ragloop/ragloop/evalret/runs"
+)
+
+// CSV writes the per-query values of e: one line for each run and query, with
+// a column for each metric. A value that does not exist is an empty cell; why
+// is in the column missing, for queries without results.
+func CSV(w io.Writer, e evalret.Evaluation) error {
+	c := csv.NewWriter(w)
+	head := []string{"run", "id", "query", "answerable", "missing", "top_score"}
+	for _, m := range e.Metrics {
+		head = append(head, m.String())
+	}
+	c.Write(head) // errors stay with c
+	for _, r := range e.Runs {
+		for i, q := range r.PerQuery {
+			line := []string{r.Name, q.ID, q.Query, strconv.FormatBool(!e.Queries[i].Unanswerable), q.Missing, ""}
+			if q.TopScore != nil {
+				line[5] = strconv.FormatFloat(*q.TopScore, 'f', -1, 64)
+			}
+			for _, m := range e.Metrics {
+				text := ""
+				if v, ok := q.Values[m.String()]; ok && v.State() == metric.Number {
+					x, _ := v.Float()
+					text = strconv.FormatFloat(metric.Round(x), 'f', -1, 64)
+				}
+				line = append(line, text)
+			}
+			c.Write(line)
+		}
+	}
+	c.Flush()
+	if err := c.Error(); err != nil {
+		return fmt.Errorf("write evaluation as CSV: %w", err)
+	}
+	return nil
+}
+
+type junitSuite struct {
+	XMLName  xml.Name    `xml:"testsuite"`
+	Name     string      `xml:"name,attr"`
+	Tests    int         `xml:"tests,attr"`
+	Failures int         `xml:"failures,attr"`
+	Errors   int         `xml:"errors,attr"`
+	Skipped  int         `xml:"skipped,attr"`
+	Cases    []junitCase `xml:"testcase"`
+}
+
+type junitCase struct {
+	Class   string        `xml:"classname,attr"`
+	Name    string        `xml:"name,attr"`
+	Failure *junitFailure `xml:"failure,omitempty"`
+	Output  string        `xml:"system-out,omitempty"`
+}
+
+type junitFailure struct {
+	Message string `xml:"message,attr"`
+}
+
+// JUnit writes gates as one JUnit test suite, the form that CI systems show: a
+// test case for each gate.
+func JUnit(w io.Writer, suite string, gates []runs.GateResult) error {
+	s := junitSuite{Name: suite, Tests: len(gates)}
+	for _, g := range gates {
+		c := junitCase{Class: "ragloop.gate", Name: g.Gate.String()}
+		if g.Passed {
+			c.Output = g.Reason
+		} else {
+			c.Failure = &junitFailure{g.Reason}
+			s.Failures++
+		}
+		s.Cases = append(s.Cases, c)
+	}
+	body, err := xml.MarshalIndent(s, "", "  ")
+	if err == nil {
+		_, err = fmt.Fprintf(w, "%s%s\n", xml.Header, body)
+	}
+	if err != nil {
+		return fmt.Errorf("write gates as JUnit: %w", err)
+	}
+	return nil
+}
