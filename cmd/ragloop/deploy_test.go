@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/ragloop/ragloop/evalret/runs"
 )
 
 const deployDir = "../../deploy"
@@ -121,6 +123,45 @@ func TestDockerfile(t *testing.T) {
 		args = append(args, strings.Trim(strings.TrimSpace(a), `"`))
 	}
 	accepts(t, args, env)
+}
+
+// TestGitHubActions: the commands of the example are ones that this program
+// accepts, and its gates can be read.
+func TestGitHubActions(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(deployDir, "github-actions.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var w struct {
+		Jobs map[string]struct {
+			Steps []struct {
+				Run string `yaml:"run"`
+			} `yaml:"steps"`
+		} `yaml:"jobs"`
+	}
+	if err := yaml.Unmarshal(data, &w); err != nil {
+		t.Fatal(err)
+	}
+	commands, gates := 0, 0
+	for _, s := range w.Jobs["evaluate"].Steps {
+		args := strings.Fields(strings.ReplaceAll(s.Run, "'", ""))
+		if len(args) == 0 || args[0] != "ragloop" {
+			continue
+		}
+		commands++
+		accepts(t, args[1:], nil)
+		for i, a := range args {
+			if a == "--gate" {
+				gates++
+				if _, err := runs.ParseGate(args[i+1]); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+	}
+	if commands != 2 || gates != 2 {
+		t.Errorf("the example has %d commands of this program and %d gates, want 2 and 2", commands, gates)
+	}
 }
 
 // accepts parses a command line and loads its configuration without running it.

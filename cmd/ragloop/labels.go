@@ -13,12 +13,26 @@ import (
 )
 
 func (a *app) labelsCmd() *cobra.Command {
-	return group("labels", "Work with labelled query sets", &cobra.Command{
+	var against string
+	check := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Compare the labels of a query set with the indexed documents",
-		Args:  args(1, "FILE"),
-		RunE:  func(cmd *cobra.Command, args []string) error { return a.checkLabels(cmd.Context(), args[0]) },
-	})
+		Long: `check compares every label with the document it is about: spans with their
+quotes, and names with what is indexed. Labels that moved are found again.
+It warns of queries that are given twice or almost twice.
+
+--against FILE checks independence from another set, without an index: no equal
+or almost equal queries, and no document with labels in both.`,
+		Args: args(1, "FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if against != "" {
+				return a.checkLeaks(args[0], against)
+			}
+			return a.checkLabels(cmd.Context(), args[0])
+		},
+	}
+	check.Flags().StringVar(&against, "against", "", "another query set, such as the half that was tuned on")
+	return group("labels", "Work with labelled query sets", check, a.convertCmd(), a.splitCmd())
 }
 
 func (a *app) checkLabels(ctx context.Context, file string) error {
@@ -40,6 +54,57 @@ func (a *app) checkLabels(ctx context.Context, file string) error {
 		}
 		return nil
 	})
+}
+
+// leakJSON is the machine form of a leak.
+type leakJSON struct {
+	Kind   string `json:"kind"`
+	A      string `json:"query"`
+	B      string `json:"other_query"`
+	Detail string `json:"detail"`
+}
+
+func (a *app) checkLeaks(file, against string) error {
+	set, err := labels.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	other, err := labels.ReadFile(against)
+	if err != nil {
+		return err
+	}
+	leaks := labels.Leaks(set, other)
+	if a.json {
+		out := []leakJSON{}
+		for _, l := range leaks {
+			out = append(out, leakJSON(l))
+		}
+		if err := json.NewEncoder(a.out).Encode(out); err != nil {
+			return err
+		}
+	} else {
+		for i, l := range leaks {
+			if i == maxListed {
+				fmt.Fprintf(a.out, "… and %d more; --json lists all\n", len(leaks)-i)
+				break
+			}
+			switch l.Kind {
+			case "document":
+				fmt.Fprintf(a.out, "document: %s has labels in both, of %s and %s\n", l.Detail, l.A, l.B)
+			case "query":
+				fmt.Fprintf(a.out, "query: %s and %s are equal: %q\n", l.A, l.B, l.Detail)
+			default:
+				fmt.Fprintf(a.out, "near duplicate: %s and %s: %s\n", l.A, l.B, l.Detail)
+			}
+		}
+		if len(leaks) == 0 {
+			fmt.Fprintf(a.out, "%s and %s are independent: %d and %d queries, none alike, no common document\n", file, against, len(set.Queries), len(other.Queries))
+		}
+	}
+	if len(leaks) > 0 {
+		return fmt.Errorf("labels check %w: %s and %s share %d queries or documents", errFailed, file, against, len(leaks))
+	}
+	return nil
 }
 
 func (a *app) printLabels(file string, r labels.Report) error {

@@ -35,7 +35,7 @@ type Move struct {
 
 // Warning is something about a set that a reader of its numbers should know.
 type Warning struct {
-	Code    string // "duplicate_query", "unlabelled"
+	Code    string // "duplicate_query", "near_duplicate_query", "unlabelled"
 	Message string
 	Queries []string // ids, in file order
 }
@@ -96,6 +96,15 @@ func Check(set Set, texts func(text.DocID) (string, error)) Report {
 		})
 	}
 	c.Warnings = append(c.Warnings, duplicates(set)...)
+	if near := NearDuplicates(set); len(near) > 0 {
+		w := Warning{Code: "near_duplicate_query"}
+		for _, l := range near {
+			w.Queries = append(w.Queries, l.A)
+		}
+		w.Message = fmt.Sprintf("%s with almost the words of an earlier one (%s and %s, for example): they are not independent",
+			many(len(near), "query", "queries"), near[0].B, near[0].A)
+		c.Warnings = append(c.Warnings, w)
+	}
 	return c.Report
 }
 

@@ -72,6 +72,6 @@ func Separate(positive, negative []float64, o Options) (Separation, bool) {
 		}
 		areas[b] = area()
 	}
-	s.CI = percentiles(areas)
+	s.CI = percentiles(areas, tail(min(len(positive), len(negative))))
 	return s, true
 }

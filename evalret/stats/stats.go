@@ -10,10 +10,10 @@
 // whole clusters are resampled and flipped. A [Warning] is data, not a log
 // line.
 //
-// Choices, and where they come from: intervals are percentile bootstraps
-// (Efron 1979); tests are sign-flip randomization tests, not Wilcoxon or sign
-// tests (Smucker, Allan & Carterette, CIKM 2007; Urbano, Lima & Hanjalic,
-// SIGIR 2019); sweeps use max-T (Westfall & Young 1993; Boytsov, Belova &
+// Choices, and where they come from: intervals are expanded percentile
+// bootstraps (Efron 1979; Hesterberg 2015); tests are sign-flip randomization
+// tests, not Wilcoxon or sign tests (Smucker, Allan & Carterette, CIKM 2007;
+// Urbano, Lima & Hanjalic, SIGIR 2019); sweeps use max-T (Westfall & Young 1993; Boytsov, Belova &
 // Westfall, SIGIR 2013). Random numbers are PCG-DXSM (math/rand/v2) from the
 // seed in [Options], so equal input gives equal output.
 package stats

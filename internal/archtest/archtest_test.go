@@ -28,17 +28,19 @@ var allow = []struct {
 
 	{"evalret", []string{"evalret/labels", "evalret/metric", "evalret/stats", "retrieve", "retrieve/pack", "internal/*"}},
 	{"evalret/tune", []string{"evalret", "evalret/labels", "evalret/metric", "evalret/stats", "ingest/chunk", "retrieve", "retrieve/pack", "internal/*"}},
-	{"evalret/report", []string{"evalret", "evalret/labels", "evalret/metric", "evalret/stats", "evalret/tune", "internal/*"}},
+	{"evalret/report", []string{"evalret", "evalret/labels", "evalret/metric", "evalret/runs", "evalret/stats", "evalret/tune", "internal/*"}},
 	{"evalret/labels", []string{"internal/text"}},
+	{"evalret/labels/convert", []string{"evalret/labels", "internal/text"}},
 	{"evalret/metric", []string{"internal/text"}},
 	{"evalret/stats", nil},
+	{"evalret/runs", []string{"evalret", "evalret/metric", "evalret/stats"}},
 	{"evalret/score", []string{"evalret/labels", "evalret/metric"}},
 
 	{"retrieve", []string{"retrieve/pack", "internal/index", "internal/embed", "internal/lexical", "internal/text", "internal/tokens"}},
 	{"retrieve/pack", []string{"internal/text"}},
 	{"retrieve/server", []string{"retrieve", "retrieve/pack", "proto/*/*", "internal/index", "internal/text", "internal/tokens"}},
 
-	{"ingest", []string{"ingest/extract", "ingest/chunk", "internal/index", "internal/embed", "internal/failpoint", "internal/lexical", "internal/text", "internal/tokens"}},
+	{"ingest", []string{"ingest/extract", "ingest/chunk", "internal/index", "internal/embed", "internal/failpoint", "internal/lexical", "internal/meta", "internal/text", "internal/tokens"}},
 	{"ingest/extract", []string{"internal/meta", "internal/text"}},
 	{"ingest/extract/isolate", []string{"ingest/extract"}},
 	{"ingest/chunk", []string{"ingest/extract", "internal/text", "internal/tokens"}},
