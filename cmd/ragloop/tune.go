@@ -31,7 +31,7 @@ type tuneFlags struct {
 	sizes, overlaps, topK, budgets []string
 	reranks                        []string
 	fusions                        []string
-	margin                         float64
+	margin, holdOut                float64
 	seed                           uint64
 }
 
@@ -58,6 +58,7 @@ again the files that the collection was ingested from.`,
 	fl.StringSliceVar(&f.reranks, "rerank", nil, "how many of the best chunks are reranked, 0 for none (default: the configured number)")
 	fl.StringSliceVar(&f.budgets, "budgets", nil, "token budgets (default: 512,1024,2048,4096)")
 	fl.StringVar(&f.metric, "metric", "", "metric that decides (default: evidence_recall at the budget nearest to 1024 tokens)")
+	fl.Float64Var(&f.holdOut, "hold-out", 0, "share of the queries that has no part in the choice and confirms the winner, such as 0.5; the two parts share no document")
 	fl.Float64Var(&f.margin, "margin", 0.02, "how much worse a cheaper setting may be to be called not worse")
 	fl.StringVar(&f.out, "out", "tune.html", `file of the HTML report; "" writes none`)
 	fl.Uint64Var(&f.seed, "seed", defaultSeed, "seed of the intervals and tests")
@@ -70,6 +71,9 @@ func (a *app) tune(ctx context.Context, f tuneFlags, paths []string) (err error)
 	}
 	if err := checkOut("--out", f.out); err != nil {
 		return err
+	}
+	if !(f.holdOut >= 0 && f.holdOut < 1) {
+		return fmt.Errorf("tune: --hold-out is %v, allowed is 0, for none, to less than 1", f.holdOut)
 	}
 	if !(f.margin > 0 && f.margin < 1) {
 		return fmt.Errorf("tune: --margin is %v, allowed is more than 0 and less than 1", f.margin)
@@ -132,7 +136,7 @@ func (a *app) tune(ctx context.Context, f tuneFlags, paths []string) (err error)
 			TopK:     params.TopK, Fusion: params.Fusion, Rerank: params.Rerank,
 		},
 		Base: params, Pack: a.packing(), Counter: counter, Tokenizer: counter.Name(),
-		Primary: primary, Margin: f.margin, Seed: f.seed, Code: codeVersion(), Reranker: rerankerFingerprint(reranker),
+		Primary: primary, Margin: f.margin, HoldOut: f.holdOut, Seed: f.seed, Code: codeVersion(), Reranker: rerankerFingerprint(reranker),
 		Progress: func(tp tune.Progress) {
 			p.count(fmt.Sprintf("queries on chunking %s (%d of %d)", tp.Chunking, tp.Number, tp.Chunkings))(tp.Queries, tp.Total)
 		},

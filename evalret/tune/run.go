@@ -36,6 +36,12 @@ func run(ctx context.Context, set labels.Set, b Builder, o Options) (Result, err
 		return Result{}, err
 	}
 	s := sweep{options: o, set: set, builder: b, settings: o.settings()}
+	if o.HoldOut > 0 {
+		if s.set, s.heldOut.set, err = labels.Split(set, 1-o.HoldOut, o.Seed); err != nil {
+			return Result{}, fmt.Errorf("hold out %v of the queries: %w", o.HoldOut, err)
+		}
+		s.set.Name = set.Name
+	}
 	for from := 0; from < len(s.settings); {
 		to := from
 		for to < len(s.settings) && s.settings[to].Chunking == s.settings[from].Chunking {
@@ -67,6 +73,53 @@ type sweep struct {
 	outcomes []Outcome
 	vectors  [][]float64 // primary values of each outcome
 	warnings []stats.Warning
+	heldOut  heldOut
+}
+
+// heldOut is what has no part in the choice; its set is empty where everything
+// has.
+type heldOut struct {
+	set     labels.Set
+	checked *labels.Report
+	first   evalret.Evaluation // of the first chunking
+	vectors [][]float64        // as in sweep
+}
+
+// evaluate scores the held-out queries as o says, which the others were.
+func (h *heldOut) evaluate(ctx context.Context, built Built, o evalret.Options) error {
+	if len(h.set.Queries) == 0 {
+		return nil
+	}
+	if h.checked == nil {
+		report, err := checkLabels(ctx, h.set, built)
+		if err != nil {
+			return err
+		}
+		h.checked = &report
+	}
+	o.Checked, o.Progress = h.checked, nil
+	e, err := evalret.Evaluate(ctx, h.set, built.Finder, o)
+	if err != nil {
+		return fmt.Errorf("held-out queries: %w", err)
+	}
+	if h.first.Runs == nil {
+		h.first = e
+	}
+	for _, run := range e.Runs {
+		h.vectors = append(h.vectors, values(run, o.Primary))
+	}
+	return nil
+}
+
+// confirm compares a setting with the baseline on the held-out queries; nil
+// where there are none.
+func (h *heldOut) confirm(setting, baseline int, primary metric.Metric, o stats.Options) *Confirmation {
+	if len(h.vectors) == 0 {
+		return nil
+	}
+	queries := applicable(h.first, primary)
+	o.Clusters, _ = evalret.Clusters(queries)
+	return &Confirmation{Queries: len(queries), Comparison: stats.Compare(h.vectors[baseline], h.vectors[setting], o)}
 }
 
 // chunking builds and evaluates chunking i.
@@ -118,7 +171,7 @@ func (s *sweep) chunking(ctx context.Context, i int) (err error) {
 		s.first = e
 	}
 	s.add(settings, e, built)
-	return nil
+	return s.heldOut.evaluate(ctx, built, o)
 }
 
 // check compares the labels with the texts of the first chunking, and settles
@@ -127,17 +180,9 @@ func (s *sweep) check(ctx context.Context, built Built) error {
 	if s.checked != nil {
 		return nil
 	}
-	if built.Texts == nil {
-		return errors.New("the builder gives no texts to check the labels with")
-	}
-	report := labels.Check(s.set, func(doc text.DocID) (string, error) {
-		if err := ctx.Err(); err != nil {
-			return "", err
-		}
-		return built.Texts(ctx, doc)
-	})
-	if report.Err != nil {
-		return fmt.Errorf("check labels: %w", report.Err)
+	report, err := checkLabels(ctx, s.set, built)
+	if err != nil {
+		return err
 	}
 	s.checked = &report
 	s.primary = s.options.Primary
@@ -152,6 +197,22 @@ func (s *sweep) check(ctx context.Context, built Built) error {
 		}
 	}
 	return nil
+}
+
+func checkLabels(ctx context.Context, set labels.Set, built Built) (labels.Report, error) {
+	if built.Texts == nil {
+		return labels.Report{}, errors.New("the builder gives no texts to check the labels with")
+	}
+	report := labels.Check(set, func(doc text.DocID) (string, error) {
+		if err := ctx.Err(); err != nil {
+			return "", err
+		}
+		return built.Texts(ctx, doc)
+	})
+	if report.Err != nil {
+		return labels.Report{}, fmt.Errorf("check labels: %w", report.Err)
+	}
+	return report, nil
 }
 
 // nearest returns the budget nearest to want, the first of two equally near; 0
@@ -192,14 +253,7 @@ func (s *sweep) add(settings []Setting, e evalret.Evaluation, built Built) {
 			Setting: setting, Current: setting == s.options.Current,
 			Metrics: run.Metrics, Contexts: run.Contexts, Chunks: built.Chunks, Retrieval: run.Fingerprints.Retrieval, Recipe: built.Recipe,
 		})
-		var x []float64
-		for _, q := range run.PerQuery {
-			if v, ok := q.Values[s.primary.String()]; ok && v.State() != metric.NotApplicable {
-				value, _ := v.Float()
-				x = append(x, value)
-			}
-		}
-		s.vectors = append(s.vectors, x)
+		s.vectors = append(s.vectors, values(run, s.primary))
 	}
 	for _, w := range e.Warnings {
 		known := false
@@ -210,6 +264,28 @@ func (s *sweep) add(settings []Setting, e evalret.Evaluation, built Built) {
 			s.warnings = append(s.warnings, w)
 		}
 	}
+}
+
+// values returns a metric's values of the queries that it applies to.
+func values(run evalret.Run, m metric.Metric) (x []float64) {
+	for _, q := range run.PerQuery {
+		if v, ok := q.Values[m.String()]; ok && v.State() != metric.NotApplicable {
+			value, _ := v.Float()
+			x = append(x, value)
+		}
+	}
+	return x
+}
+
+// applicable returns the queries that a metric applies to; labels alone decide,
+// so they are the same under every setting.
+func applicable(e evalret.Evaluation, m metric.Metric) (queries []evalret.Query) {
+	for i, q := range e.Queries {
+		if v, ok := e.Runs[0].PerQuery[i].Values[m.String()]; ok && v.State() != metric.NotApplicable {
+			queries = append(queries, q)
+		}
+	}
+	return queries
 }
 
 // result compares all outcomes with the current one.
@@ -229,14 +305,7 @@ func (s *sweep) result() Result {
 			r.Current = i
 		}
 	}
-	// Queries that the primary metric applies to; labels alone decide, so they
-	// are the same under every setting.
-	var queries []evalret.Query
-	for i, q := range s.first.Queries {
-		if v, ok := s.first.Runs[0].PerQuery[i].Values[s.primary.String()]; ok && v.State() != metric.NotApplicable {
-			queries = append(queries, q)
-		}
-	}
+	queries := applicable(s.first, s.primary)
 	clusters, _ := evalret.Clusters(queries)
 	options := stats.Options{Seed: s.options.Seed, Resamples: s.options.Resamples, Clusters: clusters}
 	r.Queries = len(queries)
@@ -259,9 +328,15 @@ func (s *sweep) result() Result {
 	}
 	r.Verdict = r.decide(against)
 	if r.Verdict.Kind == Winner {
+		r.Verdict.Confirmation = s.heldOut.confirm(r.Verdict.Winner, r.Current, s.primary, options)
+	}
+	switch c := r.Verdict.Confirmation; {
+	case c != nil:
+		r.Verdict.Sentence += " " + c.sentence(s.primary)
+	case r.Verdict.Kind == Winner:
 		r.Warnings = append(r.Warnings, stats.Warning{
 			Code:    "selected",
-			Message: "the winner was chosen and measured on the same queries, so its difference is somewhat too large; confirm it on queries that had no part in the choice",
+			Message: "the winner was chosen and measured on the same queries, so its difference is somewhat too large; confirm it on queries that had no part in the choice (--hold-out)",
 		})
 	}
 	return r

@@ -119,6 +119,10 @@ type Options struct {
 	// Primary decides. Zero: evidence_recall at the budget of the grid nearest
 	// to 1,024 tokens, or nDCG@10 when no query has evidence.
 	Primary metric.Metric
+	// HoldOut is the share of the queries that has no part in the choice and
+	// confirms the winner, in [0, 1); 0: none, everything is chosen on. The halves
+	// share no document (labels.Split, by Seed).
+	HoldOut float64
 	// Margin is how much worse a cheaper setting may be to be called not
 	// worse, on the scale of Primary; 0 means 0.02.
 	Margin float64
@@ -216,6 +220,9 @@ func (o Options) resolve() (Options, error) {
 	g.Budgets = slices.Compact(g.Budgets)
 	if o.Counter == nil || o.Tokenizer == "" {
 		return bad("a token counter and its name are needed")
+	}
+	if !(o.HoldOut >= 0 && o.HoldOut < 1) {
+		return bad("hold-out %v; allowed: 0, for none, to less than 1", o.HoldOut)
 	}
 	if !(o.Margin > 0 && o.Margin < 1) {
 		return bad("margin %v; allowed: greater than 0, less than 1", o.Margin)

@@ -184,6 +184,49 @@ func TestWinner(t *testing.T) {
 }
 
 // TestRerankGrid: the reranker is one more dimension, searched once like the others.
+// TestHoldOut: what is chosen on one part of the queries is confirmed, or not,
+// on the other, and each query is still searched once for each chunking.
+func TestHoldOut(t *testing.T) {
+	set, docs := corpus(120)
+	b := &builder{docs: docs, share: map[int]float64{16: 0.9}}
+	o := options(t)
+	o.HoldOut = 0.4
+	r, err := tune.Run(context.Background(), set, b, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := r.Verdict.Confirmation
+	if r.Verdict.Kind != tune.Winner || c == nil {
+		t.Fatalf("verdict %+v, want a winner with a confirmation", r.Verdict)
+	}
+	if r.Queries != 72 || c.Queries != 48 || c.Verdict() != stats.Better {
+		t.Errorf("chosen on %d queries, confirmed on %d: %s; want 72, 48, %s", r.Queries, c.Queries, c.Verdict(), stats.Better)
+	}
+	if want := "The 48 held-out queries confirm it: +"; !strings.Contains(r.Verdict.Sentence, want) {
+		t.Errorf("sentence %q, want %q", r.Verdict.Sentence, want)
+	}
+	for _, w := range r.Warnings {
+		if w.Code == "selected" {
+			t.Errorf("a confirmed winner has the warning %q", w.Message)
+		}
+	}
+	if want := len(set.Queries) * len(b.built); b.finds != want {
+		t.Errorf("%d searches for %d chunkings, want %d", b.finds, len(b.built), want)
+	}
+
+	// A half that is too small says so.
+	o.HoldOut = 0.1
+	if r, err = tune.Run(context.Background(), set, b, o); err != nil || !strings.Contains(r.Verdict.Sentence, "too few to confirm it") {
+		t.Errorf("with 12 held out: %q, %v", r.Verdict.Sentence, err)
+	}
+	for _, share := range []float64{-0.1, 1, math.NaN()} {
+		o.HoldOut = share
+		if _, err := tune.Run(context.Background(), set, b, o); !errors.Is(err, tune.ErrOptions) {
+			t.Errorf("hold-out %v: %v, want ErrOptions", share, err)
+		}
+	}
+}
+
 func TestRerankGrid(t *testing.T) {
 	set, docs := corpus(20)
 	b := &builder{docs: docs, share: map[int]float64{32: 0.5}}

@@ -136,9 +136,47 @@ type Verdict struct {
 	// power between the best and the current setting, without the correction
 	// for the number of settings; 0: unknown.
 	MDE float64
+	// Confirmation is the winner on the held-out queries; nil without a winner or
+	// without such queries.
+	Confirmation *Confirmation
 	// QueriesNeeded is about how many such queries would be needed to show a
 	// difference as large as the one seen; 0: not needed, or unknown.
 	QueriesNeeded int
+}
+
+// Confirmation is the winner minus the current setting on queries that had no
+// part in the choice. It is one test, so nothing is corrected.
+type Confirmation struct {
+	Queries int
+	stats.Comparison
+}
+
+func (c Confirmation) sentence(primary metric.Metric) string {
+	what := ""
+	switch c.Verdict() {
+	case stats.Better:
+		what = "confirm it"
+	case stats.Worse:
+		what = "contradict it"
+	case stats.TooFew:
+		return fmt.Sprintf("The %d held-out queries are too few to confirm it (difference %s points).", c.Queries, points(c.Diff))
+	default:
+		what = "do not confirm it"
+	}
+	return fmt.Sprintf("The %d held-out queries %s: %s points of %s (95 %% interval %s to %s).",
+		c.Queries, what, points(c.Diff), primary, points(c.CI.Lo), points(c.CI.Hi))
+}
+
+// MarshalJSON writes c with its verdict.
+func (c Confirmation) MarshalJSON() ([]byte, error) {
+	r := metric.Round
+	return json.Marshal(struct {
+		Queries int           `json:"queries"`
+		Diff    float64       `json:"diff"`
+		CI95    [2]float64    `json:"ci95"`
+		P       float64       `json:"p"`
+		Verdict stats.Verdict `json:"verdict"`
+	}{c.Queries, r(c.Diff), [2]float64{r(c.CI.Lo), r(c.CI.Hi)}, r(c.P), c.Verdict()})
 }
 
 // MarshalJSON writes v; absent indices are null.
@@ -157,7 +195,9 @@ func (v Verdict) MarshalJSON() ([]byte, error) {
 		Cheaper       *int    `json:"cheaper"`
 		MDE           float64 `json:"mde"`
 		QueriesNeeded int     `json:"queries_needed"`
-	}{v.Kind, v.Sentence, index(v.Winner), index(v.Best), index(v.Cheaper), metric.Round(v.MDE), v.QueriesNeeded})
+
+		Confirmation *Confirmation `json:"held_out,omitempty"`
+	}{v.Kind, v.Sentence, index(v.Winner), index(v.Best), index(v.Cheaper), metric.Round(v.MDE), v.QueriesNeeded, v.Confirmation})
 }
 
 // describe names setting i for people by the parameters that differ within the
