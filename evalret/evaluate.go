@@ -158,6 +158,7 @@ type scored struct {
 	docs     []text.DocID   // kept with Detail Rows
 	contexts []Context      // kept with Detail Rows
 	sizes    []size         // of the contexts
+	losses   []Stage        // of the query's evidence, at the budget of Options.contextBudget; nil: nothing was packed
 	tooSmall []int          // budgets in which no chunk fits
 	shallow  bool           // a relevant document is missing although a deeper search might rank it within the cut-offs
 }
@@ -289,12 +290,22 @@ func (s scorer) score(found retrieve.Found, setting Setting) scored {
 		places[i] = metric.Place{Doc: c.Chunk.Doc, Span: c.Chunk.Span}
 	}
 	docs = metric.MaxP(docs)
-	contexts, tooSmall, reason := s.pack(ranked[:min(len(ranked), setting.Params.TopK)], setting.Pack)
+	ranked = ranked[:min(len(ranked), setting.Params.TopK)]
+	contexts, shown, tooSmall, reason := s.pack(ranked, setting.Pack)
 	if reason != "" {
 		return s.absent(reason)
 	}
 	r := s.values(docs, places, contexts)
 	r.top, r.tooSmall = ranked[0].Fused, tooSmall
+	if shown != nil {
+		var before []retrieve.Ranked
+		if p.Rerank > 0 {
+			unranked := p
+			unranked.Rerank, unranked.TopK = 0, setting.Params.TopK
+			before = retrieve.Rank(found, unranked)
+		}
+		r.losses = s.losses(found, ranked, before, *shown)
+	}
 	r.shallow = len(docs) < s.deepest() && cut(found, p) && s.lacksRelevant(docs)
 	for _, c := range contexts {
 		r.sizes = append(r.sizes, size{c.Budget, c.Tokens, len(c.Segments)})
@@ -343,11 +354,12 @@ func (s scorer) values(docs []text.DocID, chunks []metric.Place, contexts []Cont
 	return r
 }
 
-// pack makes the context of each budget. A budget in which not one chunk fits
-// has an empty context. The reason is not empty when packing is impossible.
-func (s scorer) pack(ranked []retrieve.Ranked, o pack.Options) (contexts []Context, tooSmall []int, reason string) {
+// pack makes the context of each budget; shown is the one that contexts are
+// kept of. A budget in which not one chunk fits has an empty context. The reason
+// is not empty when packing is impossible.
+func (s scorer) pack(ranked []retrieve.Ranked, o pack.Options) (contexts []Context, shown *pack.Context, tooSmall []int, reason string) {
 	if len(s.budgets) == 0 || s.query.Unanswerable {
-		return nil, nil, ""
+		return nil, nil, nil, ""
 	}
 	chunks := retrieve.Packable(ranked)
 	for _, budget := range s.budgets {
@@ -356,7 +368,10 @@ func (s scorer) pack(ranked []retrieve.Ranked, o pack.Options) (contexts []Conte
 		if errors.Is(err, pack.ErrBudget) {
 			tooSmall = append(tooSmall, budget)
 		} else if err != nil {
-			return nil, nil, "pack: " + err.Error()
+			return nil, nil, nil, "pack: " + err.Error()
+		}
+		if budget == s.options.contextBudget() {
+			shown = &packed
 		}
 		c := Context{Budget: budget, Tokens: packed.Tokens, Segments: make([]Segment, len(packed.Segments)), evidenceTokens: s.evidenceTokens(packed)}
 		keep := s.options.Detail == Contexts && budget == s.options.contextBudget()
@@ -368,7 +383,7 @@ func (s scorer) pack(ranked []retrieve.Ranked, o pack.Options) (contexts []Conte
 		}
 		contexts = append(contexts, c)
 	}
-	return contexts, tooSmall, ""
+	return contexts, shown, tooSmall, ""
 }
 
 // evidenceTokens counts the tokens of the labelled evidence in a context, each

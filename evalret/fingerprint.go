@@ -48,6 +48,8 @@ type Parameters struct {
 	Order              string  `json:"order"`
 	MaxPerSource       int     `json:"max_per_source"`
 	Trim               bool    `json:"trim"`
+	Diversity          float64 `json:"diversity,omitempty"`
+	Template           string  `json:"template,omitempty"` // fingerprint; "": plain
 	Tokenizer          string  `json:"tokenizer,omitempty"`
 }
 
@@ -69,6 +71,7 @@ func parameters(s Setting, tokenizer, reranker string) Parameters {
 		Fusion: s.Params.Fusion.String(), TopK: s.Params.TopK, Candidates: s.Params.Candidates,
 		DocumentPrior: s.Params.DocumentPrior, NeighbourSmoothing: s.Params.NeighbourSmoothing,
 		Order: s.Pack.Order, MaxPerSource: s.Pack.MaxPerSource, Trim: !s.Pack.NoTrim, Tokenizer: tokenizer,
+		Diversity: s.Pack.Diversity, Template: s.Pack.Template.Fingerprint(),
 	}
 	if p.Order == "" {
 		p.Order = pack.ByRank

@@ -67,6 +67,7 @@ type Run struct {
 	Parameters   Parameters         `json:"parameters"`
 	Metrics      map[string]Summary `json:"metrics"`                // by metric name
 	Contexts     []ContextSummary   `json:"contexts"`               // by budget, ascending
+	Losses       *Losses            `json:"losses,omitempty"`       // nil without evidence or contexts
 	Tags         []TagSummary       `json:"tags"`                   // the primary metric by tag, ordered by tag
 	Unanswerable *Separation        `json:"unanswerable,omitempty"` // nil without both kinds of queries
 	Missing      []Missing          `json:"missing_queries"`        // answerable ones, in file order
@@ -112,10 +113,13 @@ type QueryResult struct {
 	Values  map[string]metric.Value `json:"values,omitempty"`  // by metric name; null: not applicable, or failed and counted as 0
 	// NotApplicable names the metrics whose value is null because the query lacks
 	// a label, in the order of the metrics.
-	NotApplicable []string     `json:"not_applicable,omitempty"`
-	TopScore      *float64     `json:"top_score,omitempty"` // fused score of the first chunk
-	Docs          []text.DocID `json:"docs,omitempty"`      // the first 10 documents
-	Contexts      []Context    `json:"contexts,omitempty"`  // by budget, ascending
+	NotApplicable []string `json:"not_applicable,omitempty"`
+	TopScore      *float64 `json:"top_score,omitempty"` // fused score of the first chunk
+	// Losses holds, for each evidence span of the query, the first stage that lost
+	// it, "" where the context at the primary budget has it.
+	Losses   []Stage      `json:"losses,omitempty"`
+	Docs     []text.DocID `json:"docs,omitempty"`     // the first 10 documents
+	Contexts []Context    `json:"contexts,omitempty"` // by budget, ascending
 }
 
 // Context is what was packed with one budget.

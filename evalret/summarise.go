@@ -95,7 +95,7 @@ func (e *Evaluation) run(s Setting, at int, querySet string, results []outcome, 
 				r.Missing = append(r.Missing, Missing{q.ID, sc.missing})
 			}
 		}
-		row.Docs, row.Contexts = sc.docs, sc.contexts
+		row.Docs, row.Contexts, row.Losses = sc.docs, sc.contexts, sc.losses
 		for _, b := range sc.tooSmall {
 			n.tooSmall[b]++
 		}
@@ -113,6 +113,7 @@ func (e *Evaluation) run(s Setting, at int, querySet string, results []outcome, 
 	for _, b := range e.Budgets {
 		r.Contexts = append(r.Contexts, contextSummary(b, at, results, n.tooSmall[b]))
 	}
+	r.Losses = e.losses(at, results, o)
 	primary := slices.Index(o.Metrics, o.Primary)
 	for _, tag := range e.tags() {
 		summary, _ := summarised(o.Primary, e.sample(primary, at, results, tag), o)

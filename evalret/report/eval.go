@@ -39,6 +39,7 @@ type evalView struct {
 	Runs                    []runHead
 	Columns                 int // of the tables, the first column left out
 	Groups                  []metricGroup
+	Losses                  *lossView
 	Tags                    []tagRow
 	Unanswerable            []separationRow
 	Queries                 []queryRow
@@ -136,6 +137,9 @@ func evaluation(e evalret.Evaluation, o Options) evalView {
 	v.chart(e)
 	v.comparisons(e)
 	v.metrics(e)
+	if r, ok := e.Run(e.Reference); ok {
+		v.Losses = lossesOf(r.Losses)
+	}
 	v.tags(e)
 	v.unanswerable(e)
 	v.queries(e, o)
@@ -363,6 +367,9 @@ func (v *evalView) queries(e evalret.Evaluation, o Options) {
 			row.Tokens = queryCell{Value: thousands(c.Tokens), Sort: strconv.Itoa(c.Tokens)}
 			row.Packed = thousands(c.Tokens) + " of " + thousands(c.Budget) + " tokens"
 			row.Evidence = coverage(c, q.Evidence)
+			for k := range min(len(result.Losses), len(row.Evidence)) {
+				row.Evidence[k].Lost = lossNote(result.Losses[k])
+			}
 			if place < o.Contexts && len(c.Segments) > 0 && c.Segments[0].Text != "" {
 				row.Segments = segments(c, q.Evidence)
 				v.ContextsShown++

@@ -26,6 +26,7 @@ type shownEvidence struct {
 	Quote      string
 	Covered    string // "100 %"
 	Class      string // "full", "part" or "none"
+	Lost       string // by which stage; empty: not, or not known
 }
 
 // segments splits the texts of a context at the borders of evidence.
@@ -84,7 +85,7 @@ func coverage(c evalret.Context, evidence []evalret.Evidence) []shownEvidence {
 		case n == e.End-e.Start:
 			class = "full"
 		}
-		out[i] = shownEvidence{string(e.Doc), e.Start, e.End, e.Quote, whole(share), class}
+		out[i] = shownEvidence{Doc: string(e.Doc), Start: e.Start, End: e.End, Quote: e.Quote, Covered: whole(share), Class: class}
 	}
 	return out
 }

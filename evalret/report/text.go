@@ -49,6 +49,7 @@ func Text(w io.Writer, e evalret.Evaluation) error {
 		}
 		t.write(b, "lllll")
 	}
+	textLosses(b, e)
 	textUnanswerable(b, e)
 	textWarnings(b, e.Warnings)
 	if err := b.Flush(); err != nil {
