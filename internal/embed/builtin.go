@@ -18,7 +18,7 @@ var builtinModel string
 
 // forwardRevision is part of the fingerprint. It changes when the same model
 // file gives other vectors than before, beyond rounding.
-const forwardRevision = "2"
+const forwardRevision = "3"
 
 // Builtin runs a BERT model in this process, on the CPU, without any other
 // software. It is safe for concurrent use; all calls together use at most
@@ -34,8 +34,8 @@ const forwardRevision = "2"
 // few and matter more, with int16 activations; weights are int8 always. The
 // vector of a text depends on the text and the task only: not on the other texts
 // of the call, the number of threads or the load of the machine. It has the same
-// bits on all processors with AVX2 and FMA, and differs in the last digits on
-// others.
+// bits on all processors for which package simd has vector kernels, with AVX2 or
+// NEON, and differs in the last digits on others.
 type Builtin struct {
 	model     *bert.Model
 	tokenizer *wordpiece.Tokenizer

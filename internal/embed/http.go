@@ -43,7 +43,9 @@ type HTTPConfig struct {
 // the pause that the endpoint asks for in Retry-After, for five minutes at most.
 // Other statuses are not. A response with too few, too many, repeated or missing
 // indices, of another dimension, or with a vector that is zero or has a
-// component that is no finite number is an error that wraps [ErrContract].
+// component that is no finite number is an error that wraps [ErrContract]. When
+// all attempts have failed the error wraps [ErrUnavailable], unless the endpoint
+// asks for a longer pause than that.
 //
 // Vectors are scaled to unit length. Bytes that are not UTF-8 are sent as U+FFFD.
 // Whether the empty text has a vector is for the endpoint to say.
@@ -57,6 +59,10 @@ var _ Embedder = (*HTTP)(nil)
 
 // ErrContract is wrapped by errors about responses that break the embeddings protocol.
 var ErrContract = errors.New("the endpoint broke the embeddings contract")
+
+// ErrUnavailable is wrapped by errors of an embedder that cannot be reached, or
+// has too much to do: the same texts may be embedded later.
+var ErrUnavailable = errors.New("embedder unavailable")
 
 const (
 	retryFor     = 5 * time.Minute
@@ -183,13 +189,32 @@ func (h *HTTP) request(ctx context.Context, batch []string) ([][]float32, error)
 	if err != nil {
 		return nil, err // unreachable: strings always marshal
 	}
-	response, err := backoff.Retry(ctx, func() ([]byte, error) { return h.post(ctx, body, len(batch)) },
+	var transient bool
+	attempt := func() ([]byte, error) {
+		data, err := h.post(ctx, body, len(batch))
+		transient = passing(err)
+		return data, err
+	}
+	response, err := backoff.Retry(ctx, attempt,
 		backoff.WithMaxTries(uint(h.config.MaxRetries)+1),
 		backoff.WithMaxElapsedTime(retryFor))
-	if err != nil {
+	switch {
+	case err != nil && transient && ctx.Err() == nil:
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case err != nil:
 		return nil, err
 	}
 	return decodeEmbeddings(response, len(batch), h.config.Dimension)
+}
+
+// passing reports whether err may be gone some minutes later: an endpoint that
+// asks for a longer pause says that it will not be.
+func passing(err error) bool {
+	if permanent := (*backoff.PermanentError)(nil); errors.As(err, &permanent) {
+		return false
+	}
+	after := (*backoff.RetryAfterError)(nil)
+	return !errors.As(err, &after) || after.Duration <= retryFor
 }
 
 // post makes one attempt and returns the body of a good response. Errors that

@@ -240,6 +240,9 @@ func TestHTTPRetry(t *testing.T) {
 				case c.text != "" && (err == nil || !strings.Contains(err.Error(), c.text) || strings.Contains(err.Error(), "secret")):
 					t.Errorf("Embed error = %v, want one with %q and without the key", err, c.text)
 				}
+				if errors.Is(err, ErrUnavailable) != (c.name == "given up") {
+					t.Errorf("Embed error = %v, which wraps ErrUnavailable: %v", err, errors.Is(err, ErrUnavailable))
+				}
 			})
 		})
 	}

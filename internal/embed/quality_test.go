@@ -95,18 +95,27 @@ func ranks(t *testing.T) (passages []string, queries []ranked) {
 	return passages, queries
 }
 
-// TestSciFact measures the whole model where it counts: dense retrieval of whole
-// documents of a public collection that is not part of this repository.
-func TestSciFact(t *testing.T) {
+// The following measure the whole model where it counts: dense retrieval of
+// whole documents of public collections that are not part of this repository.
+
+func TestSciFact(t *testing.T) { checkRetrieval(t, "scifact", 300, 0.7127) }
+
+func TestCranfield(t *testing.T) { checkRetrieval(t, "cranfield", 225, 0.5325) }
+
+func TestCLAPNQ(t *testing.T) { checkRetrieval(t, "clapnq", 600, 0.9116) }
+
+// checkRetrieval compares with the nDCG@10 of the original model in float32, as
+// computed by ONNX Runtime from the same ids.
+func checkRetrieval(t *testing.T, collection string, queries int, float32NDCG float64) {
+	t.Helper()
 	dir := os.Getenv("RAGLOOP_DATA")
 	if dir == "" {
-		t.Skip("RAGLOOP_DATA is not set: it names the folder that has scifact in BEIR's layout")
+		t.Skipf("RAGLOOP_DATA is not set: it names the folder that has %s in BEIR's layout", collection)
 	}
 	if testing.Short() || simd.Kernel() == "portable" {
-		t.Skip("5,183 documents take minutes")
+		t.Skip("thousands of documents take minutes")
 	}
-	const float32NDCG = 0.7127 // of the original model, float32
-	dir += "/scifact"
+	dir += "/" + collection
 
 	var docs, texts []string
 	for line := range readLines(t, dir+"/corpus.jsonl") {
@@ -160,8 +169,8 @@ func TestSciFact(t *testing.T) {
 			n++
 		}
 	}
-	if n != 300 {
-		t.Fatalf("%d queries have labels, want 300", n)
+	if n != queries {
+		t.Fatalf("%d queries have labels, want %d", n, queries)
 	}
 	mean := sum / float64(n)
 	t.Logf("%s: nDCG@10 = %.4f, %.2f %% of float32's %v", simd.Kernel(), mean, 100*mean/float32NDCG, float32NDCG)

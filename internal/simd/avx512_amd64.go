@@ -85,7 +85,7 @@ func (t *int8Block) compute(rows int) {
 }
 
 func linearAVX512(dst, bias []float32, m *Matrix, n int, wide bool, s *Scratch) {
-	exact := len(m.exactColumns)
+	exact := m.exactWidth()
 	t := int8Block{
 		groups: m.cols / groupCols, lda: m.cols, stride: PanelWidth * m.cols,
 		exactCols: exact, ldc: 4 * m.rows, wide: wide,
@@ -97,18 +97,14 @@ func linearAVX512(dst, bias []float32, m *Matrix, n int, wide bool, s *Scratch) 
 	for r := 0; r < m.rows; r += 2 * PanelWidth {
 		t.b, t.offsets = &m.panel(r / PanelWidth)[0], &m.offsets[r]
 		t.scales, t.bias = &m.scales[r], &bias[r]
-		if exact > 0 {
-			t.exactWeights = &m.exact[r*exact]
-		}
+		t.exactWeights = &m.exact[r*exact]
 		for i := 0; i < n; i += t.rows {
 			t.next = uintptr(unsafe.Pointer(t.b))
 			if i == 0 {
 				t.next += uintptr(2 * t.stride)
 			}
 			t.a, t.rowScales, t.c = &s.quantised[i*size*m.cols], &s.rowScales[i], &dst[i*m.rows+r]
-			if exact > 0 {
-				t.exact = &s.exact[i*exact]
-			}
+			t.exact = &s.exact[i*exact]
 			t.rows = tileRows512((n-i)*size) / size
 			t.compute(t.rows * size)
 		}
@@ -193,10 +189,10 @@ func gemmPanels512(c []float32, ldc int, a []float32, lda int, panels []float32,
 // functions of rows) and not 0.
 
 //go:noescape
-func absMaxAVX512(x *float32, n int, keep *uint16) float32
+func extentAVX512(x *float32, n int, keep *uint16) (least, largest float32)
 
 //go:noescape
-func quantiseAVX512(q *uint8, x *float32, n int, keep *uint16, inverse float32)
+func quantiseAVX512(q *uint8, x *float32, n int, keep *uint16, centre, inverse float32)
 
 //go:noescape
 func quantiseWideAVX512(q *uint8, x *float32, n int, keep *uint16, inverse float32)
@@ -242,23 +238,29 @@ func quantiseRowsAVX512(other rowsQuantiser) rowsQuantiser {
 			other(m, x, n, wide, s)
 			return
 		}
-		exact, cols, keep := len(m.exactColumns), m.cols, &m.quantised[0]
-		size, steps, quantise := cols, float32(127), quantiseAVX512
-		if wide {
-			size, steps, quantise = 2*cols, wideSteps, quantiseWideAVX512
-		}
+		cols, keep := m.cols, &m.quantised[0]
 		for i := range n {
 			row := x[i*cols : (i+1)*cols]
+			exact := s.exact[i*m.exactWidth():][:m.exactWidth()]
 			for j, c := range m.exactColumns {
-				s.exact[i*exact+j] = row[c]
+				exact[j] = row[c]
 			}
-			largest := absMaxAVX512(&row[0], cols, keep)
-			scale, inverse := largest/steps, steps/largest
-			if largest < quantiseMin { // not so if it is no number
-				scale, inverse = 0, 0
+			least, largest := extentAVX512(&row[0], cols, keep)
+			centre, steps, half := float32(0), float32(wideSteps), magnitude(least, largest)
+			if !wide {
+				steps = 127
+				centre, half = middle(least, largest)
 			}
-			s.rowScales[i] = scale
-			quantise(&s.quantised[i*size], &row[0], cols, keep, inverse)
+			scale, inverse := half/steps, steps/half
+			if half < quantiseMin { // not so if it is no number
+				scale, centre, inverse = 0, 0, 0
+			}
+			s.rowScales[i], exact[len(m.exactColumns)] = scale, centre
+			if wide {
+				quantiseWideAVX512(&s.quantised[2*i*cols], &row[0], cols, keep, inverse)
+			} else {
+				quantiseAVX512(&s.quantised[i*cols], &row[0], cols, keep, centre, inverse)
+			}
 		}
 	}
 }

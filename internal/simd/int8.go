@@ -26,31 +26,44 @@ func mulInt8Portable(dst []float32, q []uint8, n int, w *Matrix, _ *Scratch) {
 	}
 }
 
-func quantisePortable(q []uint8, x []float32) float32 {
-	var largest float32
-	for _, v := range x {
-		largest = max(largest, abs(v))
-	}
-	if largest < quantiseMin {
+func quantisePortable(q []uint8, x []float32) (scale, centre float32) {
+	centre, half := middle(extentPortable(x))
+	if half < quantiseMin {
 		for i := range q {
 			q[i] = 128
 		}
-		return 0
+		return 0, 0
 	}
-	inverse := 127 / largest
+	inverse := 127 / half
 	for i, v := range x {
-		q[i] = quantum(v, inverse)
+		q[i] = quantum(v-centre, inverse)
 	}
-	return largest / 127
+	return half / 127, centre
 }
+
+// extentPortable returns the least and the largest element of x and 0. If one
+// is no number, one of the two is none.
+func extentPortable(x []float32) (least, largest float32) {
+	for _, v := range x {
+		least, largest = min(least, v), max(largest, v)
+	}
+	return least, largest
+}
+
+// middle returns the centre of a range and half its width. It holds 0, so that
+// the centre is no farther from 0 than half the width, and what is rounded when
+// it is subtracted from an element is small beside a step.
+func middle(least, largest float32) (centre, half float32) {
+	return float32(largest/2) + float32(least/2), float32(largest/2) - float32(least/2)
+}
+
+// magnitude returns the larger magnitude of the ends of a range that holds 0.
+func magnitude(least, largest float32) float32 { return max(-least, largest) }
 
 // quantiseWidePortable writes len(x) upper halves, then as many lower ones.
 func quantiseWidePortable(q []uint8, x []float32) float32 {
 	upper, lower := q[:len(x)], q[len(x):]
-	var largest float32
-	for _, v := range x {
-		largest = max(largest, abs(v))
-	}
+	largest := magnitude(extentPortable(x))
 	if largest < quantiseMin {
 		for i := range q {
 			q[i] = 128
@@ -79,7 +92,7 @@ func joinPortable(y, upper, lower []float32) {
 	}
 }
 
-// quantiseMin is the magnitude below which a row counts as zero, so that its
+// quantiseMin is the half width or magnitude below which a row counts as zero, so that its
 // inverse is finite.
 const quantiseMin = 1e-30
 

@@ -89,13 +89,14 @@ func checkScaleBias(t *testing.T, x, y []float32, row float32, skew int) {
 func checkQuantise(t *testing.T, x []float32, skew int) {
 	t.Helper()
 	want := make([]uint8, len(x))
-	wantScale := quantisePortable(want, x)
+	wantScale, wantCentre := quantisePortable(want, x)
 	for _, k := range vectors {
 		got, check := guarded[uint8](t, len(x), skew, 77)
-		scale := k.quantise(got, shifted(x, skew+1))
+		scale, centre := k.quantise(got, shifted(x, skew+1))
 		check(k.name + " quantise")
-		if math.Float32bits(scale) != math.Float32bits(wantScale) || !slices.Equal(got, want) {
-			t.Fatalf("%s quantise of %v = %v × %v, want %v × %v", k.name, x, scale, got, wantScale, want)
+		wantBits(t, fmt.Sprintf("%s quantise of %v: scale and centre", k.name, x), []float32{scale, centre}, []float32{wantScale, wantCentre})
+		if !slices.Equal(got, want) {
+			t.Fatalf("%s quantise of %v = %v, want %v", k.name, x, got, want)
 		}
 		if slices.Contains(got, 0) {
 			t.Fatalf("%s quantise of %v gives 0, which stands for -128", k.name, x)

@@ -19,7 +19,9 @@ type Matrix struct {
 	offsets []int32
 
 	exactColumns []int
-	exact        []float32 // panels of k×16 weights of the exact columns
+	// exact has panels of k×16 weights: those of the exact columns and, last, the
+	// sums of the others, which are what the centre of a row is multiplied by.
+	exact []float32
 	// quantised has a bit for each column, 0 in the exact ones.
 	quantised []uint16
 }
@@ -66,7 +68,7 @@ func NewMatrix(values []byte, scales []float32, rows, cols int, exact Exact) (*M
 	}
 	m := &Matrix{
 		rows: rows, cols: cols, packed: make([]uint32, rows*cols/groupCols), scales: scales, offsets: make([]int32, rows),
-		exactColumns: exact.Columns, exact: make([]float32, len(exact.Weights)), quantised: make([]uint16, (cols+15)/16),
+		exactColumns: exact.Columns, exact: make([]float32, rows*(len(exact.Columns)+1)), quantised: make([]uint16, (cols+15)/16),
 	}
 	for c := range cols {
 		m.quantised[c/16] |= 1 << (c % 16)
@@ -85,9 +87,11 @@ func NewMatrix(values []byte, scales []float32, rows, cols int, exact Exact) (*M
 		}
 		m.offsets[r] = -128 * sum
 		k := len(exact.Columns)
+		weights := m.exact[r/PanelWidth*PanelWidth*(k+1)+r%PanelWidth:]
 		for i, v := range exact.Weights[r*k : (r+1)*k] {
-			m.exact[r/PanelWidth*PanelWidth*k+i*PanelWidth+r%PanelWidth] = v
+			weights[i*PanelWidth] = v
 		}
+		weights[k*PanelWidth] = float32(float64(sum) * float64(scales[r]))
 	}
 	return m, nil
 }
@@ -97,6 +101,9 @@ func (m *Matrix) Rows() int { return m.rows }
 
 // Cols returns the number of inputs.
 func (m *Matrix) Cols() int { return m.cols }
+
+// exactWidth is the number of products that are added to those of integers.
+func (m *Matrix) exactWidth() int { return len(m.exactColumns) + 1 }
 
 // panel returns the packed weights of outputs 16p to 16p+15.
 func (m *Matrix) panel(p int) []uint32 {
@@ -109,7 +116,7 @@ func (m *Matrix) panel(p int) []uint32 {
 // goroutines.
 type Scratch struct {
 	row       []float32 // one row of activations
-	exact     []float32 // activations of the exact columns
+	exact     []float32 // activations of the exact columns, then the centre, of each row
 	quantised []uint8   // a row, or two rows of halves, for each row of activations
 	signed    []uint8   // quantised activations as the bytes of signed ones
 	rowScales []float32
@@ -129,17 +136,20 @@ func resize[T any](s []T, n int) []T {
 }
 
 // MulInt8 computes dst = x·mᵀ + bias for n rows of x, with each row of x first
-// rounded to 127 steps on either side of zero, its largest magnitude being step
-// 127; the exact columns are neither rounded nor counted in that magnitude.
-// Products and sums of steps are exact. A row with an infinity or what is no
+// rounded to 254 steps from its least element to its largest, or to 0 if that is
+// outside; the exact columns are neither rounded nor counted in that range.
+// Products and sums of steps are exact: an element is the middle of the range,
+// the centre, plus -127 to 127 steps, and the product of the centre and the sum
+// of the weights is added in the end. A row with an infinity or what is no
 // number has no finite outputs. It panics if a length does not fit.
 func (m *Matrix) MulInt8(dst, x, bias []float32, n int, s *Scratch) {
 	m.multiply(dst, x, bias, n, false, s)
 }
 
-// MulInt16 is [Matrix.MulInt8] with 16,256 steps, which takes twice the time. A
-// step is 128 times an upper half of -127 to 127 and a lower half of -64 to 63,
-// so that the products are those of MulInt8, and exact. The sums of both halves
+// MulInt16 is [Matrix.MulInt8] with 16,256 steps on either side of zero, the
+// largest magnitude being the last one, which takes twice the time. A step is
+// 128 times an upper half of -127 to 127 and a lower half of -64 to 63, so that
+// the products are those of MulInt8, and exact. The sums of both halves
 // are rounded to float32 before they are joined.
 func (m *Matrix) MulInt16(dst, x, bias []float32, n int, s *Scratch) {
 	m.multiply(dst, x, bias, n, true, s)
@@ -159,7 +169,7 @@ func (m *Matrix) multiply(dst, x, bias []float32, n int, wide bool, s *Scratch) 
 	// Tiles read whole fours of rows, or all that they have where n is less.
 	s.quantised = resize(s.quantised, max(roundUp(n*bytesPerElement, 4), minQuantised)*m.cols)
 	s.rowScales = resize(s.rowScales, roundUp(n, 4))
-	s.exact = resize(s.exact, roundUp(n, 4)*len(m.exactColumns))
+	s.exact = resize(s.exact, roundUp(n, 4)*m.exactWidth())
 	active.quantiseRows(m, x, n, wide, s)
 	active.linear(dst, bias, m, n, wide, s)
 }
@@ -171,14 +181,16 @@ func (k kernels) composeQuantiseRows() rowsQuantiser {
 		s.row = resize(s.row, m.cols)
 		for i := range n {
 			copy(s.row, x[i*m.cols:])
+			exact := s.exact[i*m.exactWidth():][:m.exactWidth()]
 			for j, c := range m.exactColumns {
-				s.exact[i*len(m.exactColumns)+j] = s.row[c]
+				exact[j] = s.row[c]
 				s.row[c] = 0
 			}
+			centre := &exact[len(m.exactColumns)]
 			if wide {
-				s.rowScales[i] = k.quantiseWide(s.quantised[2*i*m.cols:2*(i+1)*m.cols], s.row)
+				s.rowScales[i], *centre = k.quantiseWide(s.quantised[2*i*m.cols:2*(i+1)*m.cols], s.row), 0
 			} else {
-				s.rowScales[i] = k.quantise(s.quantised[i*m.cols:(i+1)*m.cols], s.row)
+				s.rowScales[i], *centre = k.quantise(s.quantised[i*m.cols:(i+1)*m.cols], s.row)
 			}
 		}
 	}
@@ -187,7 +199,7 @@ func (k kernels) composeQuantiseRows() rowsQuantiser {
 // composeLinear returns the composition of the multiplying kernels of k. It
 // computes dst from what quantiseRows left in the scratch: the sums as floats,
 // times the scale of the row, times that of the output, plus the bias, plus the
-// products of the exact columns in order.
+// products of the exact columns and of the centre in order.
 func (k kernels) composeLinear() func(dst, bias []float32, m *Matrix, n int, wide bool, s *Scratch) {
 	return func(dst, bias []float32, m *Matrix, n int, wide bool, s *Scratch) {
 		if wide {
@@ -203,10 +215,7 @@ func (k kernels) composeLinear() func(dst, bias []float32, m *Matrix, n int, wid
 			}
 			k.scaleBias(row, s.rowScales[i], m.scales, bias)
 		}
-		exact := len(m.exactColumns)
-		if exact == 0 {
-			return
-		}
+		exact := m.exactWidth()
 		for p := range m.rows / PanelWidth {
 			k.gemm(dst[p*PanelWidth:], m.rows, s.exact, exact, m.exact[p*PanelWidth*exact:(p+1)*PanelWidth*exact], n, exact, true)
 		}

@@ -11,6 +11,7 @@
 #define FMUL(d, n, m) DNM(0x6E20DC00, d, n, m)
 #define FDIV(d, n, m) DNM(0x6E20FC00, d, n, m)
 #define FMAX(d, n, m) DNM(0x4E20F400, d, n, m)
+#define FMIN(d, n, m) DNM(0x4EA0F400, d, n, m)
 #define FCMGE(d, n, m) DNM(0x6E20E400, d, n, m)
 #define FABS(d, n) DN(0x4EA0F800, d, n)
 #define FNEG(d, n) DN(0x6EA0F800, d, n)
@@ -18,8 +19,10 @@
 #define FCVTNS(d, n) DN(0x4E21A800, d, n)
 #define SCVTF(d, n) DN(0x4E21D800, d, n)
 
-// FMAXV and FADDP2 give one float: the largest of four, the sum of the lower two.
+// FMAXV, FMINV and FADDP2 give one float: the largest of four, the least, the sum
+// of the lower two.
 #define FMAXV(d, n) DN(0x6E30F800, d, n)
+#define FMINV(d, n) DN(0x6EB0F800, d, n)
 #define FADDP2(d, n) DN(0x7E30D800, d, n)
 
 // FMLA0 is d += n · m[0], fused.

@@ -78,26 +78,33 @@ loop:
 	VZEROUPPER
 	RET
 
-// func vecAbsMax(x *float32, n int) float32
+// func vecExtent(x *float32, n int) (least, largest float32)
 //
-// The bits of magnitudes are compared as integers: they have the order of the
-// numbers, and what is no number comes last, where VMAXPS would lose it.
-TEXT ·vecAbsMax(SB), NOSPLIT, $0-20
+// Bits are compared as integers, because VMAXPS would lose what is no number. As
+// signed ones, those of positive numbers have the order of the numbers and are
+// above all others; as unsigned ones, those of negative numbers have the order
+// of the magnitudes and are above all others. What is no number is above the
+// infinity of its sign.
+TEXT ·vecExtent(SB), NOSPLIT, $0-24
 	MOVQ x+0(FP), SI
 	MOVQ n+8(FP), CX
 	SHRQ $3, CX
 	VXORPS Y4, Y4, Y4
-	VPCMPEQD Y1, Y1, Y1
-	VPSRLD $1, Y1, Y1
+	VPCMPEQD Y6, Y6, Y6
+	VPSLLD $31, Y6, Y6
 
 loop:
-	VPAND (SI), Y1, Y0
+	VMOVDQU (SI), Y0
 	VPMAXSD Y0, Y4, Y4
+	VPMAXUD Y0, Y6, Y6
 	ADDQ $32, SI
 	DECQ CX
 	JNZ  loop
 	HMAX(VPMAXSD)
-	VMOVSS X4, ret+16(FP)
+	VMOVSS X4, largest+20(FP)
+	VMOVDQA Y6, Y4
+	HMAX(VPMAXUD)
+	VMOVSS X4, least+16(FP)
 	VZEROUPPER
 	RET
 
@@ -115,21 +122,30 @@ GLOBL order<>(SB), RODATA|NOPTR, $32
 DATA zero<>+0(SB)/4, $128
 GLOBL zero<>(SB), RODATA|NOPTR, $4
 
-// func vecQuantise(q *uint8, x *float32, n int, inverse float32)
-TEXT ·vecQuantise(SB), NOSPLIT, $0-28
+// func vecQuantise(q *uint8, x *float32, n int, centre, inverse float32)
+TEXT ·vecQuantise(SB), NOSPLIT, $0-32
 	MOVQ q+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ n+16(FP), CX
 	SHRQ $5, CX
-	VBROADCASTSS inverse+24(FP), Y7
+	VBROADCASTSS centre+24(FP), Y8
+	VBROADCASTSS inverse+28(FP), Y7
 	VPBROADCASTD zero<>(SB), Y6
 	VMOVDQU order<>(SB), Y5
 
 loop:
-	VMULPS (SI), Y7, Y0
-	VMULPS 32(SI), Y7, Y1
-	VMULPS 64(SI), Y7, Y2
-	VMULPS 96(SI), Y7, Y3
+	VMOVUPS (SI), Y0
+	VMOVUPS 32(SI), Y1
+	VMOVUPS 64(SI), Y2
+	VMOVUPS 96(SI), Y3
+	VSUBPS Y8, Y0, Y0
+	VSUBPS Y8, Y1, Y1
+	VSUBPS Y8, Y2, Y2
+	VSUBPS Y8, Y3, Y3
+	VMULPS Y7, Y0, Y0
+	VMULPS Y7, Y1, Y1
+	VMULPS Y7, Y2, Y2
+	VMULPS Y7, Y3, Y3
 	VCVTPS2DQ Y0, Y0
 	VCVTPS2DQ Y1, Y1
 	VCVTPS2DQ Y2, Y2

@@ -81,24 +81,31 @@ loop:
 	FMOVS F16, ret+16(FP)
 	RET
 
-// func vecAbsMax(x *float32, n int) float32
-TEXT ·vecAbsMax(SB), NOSPLIT, $0-20
+// func vecExtent(x *float32, n int) (least, largest float32)
+//
+// FMAX and FMIN keep what is no number.
+TEXT ·vecExtent(SB), NOSPLIT, $0-24
 	MOVD x+0(FP), R0
 	MOVD n+8(FP), R1
 	VEOR V16.B16, V16.B16, V16.B16
 	VEOR V17.B16, V17.B16, V17.B16
+	VEOR V18.B16, V18.B16, V18.B16
+	VEOR V19.B16, V19.B16, V19.B16
 
 loop:
 	VLD1.P 32(R0), [V0.S4, V1.S4]
-	FABS(0, 0)
-	FABS(1, 1)
 	FMAX(16, 16, 0)
 	FMAX(17, 17, 1)
+	FMIN(18, 18, 0)
+	FMIN(19, 19, 1)
 	SUBS $8, R1
 	BNE  loop
 	FMAX(16, 16, 17)
 	FMAXV(16, 16)
-	FMOVS F16, ret+16(FP)
+	FMIN(18, 18, 19)
+	FMINV(18, 18)
+	FMOVS F18, least+16(FP)
+	FMOVS F16, largest+20(FP)
 	RET
 
 // NARROW packs the double words of four registers into the bytes of the first,
@@ -111,18 +118,24 @@ loop:
 	SQXTUN(a, a) \
 	SQXTUN2(a, c)
 
-// func vecQuantise(q *uint8, x *float32, n int, inverse float32)
-TEXT ·vecQuantise(SB), NOSPLIT, $0-28
+// func vecQuantise(q *uint8, x *float32, n int, centre, inverse float32)
+TEXT ·vecQuantise(SB), NOSPLIT, $0-32
 	MOVD q+0(FP), R0
 	MOVD x+8(FP), R1
 	MOVD n+16(FP), R2
-	FMOVS inverse+24(FP), F7
+	FMOVS centre+24(FP), F5
+	VDUP V5.S[0], V5.S4
+	FMOVS inverse+28(FP), F7
 	VDUP V7.S[0], V7.S4
 	MOVD $128, R3
 	VDUP R3, V6.S4
 
 loop:
 	VLD1.P 64(R1), [V0.S4, V1.S4, V2.S4, V3.S4]
+	FSUB(0, 0, 5)
+	FSUB(1, 1, 5)
+	FSUB(2, 2, 5)
+	FSUB(3, 3, 5)
 	FMUL(0, 0, 7)
 	FMUL(1, 1, 7)
 	FMUL(2, 2, 7)

@@ -98,52 +98,65 @@ loop:
 	VZEROUPPER
 	RET
 
-// func absMaxAVX512(x *float32, n int, keep *uint16) float32
+// func extentAVX512(x *float32, n int, keep *uint16) (least, largest float32)
 //
-// keep has a bit for each element, of which those that are 0 are left out. What
-// is no number is the largest, as in vecAbsMax.
-TEXT ·absMaxAVX512(SB), NOSPLIT, $0-28
+// keep has a bit for each element, of which those that are 0 count as 0. Bits
+// are compared as integers, as in vecExtent.
+TEXT ·extentAVX512(SB), NOSPLIT, $0-32
 	MOVQ x+0(FP), SI
 	MOVQ n+8(FP), CX
 	MOVQ keep+16(FP), DX
 	SHRQ $5, CX
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	VPTERNLOGD $0xff, Z3, Z3, Z3
-	VPSRLD $1, Z3, Z3
+	VPTERNLOGD $0xff, Z6, Z6, Z6
+	VPSLLD $31, Z6, Z6
+	VMOVDQA32 Z6, Z7
 
 loop:
 	KMOVW (DX), K1
 	KMOVW 2(DX), K2
-	VPANDD.Z (SI), Z3, K1, Z0
-	VPANDD.Z 64(SI), Z3, K2, Z1
+	VMOVDQU32.Z (SI), K1, Z0
+	VMOVDQU32.Z 64(SI), K2, Z1
 	VPMAXSD Z0, Z4, Z4
 	VPMAXSD Z1, Z5, Z5
+	VPMAXUD Z0, Z6, Z6
+	VPMAXUD Z1, Z7, Z7
 	ADDQ $128, SI
 	ADDQ $4, DX
 	DECQ CX
 	JNZ  loop
 	VPMAXSD Z5, Z4, Z4
 	HALVE(VPMAXSD, VPMAXSD)
-	VMOVSS X4, ret+24(FP)
+	VMOVSS X4, largest+28(FP)
+	VPMAXUD Z7, Z6, Z4
+	HALVE(VPMAXUD, VPMAXUD)
+	VMOVSS X4, least+24(FP)
 	VZEROUPPER
 	RET
 
-// func quantiseAVX512(q *uint8, x *float32, n int, keep *uint16, inverse float32)
-TEXT ·quantiseAVX512(SB), NOSPLIT, $0-36
+// func quantiseAVX512(q *uint8, x *float32, n int, keep *uint16, centre, inverse float32)
+//
+// Elements that are left out become what 0 is, a step in the range.
+TEXT ·quantiseAVX512(SB), NOSPLIT, $0-40
 	MOVQ q+0(FP), DI
 	MOVQ x+8(FP), SI
 	MOVQ n+16(FP), CX
 	MOVQ keep+24(FP), DX
-	VBROADCASTSS inverse+32(FP), Z2
+	VBROADCASTSS centre+32(FP), Z4
+	VBROADCASTSS inverse+36(FP), Z2
 	VPBROADCASTD zero<>(SB), Z3
 	SHRQ $5, CX
 
 loop:
 	KMOVW (DX), K1
 	KMOVW 2(DX), K2
-	VMULPS.Z (SI), Z2, K1, Z0
-	VMULPS.Z 64(SI), Z2, K2, Z1
+	VMOVUPS.Z (SI), K1, Z0
+	VMOVUPS.Z 64(SI), K2, Z1
+	VSUBPS Z4, Z0, Z0
+	VSUBPS Z4, Z1, Z1
+	VMULPS Z2, Z0, Z0
+	VMULPS Z2, Z1, Z1
 	VCVTPS2DQ Z0, Z0
 	VCVTPS2DQ Z1, Z1
 	VPADDD Z3, Z0, Z0

@@ -11,12 +11,12 @@
 //   - [Dot], [Gelu] and [AddNorm] give the same bits on every kernel and every
 //     machine: the order of their operations is part of their definition, and
 //     nothing is fused.
-//   - So do the products of a [Matrix] without exact columns: sums of integers
-//     are exact, and what follows is as above.
-//   - The products of exact columns and those in [Attend] are summed in order.
-//     All vector kernels do it with fused multiply-adds, so they give the same
-//     bits as each other whatever their width; the portable one leaves that to
-//     the compiler and differs in the last digits.
+//   - So do the sums of integers in the products of a [Matrix], which are exact.
+//   - The products of exact columns and of centres, which are added to them, and
+//     those in [Attend] are summed in order. All vector kernels do it with fused
+//     multiply-adds, so they give the same bits as each other whatever their
+//     width; the portable one leaves that to the compiler and differs in the
+//     last digits.
 //
 // In no function does the result for one row depend on the other rows.
 //
@@ -62,8 +62,9 @@ type kernels struct {
 	// element of q is 0. q has room for whole fours of rows, and for minQuantised.
 	mulInt8 func(dst []float32, q []uint8, m int, w *Matrix, s *Scratch)
 
-	// quantise writes round(x/scale)+128 and returns scale = max|x|/127.
-	quantise func(q []uint8, x []float32) float32
+	// quantise writes round((x-centre)/scale)+128: the range of x and 0 has 254
+	// steps, centre is its middle.
+	quantise func(q []uint8, x []float32) (scale, centre float32)
 
 	// scaleBias computes y[j] = (y[j]·row)·col[j] + bias[j].
 	scaleBias func(y []float32, row float32, col, bias []float32)
@@ -73,7 +74,7 @@ type kernels struct {
 
 	// What follows may be nil in a set: complete says what then serves.
 
-	// quantiseWide is quantise with two halves, see Matrix.MulInt16.
+	// quantiseWide writes round(x/scale) in two halves, see Matrix.MulInt16.
 	quantiseWide func(q []uint8, x []float32) float32
 
 	// join computes y = 128·upper + lower.

@@ -169,6 +169,11 @@ func TestMatrix(t *testing.T) {
 				m, dense := matrix(t, c.rows, c.cols, c.exact, 8)
 				x, bias := random(n*c.cols, 1, 9), random(c.rows, 1, 10)
 				for i := range n {
+					if i%3 == 1 { // far from the middle of its range
+						for j := range c.cols {
+							x[i*c.cols+j] += float32(4 - i%2*8)
+						}
+					}
 					for _, e := range c.exact {
 						x[i*c.cols+e] *= 50 // what exact columns are for
 					}
@@ -200,17 +205,21 @@ func TestMatrix(t *testing.T) {
 
 // rounding returns row as a product with that many steps sees it.
 func rounding(row []float32, exact []int, steps float32) []float64 {
-	var largest float32
+	var least, largest float32
 	for j, v := range row {
 		if !slices.Contains(exact, j) {
-			largest = max(largest, abs(v))
+			least, largest = min(least, v), max(largest, v)
 		}
+	}
+	centre, half := float32(0), max(-least, largest)
+	if steps == 127 {
+		centre, half = largest/2+least/2, largest/2-least/2
 	}
 	out := make([]float64, len(row))
 	for j, v := range row {
 		out[j] = float64(v)
 		if !slices.Contains(exact, j) {
-			out[j] = math.RoundToEven(float64(v*(steps/largest))) * float64(largest/steps)
+			out[j] = math.RoundToEven(float64((v-centre)*(steps/half)))*float64(half/steps) + float64(centre)
 		}
 	}
 	return out

@@ -47,11 +47,13 @@ var floatVector = floatTiles{six: vecTile, four: vecTile4}
 //go:noescape
 func vecMax(x *float32, n int) float32
 
+// vecExtent is extentPortable.
+//
 //go:noescape
-func vecAbsMax(x *float32, n int) float32
+func vecExtent(x *float32, n int) (least, largest float32)
 
 //go:noescape
-func vecQuantise(q *uint8, x *float32, n int, inverse float32)
+func vecQuantise(q *uint8, x *float32, n int, centre, inverse float32)
 
 //go:noescape
 func vecQuantiseWide(q *uint8, x *float32, n int, inverse float32)
@@ -96,30 +98,25 @@ func dotVector(a, b []float32) float32 {
 	return dotTail(vecDot(&a[0], &b[0], n), a[n:], b[n:])
 }
 
-// largestMagnitude returns that of x, whose first n elements are a multiple of 8.
-func largestMagnitude(x []float32, n int) float32 {
-	largest := vecAbsMax(&x[0], n)
-	for _, v := range x[n:] {
-		largest = max(largest, abs(v))
-	}
-	return largest
-}
-
-func quantiseVector(q []uint8, x []float32) float32 {
+func quantiseVector(q []uint8, x []float32) (scale, centre float32) {
 	n := len(x) / 32 * 32
 	if n == 0 {
 		return quantisePortable(q, x)
 	}
-	largest := largestMagnitude(x, n)
-	if largest < quantiseMin {
+	least, largest := vecExtent(&x[0], n)
+	for _, v := range x[n:] {
+		least, largest = min(least, v), max(largest, v)
+	}
+	centre, half := middle(least, largest)
+	if half < quantiseMin {
 		return quantisePortable(q, x)
 	}
-	inverse := 127 / largest
-	vecQuantise(&q[0], &x[0], n, inverse)
+	inverse := 127 / half
+	vecQuantise(&q[0], &x[0], n, centre, inverse)
 	for i, v := range x[n:] {
-		q[n+i] = quantum(v, inverse)
+		q[n+i] = quantum(v-centre, inverse)
 	}
-	return largest / 127
+	return half / 127, centre
 }
 
 func quantiseWideVector(q []uint8, x []float32) float32 {
@@ -127,7 +124,7 @@ func quantiseWideVector(q []uint8, x []float32) float32 {
 	if n%32 != 0 || n == 0 {
 		return quantiseWidePortable(q, x)
 	}
-	largest := largestMagnitude(x, n)
+	largest := magnitude(vecExtent(&x[0], n))
 	if largest < quantiseMin {
 		return quantiseWidePortable(q, x)
 	}

@@ -16,8 +16,8 @@ const (
 	// [simd.Matrix.MulInt16]: as good as float32, because the rounding of the
 	// weights to int8 outweighs it by far.
 	Int16Activations Precision = iota
-	// Int8Activations are rounded to 127 steps, see [simd.Matrix.MulInt8]. They
-	// take little more than half the time.
+	// Int8Activations are rounded to 254 steps from the least of a row to the
+	// largest, see [simd.Matrix.MulInt8]. They take little more than half the time.
 	Int8Activations
 )
 

@@ -16,6 +16,7 @@ import (
 
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/embed/modelfile"
+	"github.com/ragloop/ragloop/internal/simd"
 )
 
 // built converts a folder.
@@ -213,6 +214,9 @@ func TestCommittedModel(t *testing.T) {
 	data := os.Getenv("RAGLOOP_DATA")
 	if data == "" {
 		t.Skip("RAGLOOP_DATA is not set")
+	}
+	if testing.Short() || simd.Kernel() == "portable" {
+		t.Skip("calibrating takes half a minute, and gives the same bits on vector kernels only")
 	}
 	instruction := "Represent this sentence for searching relevant passages: "
 	_, got := built(t, filepath.Join(data, "../model/bge-small-en-v1.5"), Options{

@@ -8,13 +8,11 @@ import (
 
 // clipSteps is the number of clipping thresholds tried per row, from the
 // largest magnitude down in steps of 1 %.
-const clipSteps = 10
+const clipSteps = 30
 
 // quantise rounds each row to scale × [-127, 127], except in the exact columns
-// (ascending). The scale of a row is the one of clipSteps candidates with the
-// least squared error: giving up the one largest weight of a row often makes
-// all the others finer. It also returns the relative error of the rounded
-// part, sqrt(Σ(w-q)² / Σw²).
+// (ascending), every weight to the nearest. It also returns the relative error
+// of the rounded part, sqrt(Σ(w-q)² / Σw²).
 func quantise(values []float32, rows, cols int, exact []int) (modelfile.Matrix, float64) {
 	m := modelfile.Matrix{
 		Rows: rows, Cols: cols, Values: make([]byte, rows*cols), Scales: make([]float32, rows), ExactColumns: exact,
@@ -27,7 +25,7 @@ func quantise(values []float32, rows, cols int, exact []int) (modelfile.Matrix, 
 			m.Exact = append(m.Exact, row[c])
 			row[c] = 0
 		}
-		scale, rowErr := bestScale(row)
+		scale, rowErr := bestScale(row, nil)
 		m.Scales[r] = scale
 		sumErr += rowErr
 		for c, v := range row {
@@ -41,7 +39,10 @@ func quantise(values []float32, rows, cols int, exact []int) (modelfile.Matrix, 
 	return m, math.Sqrt(sumErr / sumSq)
 }
 
-func bestScale(row []float32) (scale float32, squaredErr float64) {
+// bestScale returns the one of clipSteps scales with the least squared error, in
+// which weight c counts importance[c] times, or once if importance is nil:
+// giving up the one largest weight of a row often makes all the others finer.
+func bestScale(row []float32, importance []float64) (scale float32, squaredErr float64) {
 	var largest float32
 	for _, v := range row {
 		largest = max(largest, float32(math.Abs(float64(v))))
@@ -53,11 +54,15 @@ func bestScale(row []float32) (scale float32, squaredErr float64) {
 	for step := range clipSteps {
 		s := largest * (1 - float32(step)/100) / 127
 		var e float64
-		for _, v := range row {
+		for c, v := range row {
 			// The conversions forbid fused multiply-adds, which would make the
 			// choice, and so the file, depend on the machine.
 			d := float64(v) - float64(float64(quantum(v, s))*float64(s))
-			e += float64(d * d)
+			d = float64(d * d)
+			if importance != nil {
+				d = float64(d * importance[c])
+			}
+			e += d
 		}
 		if e < squaredErr {
 			scale, squaredErr = s, e

@@ -26,12 +26,14 @@ package modelfile
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -140,6 +142,9 @@ func (t Tensor) elements() int64 {
 	return n
 }
 
+// size returns the length in bytes.
+func (t Tensor) size() int64 { return t.elements() * int64(t.DType.size()) }
+
 // Header is the JSON header. Tensors are sorted by name.
 type Header struct {
 	Name         string       `json:"name"`
@@ -162,7 +167,7 @@ type File struct {
 
 // Parse checks data and returns its parts without copying tensors. The errors
 // wrap [ErrCorrupt] or [ErrUnsupported]. Every tensor is known to lie inside
-// the file and every float is known to be finite.
+// the file, apart from the others, and every float is known to be finite.
 func Parse(data []byte) (*File, error) { return parse(data, true) }
 
 // ParseTrusted is [Parse] for data that is as sound as the program, because it
@@ -207,7 +212,23 @@ func parse(data []byte, verify bool) (*File, error) {
 		}
 		f.byName[t.Name] = t
 	}
+	if err := f.checkApart(); err != nil {
+		return nil, fmt.Errorf("read model file: %w", err)
+	}
 	return f, nil
+}
+
+// checkApart makes sure that no two of the tensors that check accepts share bytes.
+func (f *File) checkApart() error {
+	byOffset := slices.SortedFunc(maps.Values(f.byName), func(x, y Tensor) int {
+		return cmp.Or(cmp.Compare(x.Offset, y.Offset), cmp.Compare(x.Name, y.Name))
+	})
+	for i, t := range byOffset[min(1, len(byOffset)):] {
+		if before := byOffset[i]; before.Offset+before.size() > t.Offset {
+			return fmt.Errorf("%w: tensors %q and %q share bytes", ErrCorrupt, before.Name, t.Name)
+		}
+	}
+	return nil
 }
 
 func (f *File) check(t Tensor) error {
@@ -226,7 +247,7 @@ func (f *File) check(t Tensor) error {
 			return fmt.Errorf("%w: tensor %q has shape %v", ErrCorrupt, t.Name, t.Shape)
 		}
 	}
-	size := t.elements() * int64(t.DType.size())
+	size := t.size()
 	if t.Offset < 0 || t.Offset%alignment != 0 || t.Offset > int64(len(f.payload)) || size > int64(len(f.payload))-t.Offset {
 		return fmt.Errorf("%w: tensor %q of %d bytes at offset %d does not fit a payload of %d bytes", ErrCorrupt, t.Name, size, t.Offset, len(f.payload))
 	}
@@ -238,7 +259,7 @@ func (f *File) checkFloats(t Tensor) error {
 	if t.DType != Float32 && t.DType != Float16 {
 		return nil
 	}
-	for i, v := range floats(t.DType, f.payload[t.Offset:t.Offset+t.elements()*int64(t.DType.size())]) {
+	for i, v := range floats(t.DType, f.payload[t.Offset:t.Offset+t.size()]) {
 		if math.IsInf(float64(v), 0) || v != v {
 			return fmt.Errorf("%w: tensor %q has the non-finite value %v at index %d", ErrCorrupt, t.Name, v, i)
 		}
@@ -256,7 +277,7 @@ func (f *File) find(name string, shape []int, allowed ...DType) (Tensor, []byte,
 	if !slices.Contains(allowed, t.DType) || shape != nil && !slices.Equal(t.Shape, shape) {
 		return t, nil, fmt.Errorf("read tensor %q: %w: it is %s %v, want %q %v", name, ErrUnsupported, t.DType, t.Shape, allowed, shape)
 	}
-	return t, f.payload[t.Offset : t.Offset+t.elements()*int64(t.DType.size())], nil
+	return t, f.payload[t.Offset : t.Offset+t.size()], nil
 }
 
 // Floats returns a copy of an f32 or f16 tensor, which must have the given shape.
@@ -310,6 +331,11 @@ func (f *File) Matrix(name string, rows, cols int) (Matrix, error) {
 	}
 	if m.Scales, err = f.Floats(name+scaleSuffix, rows); err != nil {
 		return Matrix{}, err
+	}
+	for r, v := range m.Scales {
+		if v < 0 {
+			return Matrix{}, fmt.Errorf("read tensor %q: %w: the scale of row %d is %v, want 0 or more", name, ErrCorrupt, r, v)
+		}
 	}
 	k := f.Rows(name + columnsSuffix)
 	if k == 0 {

@@ -167,6 +167,7 @@ func TestParseErrors(t *testing.T) {
 		{"unknown field", replace(`"license"`, `"licence"`), ErrUnsupported, "licence"},
 		{"unknown type", replace(`"i32"`, `"i31"`), ErrUnsupported, `"m.exact_columns" has dtype "i31"`},
 		{"misaligned", replace(`"offset":64`, `"offset":65`), ErrCorrupt, "offset 65"},
+		{"shared bytes", replace(`"offset":64`, `"offset":0 `), ErrCorrupt, "share bytes"},
 		{"empty shape", replace(`"shape":[2,3]`, `"shape":[0,3]`), ErrCorrupt, "shape [0 3]"},
 		{"too large", replace(`"shape":[2,3]`, `"shape":[999]`), ErrCorrupt, "1998 bytes"},
 		{"not finite", func(d []byte) []byte {
@@ -222,6 +223,24 @@ func TestTensorErrors(t *testing.T) {
 }
 
 // TestHalf checks all 65,536 halves against their definition.
+func TestNegativeScale(t *testing.T) {
+	var b Builder
+	negative := matrix
+	negative.Scales = []float32{0, -2}
+	b.AddMatrix("m", negative)
+	data, err := b.Bytes(header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Matrix("m", 2, 3); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), "row 1 is -2") {
+		t.Errorf("Matrix with a negative scale = %v, want %v", err, ErrCorrupt)
+	}
+}
+
 func TestHalf(t *testing.T) {
 	for i := range 1 << 16 {
 		h := uint16(i)
