@@ -1,8 +1,11 @@
 package tokens
 
 import (
+	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -94,15 +97,18 @@ func TestCountMatchesOracle(t *testing.T) {
 		for _, s := range []string{strings.Join(oddities, ""), strings.Join(oddities, " "), strings.Join(oddities, "\n")} {
 			check(t, c, o, s)
 		}
-		src, err := os.ReadFile("split.go")
-		if err != nil {
-			t.Fatal(err)
+		corpus := readAll(t, "testdata/corpus.txt")
+		check(t, c, o, corpus)
+		for line := range strings.Lines(corpus) {
+			check(t, c, o, line)
+			check(t, c, o, strings.ToUpper(line))
 		}
-		check(t, c, o, string(src))
+		check(t, c, o, readAll(t, "../demo/corpus/*/*.*")) // some of it isn't UTF-8
+		check(t, c, o, readAll(t, "*.go"))
 
 		// Around the length at which the merge changes its method, and well past.
 		for _, unit := range []string{"a", "A", "ab", "=", "-", "日", "é", "😀", "0", " ", "\n", "\t", "aB", "\u0301"} {
-			for _, n := range []int{shortPiece - 1, shortPiece, shortPiece + 1, 300} {
+			for _, n := range []int{middlePiece - 1, middlePiece, longPiece - 1, longPiece, 300} {
 				check(t, c, o, strings.Repeat(unit, n))
 			}
 		}
@@ -176,9 +182,46 @@ func TestCodePointsMatchOracle(t *testing.T) {
 	}
 }
 
+// More text of other people, where there is some: RAGLOOP_DATA names a directory.
+func TestDataMatchesOracle(t *testing.T) {
+	dir := os.Getenv("RAGLOOP_DATA")
+	if dir == "" {
+		t.Skip("RAGLOOP_DATA is not set")
+	}
+	total := 0
+	err := filepath.WalkDir(dir, func(file string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || total > 16<<20 {
+			return err
+		}
+		f, err := os.Open(file)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		text, err := io.ReadAll(io.LimitReader(f, 200_000))
+		if err != nil {
+			return err
+		}
+		total += len(text)
+		for _, name := range Encodings() {
+			if got, want := counter(t, name).Count(string(text)), len(oracle(t, name).EncodeOrdinary(string(text))); got != want {
+				t.Errorf("%s: %s has %d tokens, want %d", name, file, got, want)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d bytes", total)
+}
+
 func FuzzCount(f *testing.F) {
 	for _, s := range oddities {
 		f.Add(s)
+	}
+	for line := range strings.Lines(readAll(f, "testdata/corpus.txt")) {
+		f.Add(line)
 	}
 	c, o := counter(f, "o200k_base"), oracle(f, "o200k_base")
 	c2, o2 := counter(f, "cl100k_base"), oracle(f, "cl100k_base")

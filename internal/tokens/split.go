@@ -1,9 +1,6 @@
 package tokens
 
-import (
-	"unicode"
-	"unicode/utf8"
-)
+import "unicode/utf8"
 
 // The two pre-tokenisation rules, as OpenAI publishes them:
 //
@@ -25,76 +22,29 @@ import (
 // match at i; every code point is matched by some alternative, so the pieces
 // tile the text.
 
-// class is a set of the properties that the rules ask about.
-type class uint8
+// rule is one of the two.
+type rule uint8
 
 const (
-	upper   class = 1 << iota // Lu, Lt
-	lower                     // Ll
-	caseles                   // Lm, Lo: in U and in W
-	mark                      // M: in U and in W, but not a letter
-	number                    // N
-	space                     // \s
-	newline                   // \r, \n
-
-	letter    = upper | lower | caseles
-	wordUpper = upper | caseles | mark
-	wordLower = lower | caseles | mark
+	cl100k rule = iota
+	o200k
 )
 
-var ascii = func() (t [utf8.RuneSelf]class) {
-	for r := range t {
-		t[r] = classify(rune(r))
+// end returns the end of the piece of s that starts at i < len(s).
+func (r rule) end(s string, i int) int {
+	if r == cl100k {
+		return endCL100K(s, i)
 	}
-	return t
-}()
-
-func classify(r rune) class {
-	switch {
-	case unicode.Is(unicode.Ll, r):
-		return lower
-	case unicode.In(r, unicode.Lu, unicode.Lt):
-		return upper
-	case unicode.In(r, unicode.Lo, unicode.Lm):
-		return caseles
-	case unicode.IsMark(r):
-		return mark
-	case unicode.IsNumber(r):
-		return number
-	case r == '\r' || r == '\n':
-		return space | newline
-	case unicode.IsSpace(r):
-		return space
-	}
-	return 0
+	return endO200K(s, i)
 }
 
-// at returns the class and the width of the code point at i; width 0 and no
-// class at the end of s.
-func at(s string, i int) (class, int) {
-	if i >= len(s) {
-		return 0, 0
+func endCL100K(s string, i int) int {
+	if j := asciiLetters(s, i); j > i {
+		return j
 	}
-	if c := s[i]; c < utf8.RuneSelf {
-		return ascii[c], 1
+	if asciiOther(s, i) && s[i] != '\'' {
+		return splitRest(s, i, false)
 	}
-	r, n := utf8.DecodeRuneInString(s[i:])
-	return classify(r), n
-}
-
-// run returns the end of the longest run of code points with a property of set.
-func run(s string, i int, set class) int {
-	for i < len(s) {
-		c, n := at(s, i)
-		if c&set == 0 {
-			break
-		}
-		i += n
-	}
-	return i
-}
-
-func splitCL100K(s string, i int) int {
 	c, n := at(s, i)
 	if j := contraction(s, i); j > i {
 		return j
@@ -110,7 +60,13 @@ func splitCL100K(s string, i int) int {
 	return splitRest(s, i, false)
 }
 
-func splitO200K(s string, i int) int {
+func endO200K(s string, i int) int {
+	if j := asciiWord(s, i); j > i {
+		return contraction(s, j)
+	}
+	if asciiOther(s, i) {
+		return splitRest(s, i, true)
+	}
 	c, n := at(s, i)
 	p := i
 	if c&(newline|letter|number) == 0 {
@@ -132,6 +88,45 @@ func splitO200K(s string, i int) int {
 		return k
 	}
 	return j
+}
+
+// Most pieces are words, and most words are ASCII.
+
+// asciiLetters matches [^\r\n\p{L}\p{N}]?\p{L}+ at i where it takes ASCII only,
+// no contraction may come before it and ASCII follows. It returns i elsewhere.
+func asciiLetters(s string, i int) int {
+	first := i
+	if ascii[s[i]]&(letter|number|newline|beyond) == 0 {
+		if s[i] == '\'' {
+			return i
+		}
+		first++
+	}
+	j := asciiRun(s, first, letter)
+	if j == first || j < len(s) && s[j] >= utf8.RuneSelf {
+		return i
+	}
+	return j
+}
+
+// asciiWord matches [^\r\n\p{L}\p{N}]?(U*W+|U+W*) at i where it takes ASCII only
+// and ASCII follows. It returns i elsewhere.
+func asciiWord(s string, i int) int {
+	first := i
+	if ascii[s[i]]&(letter|number|newline|beyond) == 0 {
+		first++
+	}
+	j := asciiRun(s, asciiRun(s, first, upper), lower)
+	if j == first || j < len(s) && s[j] >= utf8.RuneSelf {
+		return i
+	}
+	return j
+}
+
+// asciiOther reports whether no word starts at i because there are two ASCII
+// characters that aren't letters.
+func asciiOther(s string, i int) bool {
+	return ascii[s[i]]&(letter|beyond) == 0 && (i+1 == len(s) || ascii[s[i+1]]&(letter|beyond) == 0)
 }
 
 // capitalised matches U*W+ at i; it returns i where that doesn't match.

@@ -1,11 +1,13 @@
 // Package tokens counts and cuts text in the tokens of the target language
-// model, exactly: the numbers are those of OpenAI's tiktoken.
+// model, exactly: the numbers are those of OpenAI's tiktoken. For tokenizers that
+// it does not have, it counts by a declared upper bound (bound.go).
 //
 // An encoding is a vocabulary (byte strings with ranks, embedded in the
 // binary) and a pre-tokenisation rule. Text is first split into pieces by the
 // rule (split.go), then every piece is merged byte pair by byte pair, lowest
-// rank first (merge.go). Both steps take O(n log n) for a text of n bytes,
-// whatever the text is, a megabyte of one letter included.
+// rank first (merge.go; long.go does the same to long pieces). Both steps take
+// time linear in the length of the text, whatever it is, a megabyte of one letter
+// included.
 //
 // The package doesn't encode: nothing here needs token ids. It doesn't know
 // special tokens either: "<|endoftext|>" in a document is counted as the
@@ -17,12 +19,9 @@ package tokens
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"unicode/utf8"
-
-	loader "github.com/pkoukk/tiktoken-go-loader"
 )
 
 // ErrUnknownEncoding is returned by New for a name it does not know.
@@ -30,25 +29,23 @@ var ErrUnknownEncoding = errors.New("unknown tokenizer encoding")
 
 // encoding is the immutable data of one encoding, loaded on first use.
 type encoding struct {
-	name  string
-	split func(s string, i int) int // end of the piece that starts at i
-	load  func() (vocabulary, error)
+	name string
+	rule rule
+	load func() (*vocabulary, error)
 }
 
-// The vocabularies take 0.03 s (cl100k_base) and 0.08 s (o200k_base) to load:
-// once per process, and only when asked for.
+// The vocabularies take 10 ms and 9 MB (cl100k_base) or 20 ms and 18 MB
+// (o200k_base) to load: once per process, and only when asked for. The first
+// long piece takes as much again: see long.go.
 var encodings = []*encoding{
-	newEncoding("cl100k_base", splitCL100K),
-	newEncoding("o200k_base", splitO200K),
+	newEncoding("cl100k_base", cl100k),
+	newEncoding("o200k_base", o200k),
 }
 
-func newEncoding(name string, split func(string, int) int) *encoding {
-	return &encoding{name: name, split: split, load: sync.OnceValues(func() (vocabulary, error) {
-		ranks, err := loader.NewOfflineLoader().LoadTiktokenBpe(name + ".tiktoken")
-		if err != nil {
-			return vocabulary{}, fmt.Errorf("load tokenizer encoding %s: %w", name, err)
-		}
-		return newVocabulary(ranks), nil
+func newEncoding(name string, r rule) *encoding {
+	return &encoding{name: name, rule: r, load: sync.OnceValues(func() (*vocabulary, error) {
+		fillClasses()
+		return loadVocabulary(name)
 	})}
 }
 
@@ -61,16 +58,17 @@ func Encodings() []string {
 	return names
 }
 
-// Counter counts tokens of one encoding exactly. Counters of one encoding
-// share its data. Safe for concurrent use.
+// Counter counts tokens of one encoding exactly, or by an upper bound. Counters
+// of one encoding share its data. Safe for concurrent use.
 type Counter struct {
-	name  string
-	split func(s string, i int) int
-	vocab vocabulary
+	name     string
+	rule     rule
+	vocab    *vocabulary
+	perToken int // more than 0: a bound of one token for so many bytes
 }
 
-// New returns the counter of an encoding. The first call for an encoding loads
-// it (some 0.1 s), later ones are free.
+// New returns the counter of an encoding, or of an upper bound, "bytes/N". The
+// first call for an encoding loads it (10 to 20 ms), later ones are free.
 // Errors: [ErrUnknownEncoding], wrapped with the name and the known ones.
 func New(name string) (*Counter, error) {
 	for _, e := range encodings {
@@ -81,24 +79,35 @@ func New(name string) (*Counter, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Counter{name: name, split: e.split, vocab: v}, nil
+		return &Counter{name: name, rule: e.rule, vocab: v}, nil
 	}
-	return nil, fmt.Errorf("%w %q: want one of %s", ErrUnknownEncoding, name, strings.Join(Encodings(), ", "))
+	if n, ok := parseBound(name); ok {
+		return &Counter{name: name, perToken: n}, nil
+	}
+	return nil, Check(name)
 }
 
 // Name returns the encoding's name, for example "o200k_base".
 func (c *Counter) Name() string { return c.name }
 
-// Count returns the exact number of tokens of s (no special tokens).
-// Count("") is 0. It allocates only for long pieces and for invalid UTF-8.
+// Exact reports whether counts are exact; otherwise they are an upper bound.
+func (c *Counter) Exact() bool { return c.perToken == 0 }
+
+// Count returns the number of tokens of s (no special tokens).
+// Count("") is 0. It allocates only for pieces of more than 300 bytes and for
+// invalid UTF-8.
 func (c *Counter) Count(s string) int {
+	if c.perToken > 0 {
+		return boundCount(len(s), c.perToken)
+	}
 	if !utf8.ValidString(s) {
 		s, _ = replaceInvalid(s)
 	}
 	n := 0
+	var m scratch
 	for i := 0; i < len(s); {
-		j := c.split(s, i)
-		n += c.vocab.count(s[i:j])
+		j := c.rule.end(s, i)
+		n += c.vocab.count(&m, s, i, j)
 		i = j
 	}
 	return n
@@ -109,14 +118,18 @@ func (c *Counter) Count(s string) int {
 // A token may end inside a code point: an emoji can be three tokens.
 // Where s isn't valid UTF-8, the tokens of one invalid byte share its end.
 func (c *Counter) Ends(s string) []int {
+	if c.perToken > 0 {
+		return boundEnds(len(s), c.perToken)
+	}
 	valid, offsets := s, []int(nil)
 	if !utf8.ValidString(s) {
 		valid, offsets = replaceInvalid(s)
 	}
 	ends := make([]int, 0, len(valid)/4+1)
+	var m scratch
 	for i := 0; i < len(valid); {
-		j := c.split(valid, i)
-		ends = c.vocab.appendEnds(ends, valid[i:j], i)
+		j := c.rule.end(valid, i)
+		ends = c.vocab.appendEnds(&m, ends, valid, i, j)
 		i = j
 	}
 	if offsets != nil {

@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -141,6 +142,48 @@ func TestInvalidUTF8(t *testing.T) {
 	}
 }
 
+// A bound counts at least what the encodings count.
+func TestBounds(t *testing.T) {
+	exact := []*Counter{counter(t, "o200k_base"), counter(t, "cl100k_base")}
+	r := rand.New(rand.NewPCG(9, 10))
+	one := counter(t, "bytes/1")
+	if one.Exact() || !exact[0].Exact() || one.Name() != "bytes/1" {
+		t.Errorf("Exact() = %v for %s and %v for %s", one.Exact(), one.Name(), exact[0].Exact(), exact[0].Name())
+	}
+	for range 500 {
+		s := randomText(r, 80)
+		for _, c := range exact {
+			if c.Count(s) > one.Count(s) {
+				t.Errorf("%s counts %d tokens, the bound %d: %q", c.Name(), c.Count(s), one.Count(s), s)
+			}
+		}
+		for n := 1; n <= maxBound; n++ {
+			c := counter(t, fmt.Sprintf("bytes/%d", n))
+			total := c.Count(s)
+			ends := c.Ends(s)
+			if total != (len(s)+n-1)/n || len(ends) != total || total > 0 && ends[total-1] != len(s) || !slices.IsSorted(ends) {
+				t.Fatalf("%s: Count(%q) = %d, Ends = %v", c.Name(), s, total, ends)
+			}
+			for _, limit := range []int{0, 1, total / 2, total} {
+				p := c.Cut(s, limit)
+				if !strings.HasPrefix(s, p) || !utf8.ValidString(p) || c.Count(p) > limit || limit == total && p != s || len(p) < limit*n-utf8.UTFMax && p != s {
+					t.Fatalf("%s: Cut(%q, %d) = %q", c.Name(), s, limit, p)
+				}
+			}
+		}
+	}
+	for _, name := range []string{"bytes", "bytes/", "bytes/0", "bytes/9", "bytes/01", "bytes/-1", "bytes/x", ""} {
+		if err := Check(name); !errors.Is(err, ErrUnknownEncoding) || !strings.Contains(err.Error(), Bounds) {
+			t.Errorf("Check(%q) = %v", name, err)
+		}
+	}
+	for _, name := range append(Encodings(), "bytes/1", "bytes/8") {
+		if err := Check(name); err != nil {
+			t.Errorf("Check(%q) = %v", name, err)
+		}
+	}
+}
+
 func TestConcurrentUse(t *testing.T) {
 	text := strings.Repeat("The quick brown fox. ", 50)
 	var wg sync.WaitGroup
@@ -161,25 +204,6 @@ func TestConcurrentUse(t *testing.T) {
 
 const prose = "Employees may carry over up to five days of unused annual leave (see section 4.2), but only until 31 March of the following year.\n"
 
-func BenchmarkCount(b *testing.B) {
-	for _, bench := range []struct{ name, text string }{
-		{"prose", strings.Repeat(prose, 500)},
-		{"cjk", strings.Repeat("東京タワーは日本の東京都港区にある電波塔です。", 500)},
-		{"one_letter", strings.Repeat("a", 1<<16)},
-	} {
-		for _, name := range Encodings() {
-			b.Run(bench.name+"/"+name, func(b *testing.B) {
-				c := counter(b, name)
-				b.SetBytes(int64(len(bench.text)))
-				b.ReportAllocs()
-				for b.Loop() {
-					c.Count(bench.text)
-				}
-			})
-		}
-	}
-}
-
 func BenchmarkEnds(b *testing.B) {
 	text := strings.Repeat(prose, 500)
 	c := counter(b, "o200k_base")
@@ -187,34 +211,5 @@ func BenchmarkEnds(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c.Ends(text)
-	}
-}
-
-// BenchmarkOracle is the peer: tiktoken-go on the same prose.
-func BenchmarkOracle(b *testing.B) {
-	text := strings.Repeat(prose, 500)
-	for _, name := range Encodings() {
-		b.Run(name, func(b *testing.B) {
-			o := oracle(b, name)
-			b.SetBytes(int64(len(text)))
-			b.ReportAllocs()
-			for b.Loop() {
-				o.EncodeOrdinary(text)
-			}
-		})
-	}
-}
-
-// BenchmarkLoad is what the first New of an encoding costs.
-func BenchmarkLoad(b *testing.B) {
-	for _, e := range encodings {
-		b.Run(e.name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := newEncoding(e.name, e.split).load(); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
 	}
 }

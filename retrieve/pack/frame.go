@@ -18,71 +18,98 @@ const (
 // separator stands between two segments.
 const separator = "\n\n"
 
-// render writes segments in their order.
-func (p *packing) render(segments []*segment) string {
+// frame is what stands around the texts of one context.
+type frame struct {
+	template *Template // nil: the plain one
+	brackets int       // around labels of the plain one
+}
+
+// header returns what stands in front of the text of s.
+func (f frame) header(s *segment, label string) string {
+	if f.template != nil {
+		return f.template.render(f.template.header, s, label)
+	}
+	return strings.Repeat("[", f.brackets) + label + strings.Repeat("]", f.brackets) + " " + description(s) + "\n"
+}
+
+// footer returns what stands behind it, but for the separator.
+func (f frame) footer(s *segment) string {
+	if f.template == nil {
+		return ""
+	}
+	return f.template.render(f.template.footer, s, "")
+}
+
+// render writes segments in their order, and tells where the text of each
+// begins, in bytes.
+func (f frame) render(segments []*segment) (context string, starts []int) {
 	var b strings.Builder
 	for i, s := range segments {
 		if i > 0 {
 			b.WriteString(separator)
 		}
-		b.WriteString(openLabel(p.brackets, i+1))
-		b.WriteString(closeLabel(p.brackets, s))
-		b.WriteString(s.text)
+		b.WriteString(f.header(s, strconv.Itoa(i+1)))
+		starts = append(starts, b.Len())
+		b.WriteString(applyEdits(s.text, s.edits))
+		b.WriteString(f.footer(s))
 	}
-	return b.String()
+	return b.String(), starts
 }
 
-// blockCost estimates what s costs in a context, without its label.
+// blockCost estimates what s costs in a context, without the digits of its label.
 func (p *packing) blockCost(s *segment) int {
-	header := closeLabel(p.brackets, s)
-	if lastSeam(s.text) == 0 { // what is in front and what is behind may meet
-		return p.meter.count(header + s.text + separator)
+	const label = "0"
+	header, tail := p.frame.header(s, label), p.frame.footer(s)+separator
+	digits := p.meter.count(label)
+	if len(s.edits) > 0 || lastSeam(s.text) == 0 { // what is in front and what is behind may meet
+		return p.meter.count(header+applyEdits(s.text, s.edits)+tail) - digits
 	}
-	return p.meter.count(header) + s.textCost + p.meter.joint(header, "", s.text) + p.meter.joint(s.text, separator, "")
+	return p.meter.count(header) - digits + s.textCost + p.meter.joint(header, "", s.text) + p.meter.joint(s.text, tail, "")
 }
 
-// openLabel returns the beginning of a header, up to the label.
-func openLabel(brackets, n int) string { return strings.Repeat("[", brackets) + strconv.Itoa(n) }
-
-// closeLabel returns the rest of the header line behind the label.
-func closeLabel(brackets int, s *segment) string {
-	var b strings.Builder
-	b.WriteString(strings.Repeat("]", brackets))
-	var name []string
-	if title := line(s.title, maxNameRunes); title != "" {
-		name = append(name, title)
+// description says where s comes from, on one line.
+func description(s *segment) string {
+	where := line(string(s.doc), maxIDRunes)
+	if p := pages(s); p != "" {
+		where += ", p. " + p
 	}
-	for _, h := range s.heading[:min(len(s.heading), maxHeadings)] {
-		if h = line(h, maxNameRunes); h != "" && (len(name) == 0 || name[len(name)-1] != h) {
-			name = append(name, h)
+	if name := names(s.title, s.heading); len(name) > 0 {
+		return strings.Join(name, " > ") + " (" + where + ")"
+	}
+	return where
+}
+
+// names returns the title and the headings, each on one line, without blank
+// ones and what repeats the one before.
+func names(title string, heading []string) []string {
+	var name []string
+	for _, n := range append([]string{title}, heading[:min(len(heading), maxHeadings)]...) {
+		if n = line(n, maxNameRunes); n != "" && (len(name) == 0 || name[len(name)-1] != n) {
+			name = append(name, n)
 		}
 	}
-	where := line(string(s.doc), maxIDRunes)
+	return name
+}
+
+// pages returns "3", "3-4", or "" where there are none.
+func pages(s *segment) string {
 	switch {
 	case s.pageStart == 0:
+		return ""
 	case s.pageEnd <= s.pageStart:
-		where += ", p. " + strconv.Itoa(s.pageStart)
-	default:
-		where += ", p. " + strconv.Itoa(s.pageStart) + "-" + strconv.Itoa(s.pageEnd)
+		return strconv.Itoa(s.pageStart)
 	}
-	b.WriteByte(' ')
-	if len(name) == 0 {
-		b.WriteString(where)
-	} else {
-		b.WriteString(strings.Join(name, " > ") + " (" + where + ")")
-	}
-	b.WriteByte('\n')
-	return b.String()
+	return strconv.Itoa(s.pageStart) + "-" + strconv.Itoa(s.pageEnd)
 }
 
 // line returns s on one line, cut to limit code points: runs of white space
-// become one space, other control and format characters vanish.
+// become one space, invisible characters vanish.
 func line(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsSpace(r):
 			return ' '
-		case unicode.In(r, unicode.Cc, unicode.Cf):
+		case invisible(r):
 			return -1
 		}
 		return r
@@ -127,7 +154,7 @@ func leadingBrackets(s string) map[int]bool {
 		case n < 0:
 		case r == '[':
 			n++
-		case unicode.IsSpace(r) || unicode.In(r, unicode.Cc, unicode.Cf):
+		case unicode.IsSpace(r) || invisible(r):
 		default:
 			if n > 0 && unicode.IsNumber(r) {
 				if taken == nil {

@@ -2,8 +2,9 @@
 // token budget.
 //
 // A context is a string of segments with a blank line between them. A segment
-// is a header line, which says where the text comes from and carries the label
-// to cite it by, and below it a contiguous span of one document, verbatim:
+// is a contiguous span of one document inside a frame: lines that say where the
+// text comes from and carry the label to cite it by. The plain frame is a header
+// line:
 //
 //	[1] Travel policy > Hotels > Limits (handbook/travel.pdf, p. 3-4)
 //	The limit for one night is …
@@ -11,27 +12,45 @@
 //	[2] Expenses FAQ (faq/expenses.md)
 //	…
 //
+// A [Template] makes other frames: XML tags, Markdown headings, or what its
+// author writes.
+//
 // # What the frame guarantees
 //
-// A header is one line whatever title, headings and document id hold. No line of any
-// segment's text begins like a header of the same context: where a line of a
-// document begins with white space, one "[" and a digit, the headers of this
-// context have two brackets, "[[1]] …", and so on up to the first number that
-// occurs in none of the texts. So neither chance (a list of references) nor a
-// crafted document yields a line that has the form of a header.
+// A line of the frame is one line whatever title, headings and document id hold,
+// and no line of any segment's text can be taken for one:
+//
+//   - In the plain frame, the headers give way: where a line of a document begins
+//     with white space, one "[" and a digit, the headers of this context have two
+//     brackets, "[[1]] …", and so on up to the first number that occurs in none of
+//     the texts. Texts stay as they are.
+//   - Templates keep their form, which prompts may rely on: what a document has of
+//     it gets a backslash, "<\/source>".
+//   - In either, a run of invisible characters that can hold a message, such as
+//     the tag characters that mirror ASCII, reads U+FFFD.
+//
+// Each such change is an [Edit] of its segment, so that an offset in the context
+// leads back to the document ([Segment.Origin]); Segment.Text and Segment.Span
+// are the document's.
 //
 // Not guaranteed: that a language model reads it that way. Text that talks about
 // other sources, look-alike characters (a full-width bracket) and instructions
-// hidden in a document reach the model as they are.
+// in plain sight reach the model as they are.
 //
-// The package is pure: equal input gives equal bytes. Chunks of equal score
-// have the order that the caller gave them. It does not search, and it counts
-// in whatever tokenizer it is given.
+// # Determinism
+//
+// The package is pure: equal input gives equal bytes, and so does input in which
+// chunks of equal [Chunk].Rank that follow each other have changed places. It does
+// not search, and it counts in whatever tokenizer it is given.
 package pack
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"math"
+	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/ragloop/ragloop/internal/text"
@@ -66,6 +85,16 @@ type Chunk struct {
 	Heading            []string      // outermost first, without the title
 	PageStart, PageEnd int           // 1-based; 0: no pages
 	Score              float64
+	// Rank is for input that has ties: chunks that follow each other with equal
+	// ranks are in no order but that of what they hold. 0: the order given counts.
+	Rank int
+	// Found is what of Span was found, where the chunk is the parent of it; zero:
+	// all. A parent that does not fit is cut around Found, or to it.
+	Found text.RuneSpan
+	// Neighbour marks a chunk that was not found but stands beside one that was:
+	// it may make a segment longer, with what is left of the budget. Neighbours
+	// come after all others, the most wanted first.
+	Neighbour bool
 }
 
 // Counter counts tokens of the target tokenizer on a whole string; implemented by tokens.Counter.
@@ -75,7 +104,11 @@ type Counter interface{ Count(s string) int }
 const (
 	ByRank     = "rank"     // best first; a segment is as good as its best chunk
 	ByDocument = "document" // documents by their best segment, in text order inside each
+	ByEnds     = "ends"     // best first, second best last, and so on inwards: models attend to the ends
 )
+
+// Orders lists them.
+func Orders() []string { return []string{ByRank, ByDocument, ByEnds} }
 
 // Options of Pack.
 type Options struct {
@@ -83,6 +116,12 @@ type Options struct {
 	MaxPerSource int    // segments per document; 0: no cap
 	Order        string // ByRank (default) or ByDocument
 	NoTrim       bool   // do not trim the first chunk that does not fit at a sentence boundary
+	// Diversity, 0 to 1, is the weight of how little a chunk resembles those taken
+	// before it against its rank: maximal marginal relevance (Carbonell and
+	// Goldstein, SIGIR 1998, with lambda = 1-Diversity) over the texts. It decides
+	// what is taken, not the order of segments. 0, the default: rank alone.
+	Diversity float64
+	Template  *Template // nil: Plain
 }
 
 // Segment is one contiguous span of one document inside the context.
@@ -94,11 +133,13 @@ type Segment struct {
 	Heading            []string // of the chunk that it begins with
 	PageStart, PageEnd int      // of its chunks, whole ones where it is Trimmed
 	Span               text.RuneSpan
-	Text               string // of the document at Span, and in the context
-	Tokens             int    // of Text alone
+	Text               string        // of the document at Span
+	Context            text.RuneSpan // of the same, with Edits made, in Context.Text
+	Edits              []Edit        // in order, apart; nil: Text is in the context as it is
+	Tokens             int           // of Text alone
 	Score              float64
 	Chunks             []int // indices into the input that it was made of, ascending
-	Trimmed            bool  // one of Chunks is in it only up to the end of a sentence
+	Trimmed            bool  // one of Chunks is in it only in part
 }
 
 // Reason why an input chunk is not in the context; a closed set.
@@ -108,6 +149,7 @@ const (
 	Duplicate  Reason = "duplicate"   // its span is covered, or its text is already in the context
 	OverBudget Reason = "over_budget" // it does not fit any more
 	SourceCap  Reason = "source_cap"  // MaxPerSource reached
+	Apart      Reason = "apart"       // a neighbour of nothing in the context
 )
 
 // Drop is an input chunk that is not in the context.
@@ -125,36 +167,81 @@ type Context struct {
 	Dropped  []Drop    // by Chunk
 }
 
+// Segment returns the segment with a label.
+func (c Context) Segment(label string) (Segment, bool) {
+	for _, s := range c.Segments {
+		if s.Label == label {
+			return s, true
+		}
+	}
+	return Segment{}, false
+}
+
 // Pack goes through the chunks once, best first, and takes what fits. A chunk
 // that overlaps or touches a segment of its document and revision makes that
 // segment longer. A chunk that does not fit is skipped; the first for which
-// that is possible is cut at the end of a sentence instead.
+// that is possible is cut at the end of a sentence instead. A parent that does
+// not fit is delivered as what was found of it. Then neighbours make segments
+// longer.
 //
 // Pack is pure and deterministic. No chunks give an empty context. Errors:
 // [*BudgetError], which is [ErrBudget], when not even one chunk fits; an error
-// naming the chunk where Span and Text disagree; an error for an unknown Order
-// or a negative MaxPerSource.
+// naming the chunk where Span, Found and Text disagree, a score is not a number
+// or a neighbour is in front of a chunk that was found; an error for an unknown
+// Order, a negative MaxPerSource or a Diversity outside 0..1.
 func Pack(chunks []Chunk, c Counter, o Options) (Context, error) {
 	if err := check(chunks, o); err != nil {
 		return Context{}, err
 	}
+	order := settleTies(chunks)
+	settled := make([]Chunk, len(chunks))
+	for i, at := range order {
+		settled[i] = chunks[at]
+	}
+	out, err := pack(settled, c, o)
+	var small *BudgetError
+	for probe := o; errors.As(err, &small); {
+		// What is needed may need more again, as another text needs another frame.
+		probe.BudgetTokens = small.NeedTokens
+		_, more := pack(settled, c, probe)
+		if more == nil {
+			return Context{}, &BudgetError{o.BudgetTokens, small.NeedTokens}
+		}
+		err = more
+	}
+	for _, s := range out.Segments {
+		for k, i := range s.Chunks {
+			s.Chunks[k] = order[i]
+		}
+		slices.Sort(s.Chunks)
+	}
+	for k, d := range out.Dropped {
+		out.Dropped[k].Chunk = order[d.Chunk]
+	}
+	slices.SortFunc(out.Dropped, func(a, b Drop) int { return cmp.Compare(a.Chunk, b.Chunk) })
+	return out, err
+}
+
+// pack packs chunks among which there are no ties.
+func pack(chunks []Chunk, c Counter, o Options) (Context, error) {
 	// Costs are estimated while packing, and exact once the text is there. With
 	// the tokenizers we know both agree; with any other one the limit shrinks by
 	// the excess until they do. It ends: with a limit of 0 only the first
 	// segment is left, which is always counted exactly.
-	brackets := freeBrackets(chunks, 1)
+	f := frame{template: o.Template}
+	if f.template == nil {
+		f.brackets = freeBrackets(chunks, 1)
+	}
 	for limit := o.BudgetTokens; ; {
-		p := newPacking(chunks, c, o, limit, brackets)
-		for i := range chunks {
-			p.place(i)
-		}
+		p := newPacking(chunks, c, o, limit, f)
+		p.all()
 		if len(p.segments) == 0 && p.need > 0 {
 			return Context{}, &BudgetError{o.BudgetTokens, p.need}
 		}
 		result := p.result()
 		if p.imitated() {
 			// Only where a merge put a bracket and a digit together.
-			brackets = freeBrackets(chunks, brackets+1)
+			f.brackets = freeBrackets(chunks, f.brackets+1)
 			limit = o.BudgetTokens
 			continue
 		}
@@ -171,13 +258,25 @@ func check(chunks []Chunk, o Options) error {
 		return &BudgetError{o.BudgetTokens, 1}
 	case o.MaxPerSource < 0:
 		return fmt.Errorf("pack: the cap per source is %d, allowed are 0 (none) and more", o.MaxPerSource)
-	case o.Order != "" && o.Order != ByRank && o.Order != ByDocument:
-		return fmt.Errorf("pack: the order is %q, allowed are %s and %s", o.Order, ByRank, ByDocument)
+	case o.Order != "" && !slices.Contains(Orders(), o.Order):
+		return fmt.Errorf("pack: the order is %q, allowed are %s", o.Order, strings.Join(Orders(), ", "))
+	case !(o.Diversity >= 0 && o.Diversity <= 1):
+		return fmt.Errorf("pack: the diversity is %v, allowed are 0 to 1", o.Diversity)
 	}
 	for i, ch := range chunks {
-		if n := utf8.RuneCountInString(ch.Text); n != ch.Span.Len() || ch.Span.Start < 0 {
-			return fmt.Errorf("pack: chunk %d (document %q) has the span [%d, %d), but its text has %d code points",
-				i, ch.Doc, ch.Span.Start, ch.Span.End, n)
+		bad := func(format string, args ...any) error {
+			return fmt.Errorf("pack: chunk %d (document %q) "+format, append([]any{i, ch.Doc}, args...)...)
+		}
+		n := utf8.RuneCountInString(ch.Text)
+		switch {
+		case n != ch.Span.Len() || ch.Span.Start < 0:
+			return bad("has the span [%d, %d), but its text has %d code points", ch.Span.Start, ch.Span.End, n)
+		case ch.Found.Start > ch.Found.End || !ch.Span.Contains(ch.Found):
+			return bad("has the span [%d, %d), but what was found of it is [%d, %d)", ch.Span.Start, ch.Span.End, ch.Found.Start, ch.Found.End)
+		case math.IsNaN(ch.Score):
+			return bad("has a score that is not a number")
+		case i > 0 && chunks[i-1].Neighbour && !ch.Neighbour:
+			return bad("was found, but comes after a neighbour")
 		}
 	}
 	return nil

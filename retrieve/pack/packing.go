@@ -11,17 +11,17 @@ import (
 
 // packing is the state of one pass over the chunks.
 type packing struct {
-	chunks   []Chunk
-	options  Options
-	limit    int // of the estimated cost; at most options.BudgetTokens
-	brackets int // around labels
-	meter    meter
+	chunks  []Chunk
+	options Options
+	limit   int // of the estimated cost; at most options.BudgetTokens
+	frame   frame
+	meter   meter
 
 	segments map[source][]*segment // each by start, none touching another
 	count    int                   // of all segments
 	perDoc   map[text.DocID]int    // number of segments
 	cost     int                   // of all segments, without labels
-	labels   []int                 // labels[n] is the cost of n labels
+	labels   []int                 // labels[n] is the cost of the first n labels
 	texts    map[string]bool       // of the chunks taken whole
 	dropped  []Drop
 	trimmed  bool // the one cut is done
@@ -34,11 +34,24 @@ type source struct {
 	rev string
 }
 
-func newPacking(chunks []Chunk, c Counter, o Options, limit, brackets int) *packing {
+func newPacking(chunks []Chunk, c Counter, o Options, limit int, f frame) *packing {
 	return &packing{
-		chunks: chunks, options: o, limit: limit, brackets: brackets, meter: meter{c},
+		chunks: chunks, options: o, limit: limit, frame: f, meter: meter{c},
 		segments: map[source][]*segment{}, perDoc: map[text.DocID]int{},
 		labels: []int{0}, texts: map[string]bool{},
+	}
+}
+
+// all places every chunk: those that were found in the order in which they
+// compete, then their neighbours.
+func (p *packing) all() {
+	for _, i := range p.competing() {
+		p.place(i)
+	}
+	for i, ch := range p.chunks {
+		if ch.Neighbour {
+			p.expand(i)
+		}
 	}
 }
 
@@ -67,7 +80,32 @@ func (p *packing) place(i int) {
 			return
 		}
 	}
+	if found := ch.found(); found.Span != ch.Span {
+		if p.covered(found) {
+			p.drop(i, Duplicate)
+			return
+		}
+		if g := p.grow(found, i); !p.capped(g) && p.fits(g) {
+			p.take(g)
+			return
+		}
+	}
 	p.drop(i, OverBudget)
+}
+
+// expand takes the neighbour i where it makes a segment longer and fits.
+func (p *packing) expand(i int) {
+	ch := p.chunks[i]
+	switch g := p.grow(ch, i); {
+	case p.covered(ch):
+		p.drop(i, Duplicate)
+	case len(g.absorbed) == 0:
+		p.drop(i, Apart)
+	case p.fits(g):
+		p.take(g)
+	default:
+		p.drop(i, OverBudget)
+	}
 }
 
 func (p *packing) drop(i int, r Reason) { p.dropped = append(p.dropped, Drop{i, r}) }
@@ -115,7 +153,8 @@ func (p *packing) capped(g growth) bool {
 func (p *packing) fits(g growth) bool {
 	n := p.count - len(g.absorbed) + 1
 	if n == 1 {
-		need := p.meter.count(p.render([]*segment{g.segment}))
+		context, _ := p.frame.render([]*segment{g.segment})
+		need := p.meter.count(context)
 		if need <= p.options.BudgetTokens {
 			return true
 		}
@@ -135,7 +174,7 @@ func (p *packing) fits(g growth) bool {
 func (p *packing) labelCost(n int) int {
 	for len(p.labels) <= n {
 		last := len(p.labels)
-		p.labels = append(p.labels, p.labels[last-1]+p.meter.count(openLabel(p.brackets, last)))
+		p.labels = append(p.labels, p.labels[last-1]+p.meter.count(strconv.Itoa(last)))
 	}
 	return p.labels[n]
 }
@@ -161,18 +200,20 @@ func (p *packing) take(g growth) {
 // context is better than none, so the first segment is exempt.
 const minTrimTokens = 16
 
-// trim cuts ch behind the last sentence with which it fits.
+// trim cuts ch at sentences, so that it fits: it keeps what was found of it, and
+// around that as much as possible. Where not even that fits, it keeps the
+// beginning of it.
 func (p *packing) trim(ch Chunk, i int) (growth, bool) {
-	sentences := text.Sentences(ch.Text)
+	parts := windows(ch)
 	var best growth
 	var kept string
-	// The first fits sentences fit, the first tooMany do not. That a longer text
+	// The first fits parts fit, the first tooMany do not. That a longer text
 	// never has fewer tokens is only nearly true, so this may miss a sentence;
 	// it never takes one too many.
-	fits, tooMany := 0, len(sentences)
+	fits, tooMany := 0, len(parts)
 	for fits+1 < tooMany {
 		n := (fits + tooMany) / 2
-		part := head(ch, sentences[n-1].End)
+		part := ch.part(parts[n-1])
 		if p.covered(part) {
 			fits = n // adds nothing: too short, not too long
 			continue
@@ -189,14 +230,30 @@ func (p *packing) trim(ch Chunk, i int) (growth, bool) {
 	return best, best.segment != nil
 }
 
-// head returns ch up to byte offset end of its text, without trailing white
-// space.
-func head(ch Chunk, end int) Chunk {
-	body := text.TrimSpace(ch.Text, text.Span{End: end})
-	ch.Text = ch.Text[:body.End]
-	ch.Span.End = ch.Span.Start + runes(ch.Text)
-	ch.Gap = ""
-	return ch
+// windows returns the parts of ch that trimming chooses from, each inside the
+// next one, in bytes of ch.Text: the sentences of what was found of it, one
+// after the other, then with one more sentence behind and in front in turn.
+func windows(ch Chunk) []text.Span {
+	sentences := text.Sentences(ch.Text)
+	found := text.Span{End: len(ch.Text)}
+	if f := ch.found(); f.Span != ch.Span {
+		found = ch.bytes(f.Span)
+	}
+	first, _ := slices.BinarySearchFunc(sentences, found.Start, func(s text.Span, at int) int { return cmp.Compare(s.End, at+1) })
+	var out []text.Span
+	lo, hi := first, first
+	for ; hi < len(sentences) && (hi == first || sentences[hi].Start < found.End); hi++ {
+		out = append(out, text.Span{Start: sentences[lo].Start, End: sentences[hi].End})
+	}
+	for behind := true; lo > 0 || hi < len(sentences); behind = !behind {
+		if behind && hi < len(sentences) || lo == 0 {
+			hi++
+		} else {
+			lo--
+		}
+		out = append(out, text.Span{Start: sentences[lo].Start, End: sentences[hi-1].End})
+	}
+	return out
 }
 
 // ordered returns the segments in the order of the context.
@@ -221,15 +278,29 @@ func (p *packing) ordered() []*segment {
 		}
 		return cmp.Compare(a.chunks[0], b.chunks[0])
 	})
+	if p.options.Order == ByEnds {
+		ends := make([]*segment, len(all))
+		for i, s := range all {
+			if i%2 == 0 {
+				ends[i/2] = s
+			} else {
+				ends[len(all)-1-i/2] = s
+			}
+		}
+		return ends
+	}
 	return all
 }
 
 // imitated reports whether a line of the context that is not a header looks
 // like one.
 func (p *packing) imitated() bool {
+	if p.frame.template != nil {
+		return false // see Edit
+	}
 	for _, segments := range p.segments {
 		for _, s := range segments {
-			if leadingBrackets(s.text)[p.brackets] {
+			if leadingBrackets(s.text)[p.frame.brackets] {
 				return true
 			}
 		}
@@ -240,17 +311,22 @@ func (p *packing) imitated() bool {
 // result writes the context and counts it exactly.
 func (p *packing) result() Context {
 	all := p.ordered()
-	out := Context{Text: p.render(all), Dropped: p.dropped}
-	out.Tokens = p.meter.count(out.Text)
+	context, starts := p.frame.render(all)
+	out := Context{Text: context, Dropped: p.dropped, Tokens: p.meter.count(context)}
+	at, begin := 0, 0 // byte and code point up to which the context was read
 	for n, s := range all {
 		trimmed := slices.ContainsFunc(s.chunks, func(i int) bool { return !s.span.Contains(p.chunks[i].Span) })
-		out.Segments = append(out.Segments, Segment{
+		segment := Segment{
 			Label: strconv.Itoa(n + 1),
 			Doc:   s.doc, Rev: s.rev, URI: s.uri, Title: s.title,
 			Heading: s.heading, PageStart: s.pageStart, PageEnd: s.pageEnd,
 			Span: s.span, Text: s.text, Tokens: p.meter.count(s.text),
-			Score: s.score, Chunks: s.chunks, Trimmed: trimmed,
-		})
+			Score: s.score, Chunks: s.chunks, Trimmed: trimmed, Edits: s.edits,
+		}
+		begin += runes(context[at:starts[n]])
+		at = starts[n]
+		segment.Context = text.RuneSpan{Start: begin, End: begin + runes(segment.Delivered())}
+		out.Segments = append(out.Segments, segment)
 	}
 	return out
 }

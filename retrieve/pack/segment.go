@@ -18,6 +18,7 @@ type segment struct {
 	text               string
 	gap                string // white space of the document behind span; "" where unknown
 	score              float64
+	edits              []Edit
 	chunks             []int // ascending
 
 	textCost int // estimated cost of text
@@ -73,9 +74,50 @@ func (p *packing) merge(ch Chunk, i int, touched []*segment) *segment {
 			out.gap = gap
 		}
 	}
+	if ch.Neighbour && len(touched) > 0 { // it stands in no rank: what it was added to does
+		out.score = touched[0].score
+		for _, s := range touched[1:] {
+			out.score = max(out.score, s.score)
+		}
+	}
 	slices.Sort(out.chunks)
+	out.edits = p.frame.edits(out.text)
 	out.cost = p.blockCost(out)
 	return out
+}
+
+// found returns what was found of ch as a chunk of its own: ch itself, unless it
+// is a parent.
+func (ch Chunk) found() Chunk {
+	if ch.Found.Len() == 0 || ch.Found == ch.Span {
+		return ch
+	}
+	return ch.part(ch.bytes(ch.Found))
+}
+
+// bytes returns where a span of the document is in ch.Text, which has it.
+func (ch Chunk) bytes(span text.RuneSpan) text.Span {
+	x := text.NewIndex(ch.Text)
+	s, _ := x.Span(text.RuneSpan{Start: span.Start - ch.Span.Start, End: span.End - ch.Span.Start}) // unreachable error: check
+	return s
+}
+
+// part returns ch cut to bytes of its text, without white space where it is cut.
+func (ch Chunk) part(s text.Span) Chunk {
+	body := text.TrimSpace(ch.Text, s)
+	if s.Start == 0 {
+		body.Start = 0
+	}
+	if s.End == len(ch.Text) {
+		body.End = len(ch.Text)
+	} else {
+		ch.Gap = ""
+	}
+	ch.Span.Start += runes(ch.Text[:body.Start])
+	ch.Text = ch.Text[body.Start:body.End]
+	ch.Span.End = ch.Span.Start + runes(ch.Text)
+	ch.Found = text.RuneSpan{}
+	return ch
 }
 
 // fill returns the document's text between from and to, put together from ch,

@@ -1,0 +1,272 @@
+package pack
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Names of the built-in templates.
+const (
+	Plain    = "plain"    // the frame that the package comment describes
+	XML      = "xml"      // <source id="1" from="Travel policy > Hotels (travel.pdf, p. 3)"> … </source>
+	Markdown = "markdown" // ### [1] Travel policy > Hotels (travel.pdf, p. 3)
+)
+
+// ErrTemplate is wrapped by the errors of [ParseTemplate] and [BuiltinTemplate].
+var ErrTemplate = errors.New("invalid context template")
+
+var builtin = map[string]string{
+	XML:      "<source id=\"{label}\" from=\"{source}\">\n{text}\n</source>",
+	Markdown: "### [{label}] {source}\n\n{text}",
+}
+
+// Template is what stands around the text of a segment. A nil Template is
+// [Plain]. It never changes; safe for concurrent use.
+type Template struct {
+	name   string
+	source string
+	header []field // up to the text, with the line feed before it
+	footer []field // behind the text, with the line feed after it
+	signs  []sign
+}
+
+// field is literal text or a placeholder.
+type field struct {
+	literal string
+	name    string // of the placeholder; "" for literal text
+	quoted  bool   // between double quotes: an attribute
+}
+
+// sign is what a line of the frame begins with, folded: what a document must
+// not have where the frame would have it.
+type sign struct {
+	runes []rune
+	digit bool // a label follows
+	tag   bool // begins with "<": found anywhere, not only at the beginning of a line
+}
+
+// placeholders that a template may have.
+var placeholders = []string{"label", "text", "source", "title", "headings", "document", "uri", "pages"}
+
+// MaxTemplateBytes is the longest template that [ParseTemplate] takes.
+const MaxTemplateBytes = 4096
+
+// BuiltinTemplate returns the template with a name; "" stands for [Plain]. The
+// error wraps [ErrTemplate] and lists the names.
+func BuiltinTemplate(name string) (*Template, error) {
+	if name == "" || name == Plain {
+		return nil, nil
+	}
+	source, ok := builtin[name]
+	if !ok {
+		return nil, fmt.Errorf("%w: there is no %q, built in are %s, %s and %s", ErrTemplate, name, Markdown, Plain, XML)
+	}
+	return ParseTemplate(name, source)
+}
+
+// ParseTemplate reads a template: lines with placeholders in braces, one of
+// which is {text} on a line of its own.
+//
+//	{label}     number of the segment; exactly once, above the text
+//	{text}      the text
+//	{source}    title, headings, document and pages, as the plain frame has them
+//	{title}, {headings}, {document}, {uri}, {pages}   each alone; may be empty
+//
+// "{{" and "}}" stand for braces. Values are cut to one line; between double
+// quotes they are escaped as XML attributes. Each line of the frame must begin
+// with at least two visible characters of its own, such as "<source" or "##",
+// because this is what tells it from the lines of documents: a document that
+// has one gets a backslash there (see [Edit]). Of a tag, its name alone does so,
+// wherever in a line it is.
+//
+// The error wraps [ErrTemplate], and names the template, the line and what is
+// allowed.
+func ParseTemplate(name, source string) (*Template, error) {
+	bad := func(format string, args ...any) (*Template, error) {
+		return nil, fmt.Errorf("%w %q: "+format, append([]any{ErrTemplate, name}, args...)...)
+	}
+	switch {
+	case len(source) > MaxTemplateBytes:
+		return bad("it has %d bytes, allowed are %d", len(source), MaxTemplateBytes)
+	case !utf8.ValidString(source):
+		return bad("it is not valid UTF-8")
+	}
+	source = strings.Trim(strings.ReplaceAll(source, "\r\n", "\n"), "\n")
+	if i := strings.IndexFunc(source, func(r rune) bool { return r != '\n' && (endsLine(r) || unicode.IsControl(r) || invisible(r)) }); i >= 0 {
+		return bad("it has a control or invisible character at byte %d", i)
+	}
+	t := &Template{name: name, source: source}
+	labels, texts := 0, 0
+	for n, l := range strings.Split(source, "\n") {
+		fields, err := parseLine(l)
+		if err != nil {
+			return bad("line %d: %w", n+1, err)
+		}
+		if len(fields) == 1 && fields[0].name == "text" {
+			texts++
+			continue
+		}
+		for _, f := range fields {
+			switch {
+			case f.name == "text":
+				return bad("line %d: {text} must be alone on its line", n+1)
+			case f.name == "label" && texts > 0:
+				return bad("line %d: {label} must be above {text}", n+1)
+			case f.name == "label":
+				labels++
+			}
+		}
+		if len(fields) > 0 {
+			signs, err := signsOf(fields)
+			if err != nil {
+				return bad("line %d: %w", n+1, err)
+			}
+			t.signs = append(t.signs, signs...)
+		}
+		if texts == 0 {
+			t.header = append(append(t.header, fields...), field{literal: "\n"})
+		} else {
+			t.footer = append(append(t.footer, field{literal: "\n"}), fields...)
+		}
+	}
+	if labels != 1 || texts != 1 {
+		return bad("it has {label} %d times and {text} %d times, want each once", labels, texts)
+	}
+	return t, nil
+}
+
+// String returns the name of t.
+func (t *Template) String() string {
+	if t == nil {
+		return Plain
+	}
+	return t.name
+}
+
+// Source returns the text that t was parsed from, "" for the plain frame.
+func (t *Template) Source() string {
+	if t == nil {
+		return ""
+	}
+	return t.source
+}
+
+// Fingerprint returns the first 16 hex digits of the SHA-256 of the source, ""
+// for the plain frame.
+func (t *Template) Fingerprint() string {
+	if t == nil {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(t.source))
+	return hex.EncodeToString(sum[:8])
+}
+
+// parseLine returns the fields of one line.
+func parseLine(l string) ([]field, error) {
+	var out []field
+	var literal strings.Builder
+	flush := func() {
+		if literal.Len() > 0 {
+			out = append(out, field{literal: literal.String()})
+			literal.Reset()
+		}
+	}
+	for l != "" {
+		switch {
+		case strings.HasPrefix(l, "{{"), strings.HasPrefix(l, "}}"):
+			literal.WriteByte(l[0])
+			l = l[2:]
+		case l[0] == '{':
+			name, rest, ok := strings.Cut(l[1:], "}")
+			if !ok || !slices.Contains(placeholders, name) {
+				return nil, fmt.Errorf("%q is no placeholder, allowed are {%s}; a brace is written twice", l[:len(l)-len(rest)], strings.Join(placeholders, "}, {"))
+			}
+			before := literal.String()
+			if end := strings.TrimSpace(before); strings.HasSuffix(end, "<") || strings.HasSuffix(end, "</") {
+				return nil, fmt.Errorf("the placeholder {%s} is the name of a tag", name)
+			}
+			quoted := strings.HasSuffix(before, `"`) && strings.HasPrefix(rest, `"`)
+			flush()
+			out = append(out, field{name: name, quoted: quoted})
+			l = rest
+		case l[0] == '}':
+			return nil, errors.New("a closing brace has no opening one; a brace is written twice")
+		default:
+			literal.WriteByte(l[0])
+			l = l[1:]
+		}
+	}
+	flush()
+	return out, nil
+}
+
+// signsOf returns what tells a line of the frame.
+func signsOf(fields []field) ([]sign, error) {
+	begin := fields[0].literal
+	visible := folded(begin)
+	if len(visible) < 2 || strings.ContainsRune(begin, '\\') {
+		return nil, fmt.Errorf("it begins with %q, want at least two visible characters without a backslash", begin)
+	}
+	if visible[0] != '<' {
+		return []sign{{runes: visible, digit: len(fields) > 1 && fields[1].name == "label"}}, nil
+	}
+	tag := strings.TrimPrefix(strings.TrimSpace(begin)[1:], "/")
+	end := strings.IndexFunc(tag, func(r rune) bool { return !nameRune(r) })
+	if end < 0 {
+		end = len(tag)
+	}
+	if end == 0 {
+		return nil, fmt.Errorf("it begins with %q, want a name behind the <", begin)
+	}
+	if end == len(tag) && len(fields) > 1 {
+		return nil, fmt.Errorf("the name of the tag %q has a placeholder", begin)
+	}
+	name := string(folded(tag[:end]))
+	return []sign{{runes: []rune("<" + name), tag: true}, {runes: []rune("</" + name), tag: true}}, nil
+}
+
+// nameRune reports whether r can be a part of the name of a tag.
+func nameRune(r rune) bool {
+	return unicode.IsLetter(r) || unicode.IsNumber(r) || r == '-' || r == '_' || r == ':' || r == '.'
+}
+
+// render writes fields for a segment.
+func (t *Template) render(fields []field, s *segment, label string) string {
+	var b strings.Builder
+	for _, f := range fields {
+		v := f.literal
+		switch f.name {
+		case "label":
+			v = label
+		case "source":
+			v = description(s)
+		case "title":
+			v = line(s.title, maxNameRunes)
+		case "headings":
+			v = strings.Join(names("", s.heading), " > ")
+		case "document":
+			v = line(string(s.doc), maxIDRunes)
+		case "uri":
+			v = line(s.uri, maxIDRunes)
+		case "pages":
+			v = pages(s)
+		}
+		switch {
+		case f.name == "":
+		case f.quoted:
+			v = attribute.Replace(v)
+		default:
+			v = applyEdits(v, forgeries(v, t.signs, false))
+		}
+		b.WriteString(v)
+	}
+	return b.String()
+}
+
+var attribute = strings.NewReplacer(`&`, "&amp;", `<`, "&lt;", `"`, "&quot;")
