@@ -20,6 +20,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -58,6 +59,7 @@ type Analyzer struct {
 	p         Params
 	stem      stemmer // nil: none
 	stopWords map[string]bool
+	idle      sync.Pool // of *analysis
 }
 
 // New checks p and returns its analyzer. Its errors name the parameter, its
@@ -109,25 +111,26 @@ func New(p Params) (*Analyzer, error) {
 // Terms returns the analysed terms of an indexed text in order, repeats kept.
 // Their number is the length that AvgLen is the mean of.
 func (a *Analyzer) Terms(s string) []string {
+	an := a.begin()
+	defer an.end()
 	var terms []string
-	st := a.newStemming()
+	a.each(an, s, func(t term) { terms = append(terms, t.text) })
+	return terms
+}
+
+// each calls f with the terms of an indexed text in order.
+func (a *Analyzer) each(an *analysis, s string, f func(term)) {
 	a.words(s, func(w string) {
-		w = st.normalise(w)
-		if a.stopWords[w] {
-			return
-		}
-		w = st.stem(w)
-		n := utf8.RuneCountInString(w)
-		switch {
-		case n < a.p.MinTermLen:
+		switch t := an.term(w); {
+		case t.dropped:
 		case a.p.Tokenizer == Prefix:
-			terms = a.appendPrefixes(terms, w, n)
-		case a.p.MaxTermLen > 0 && n > a.p.MaxTermLen:
+			for _, p := range a.appendPrefixes(nil, t.text, utf8.RuneCountInString(t.text)) {
+				f(newTerm(p))
+			}
 		default:
-			terms = append(terms, w)
+			f(t)
 		}
 	})
-	return terms
 }
 
 // queryTerms returns the terms of a query: those of a document, but for the
@@ -138,9 +141,10 @@ func (a *Analyzer) queryTerms(s string) []string {
 		return a.Terms(s)
 	}
 	var terms []string
-	st := a.newStemming()
+	an := a.begin()
+	defer an.end()
 	a.words(s, func(w string) {
-		w = st.stem(st.normalise(w))
+		w = an.stem(an.normalise(w))
 		if n := utf8.RuneCountInString(w); n >= a.p.MinTermLen {
 			if a.p.MaxTermLen > 0 && n > a.p.MaxTermLen {
 				w = firstRunes(w, a.p.MaxTermLen)

@@ -2,6 +2,7 @@ package lexical
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -306,5 +307,60 @@ func BenchmarkDocument(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		a.Document(text)
+	}
+}
+
+// What an analyzer has met before changes nothing, not even when it has met more
+// than it remembers, or analyses several texts at once.
+func TestAnalyzerForgets(t *testing.T) {
+	params := Default()
+	params.MinTermLen, params.MaxTermLen = 2, 12
+	used, err := New(params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g sync.WaitGroup
+	for worker := range 2 {
+		g.Go(func() {
+			for i := range 3 * maxKnown / 8 {
+				text := fmt.Sprintf("Running the word%d, runnings of THE Word%dings and %s x", i, i+worker, strings.Repeat("y", 1+i%40))
+				fresh, err := New(params)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if i%64 != 0 {
+					used.Document(text)
+					continue
+				}
+				if got, want := used.Document(text), fresh.Document(text); !slices.Equal(got.Indices, want.Indices) || !slices.Equal(got.Values, want.Values) {
+					t.Errorf("Document(%q) = %v after other texts, %v without", text, got, want)
+				}
+				if got, want := used.Terms(text), fresh.Terms(text); !slices.Equal(got, want) {
+					t.Errorf("Terms(%q) = %q after other texts, %q without", text, got, want)
+				}
+			}
+		})
+	}
+	g.Wait()
+}
+
+// Of two terms that share a dimension the more frequent one counts.
+func TestHighestCount(t *testing.T) {
+	for _, test := range []struct {
+		terms []string
+		want  int
+	}{
+		{[]string{"a"}, 1},
+		{[]string{"a", "a", "a"}, 3},
+		{[]string{"a", "b", "a", "b", "b"}, 3},
+	} {
+		var keys []uint64
+		for i := range test.terms {
+			keys = append(keys, 7<<32|uint64(i))
+		}
+		if got := highestCount(test.terms, keys); got != test.want {
+			t.Errorf("highestCount(%q) = %d, want %d", test.terms, got, test.want)
+		}
 	}
 }

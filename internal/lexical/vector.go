@@ -20,29 +20,52 @@ type Vector struct {
 // Two terms of a text that hash to one dimension can't both be kept: the higher
 // weight is (a server keeps either).
 func (a *Analyzer) Document(s string) Vector {
-	terms := a.Terms(s)
-	if len(terms) == 0 {
+	an := a.begin()
+	defer an.end()
+	terms, keys := an.terms[:0], an.keys[:0]
+	a.each(an, s, func(t term) {
+		keys = append(keys, uint64(t.id)<<32|uint64(len(terms)))
+		terms = append(terms, t.text)
+	})
+	an.terms, an.keys = terms, keys
+	slices.Sort(keys)
+	distinct := 0
+	for i, k := range keys {
+		if i == 0 || k>>32 != keys[i-1]>>32 {
+			distinct++
+		}
+	}
+	if distinct == 0 {
 		return Vector{}
 	}
-	counts := make(map[string]int, len(terms))
-	for _, t := range terms {
-		counts[t]++
-	}
-	// The weight grows with the count, so the higher count is the higher weight.
-	dims := make(map[uint32]int, len(counts))
-	for t, n := range counts {
-		id := termID(t)
-		dims[id] = max(dims[id], n)
-	}
-	v := Vector{Indices: make([]uint32, 0, len(dims)), Values: make([]float32, 0, len(dims))}
-	for id := range dims {
-		v.Indices = append(v.Indices, id)
-	}
-	slices.Sort(v.Indices)
-	for _, id := range v.Indices {
-		v.Values = append(v.Values, a.weight(dims[id], len(terms)))
+	v := Vector{Indices: make([]uint32, 0, distinct), Values: make([]float32, 0, distinct)}
+	for i := 0; i < len(keys); {
+		id, end := keys[i]>>32, i+1
+		for end < len(keys) && keys[end]>>32 == id {
+			end++
+		}
+		v.Indices = append(v.Indices, uint32(id))
+		v.Values = append(v.Values, a.weight(highestCount(terms, keys[i:end]), len(terms)))
+		i = end
 	}
 	return v
+}
+
+// highestCount returns how often the most frequent of the terms at keys occurs.
+// Nearly always they are all the same.
+func highestCount(terms []string, keys []uint64) int {
+	at := func(k uint64) string { return terms[uint32(k)] }
+	first := at(keys[0])
+	if !slices.ContainsFunc(keys, func(k uint64) bool { return at(k) != first }) {
+		return len(keys)
+	}
+	counts := map[string]int{}
+	highest := 0
+	for _, k := range keys {
+		counts[at(k)]++
+		highest = max(highest, counts[at(k)])
+	}
+	return highest
 }
 
 // Query returns the query vector: weight 1 for each distinct term.

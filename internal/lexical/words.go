@@ -4,9 +4,6 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/blevesearch/bleve/v2/analysis/char/asciifolding"
-	"github.com/blevesearch/snowballstem"
 )
 
 // words calls f with each word of s.
@@ -45,42 +42,6 @@ func notAlphanumeric(r rune) bool {
 		return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9')
 	}
 	return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.Is(unicode.Other_Alphabetic, r)
-}
-
-// stemming is what the analysis of one text needs: a stemmer's environment
-// isn't safe for concurrent use.
-type stemming struct {
-	a   *Analyzer
-	env *snowballstem.Env
-}
-
-func (a *Analyzer) newStemming() stemming {
-	st := stemming{a: a}
-	if a.stem != nil {
-		st.env = snowballstem.NewEnv("")
-	}
-	return st
-}
-
-// normalise folds and lower-cases a word. The server's folding is Lucene's, and
-// so is the library's.
-func (st stemming) normalise(w string) string {
-	if st.a.p.ASCIIFolding {
-		w = string(asciifolding.New().Filter([]byte(w)))
-	}
-	if !st.a.p.CaseSensitive {
-		w = lower(w)
-	}
-	return w
-}
-
-func (st stemming) stem(w string) string {
-	if st.env == nil {
-		return w
-	}
-	st.env.SetCurrent(w)
-	st.a.stem(st.env)
-	return st.env.Current()
 }
 
 // lower is Unicode's full lower-casing, where strings.ToLower is the simple

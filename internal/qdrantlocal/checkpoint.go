@@ -14,18 +14,16 @@ import (
 
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/ragloop/ragloop/internal/failpoint"
 )
 
 // A checkpoint is a file of records like a log: per collection its
 // configuration, its indexes and its points as stored, then the aliases, then
 // opEnd. It replaces all earlier files.
 
-const (
-	// checkpointSlack is the number of log bytes that are tolerated beyond twice the live data.
-	checkpointSlack = 16 << 20
-	// checkpointBatch is the number of points in one record.
-	checkpointBatch = 256
-)
+// checkpointBatch is the number of points in one record.
+const checkpointBatch = 256
 
 // maybeCheckpoint asks for a checkpoint when it is worth one.
 func (d *disk) maybeCheckpoint(s *Store) {
@@ -65,12 +63,14 @@ func (d *disk) checkpoint(s *Store) error {
 		return err
 	}
 	defer f.Close()
+	failpoint.Hit(failpoint.CheckpointMade)
 	size, err := d.freeze(s, f, number)
 	if err == nil {
 		err = f.Sync()
 	}
 	if err == nil {
 		err = syncDir(d.dir)
+		failpoint.Hit(failpoint.CheckpointSynced)
 	}
 	if err != nil {
 		// Half a checkpoint would only take the space that the disk may lack.
@@ -95,6 +95,7 @@ func (d *disk) freeze(s *Store, f *os.File, number uint64) (size int64, err erro
 	if err := w.flush(); err != nil {
 		return 0, err
 	}
+	failpoint.Hit(failpoint.CheckpointWritten)
 	err = d.log.rotate(func() (file, int64, error) {
 		f, size, err := d.newLogFile(number)
 		if err == nil {

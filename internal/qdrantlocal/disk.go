@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/ragloop/ragloop/internal/failpoint"
 )
 
 // Files of a data directory. Numbers have 16 digits, so that names sort.
@@ -157,7 +159,9 @@ func (d *disk) newLogFile(n uint64) (*os.File, int64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
+	failpoint.Hit(failpoint.LogMade)
 	if _, err = f.Write(newFileHeader(n)); err == nil {
+		failpoint.Hit(failpoint.LogHeaderWritten)
 		if err = f.Sync(); err == nil {
 			err = syncDir(d.dir)
 		}
@@ -167,6 +171,7 @@ func (d *disk) newLogFile(n uint64) (*os.File, int64, error) {
 		err = errors.Join(err, f.Close(), os.Remove(f.Name()))
 		return nil, 0, err
 	}
+	failpoint.Hit(failpoint.LogReady)
 	return f, int64(fileHeader), nil
 }
 
@@ -258,6 +263,7 @@ func (d *disk) continueLog(name string, number uint64, end int64, torn bool) (*l
 	}
 	if torn {
 		err = f.Truncate(end)
+		failpoint.Hit(failpoint.TornCut)
 	}
 	if err == nil {
 		// What an earlier process wrote but did not sync becomes durable before it is served.
@@ -277,12 +283,14 @@ func (d *disk) removeStale() {
 	for _, n := range logs {
 		if n < d.manifest.FirstLog {
 			_ = os.Remove(filepath.Join(d.dir, logName(n)))
+			failpoint.Hit(failpoint.StaleRemoved)
 		}
 	}
 	checkpoints, _ := numbered(d.dir, checkpointName)
 	for _, n := range checkpoints {
 		if n != d.manifest.Checkpoint {
 			_ = os.Remove(filepath.Join(d.dir, checkpointName(n)))
+			failpoint.Hit(failpoint.StaleRemoved)
 		}
 	}
 	_ = os.Remove(filepath.Join(d.dir, manifestTemp))

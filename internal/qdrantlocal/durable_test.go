@@ -396,6 +396,41 @@ func TestFailedCheckpoint(t *testing.T) {
 	}
 }
 
+// TestUnwrittenHeaderIsTorn leaves a new log without its only page, as a power cut
+// may that comes before its first sync.
+func TestUnwrittenHeaderIsTorn(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	c := callsTo(t, s)
+	c.createHybrid("c")
+	c.upsert("c", 1)
+	want := dump(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	next := filepath.Join(dir, logName(2))
+	writeFile(t, next, make([]byte, fileHeader))
+	again := openStore(t, dir)
+	if got := dump(t, again); !bytes.Equal(got, want) {
+		t.Error("the state differs")
+	}
+	callsTo(t, again).upsert("c", 2)
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// Where records were behind the header, they are lost: that is damage.
+	b, err := os.ReadFile(next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, damaged := range [][]byte{make([]byte, len(b)), append(make([]byte, fileHeader), b[fileHeader:]...)} {
+		writeFile(t, next, damaged)
+		if _, err := Open(t.Context(), Options{Dir: dir}); !errors.As(err, new(*DamageError)) {
+			t.Errorf("Open of a log without its first page: %v, want a DamageError", err)
+		}
+	}
+}
+
 // A directory with logs that no manifest names is not an empty one, and files
 // that the store did not make are left alone.
 func TestForeignFiles(t *testing.T) {

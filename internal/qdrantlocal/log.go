@@ -6,6 +6,8 @@ import (
 	"hash/crc32"
 	"os"
 	"sync"
+
+	"github.com/ragloop/ragloop/internal/failpoint"
 )
 
 // A log file starts with an 8-byte magic and the file's number. Records follow,
@@ -120,9 +122,11 @@ func (l *log) flush(durable bool) {
 	var err error
 	if len(buf) > 0 {
 		_, err = f.Write(buf)
+		failpoint.Hit(failpoint.LogWritten)
 	}
 	if err == nil && durable {
 		err = f.Sync()
+		failpoint.Hit(failpoint.LogSynced)
 	}
 	l.mu.Lock()
 	l.busy = false
@@ -162,6 +166,7 @@ func (l *log) rotate(next func() (file, int64, error)) error {
 	}
 	old := l.f
 	l.f, l.size = f, size
+	failpoint.Hit(failpoint.LogRotated)
 	return old.Close() // its content is synced
 }
 

@@ -23,7 +23,9 @@ type logReader struct {
 	body   []byte
 }
 
-// openLogReader checks the file header. A file too short for one is torn.
+// openLogReader checks the file header. A file too short for one is torn, and so
+// is one that holds nothing but a header whose page was not written: a header is
+// synced before anything follows it.
 func openLogReader(name string, f io.Reader, size int64, number uint64) (*logReader, error) {
 	lr := &logReader{name: name, r: bufio.NewReaderSize(f, int(min(max(size, 16), 1<<20))), size: size}
 	h := make([]byte, fileHeader)
@@ -32,6 +34,9 @@ func openLogReader(name string, f io.Reader, size int64, number uint64) (*logRea
 		return lr, errTorn
 	case err != nil:
 		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if size == int64(fileHeader) && bytes.Equal(h, make([]byte, fileHeader)) {
+		return lr, errTorn
 	}
 	if string(h[:len(logMagic)]) != logMagic {
 		return nil, lr.damaged("the file does not start with %q", logMagic)

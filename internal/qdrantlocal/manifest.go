@@ -7,6 +7,8 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+
+	"github.com/ragloop/ragloop/internal/failpoint"
 )
 
 // formatVersion is the version of the stored format: records, files and manifest.
@@ -63,17 +65,21 @@ func writeManifest(dir string, m manifest) error {
 		return err
 	}
 	_, err = f.Write(b)
+	failpoint.Hit(failpoint.ManifestWritten)
 	if err == nil {
 		err = f.Sync()
 	}
+	failpoint.Hit(failpoint.ManifestSynced)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}
 	if err == nil {
 		err = os.Rename(tmp, filepath.Join(dir, manifestName))
+		failpoint.Hit(failpoint.ManifestRenamed)
 	}
 	if err == nil {
 		err = syncDir(dir)
+		failpoint.Hit(failpoint.ManifestReady)
 	}
 	return err
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/ragloop/ragloop/internal/failpoint"
 )
 
 // Options say where and how a Store keeps its data.
@@ -157,6 +159,7 @@ func (s *Store) logAndApply(ctx context.Context, c *collection, p plan) (pos pos
 		return 0, 0, nil, err
 	}
 	applied = c.apply(ch)
+	failpoint.Hit(failpoint.UpdateApplied)
 	return pos, c.ops, applied, nil
 }
 

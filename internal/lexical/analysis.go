@@ -1,0 +1,115 @@
+package lexical
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	"github.com/blevesearch/bleve/v2/analysis/char/asciifolding"
+	"github.com/blevesearch/snowballstem"
+)
+
+// term is a term and its dimension, or says that a word has none.
+type term struct {
+	text    string
+	id      uint32
+	dropped bool
+}
+
+func newTerm(s string) term { return term{text: s, id: termID(s)} }
+
+// analysis is what the analysis of one text at a time needs: a stemmer's
+// environment, and the terms of words met before, in this text or in others. A
+// few thousand words make up most of any text, and looking one up takes a tenth
+// of the time of stemming it.
+type analysis struct {
+	a     *Analyzer
+	env   *snowballstem.Env // nil: no stemming
+	known map[string]term   // by word as it stands in the text
+
+	// Buffers of Document.
+	terms []string
+	keys  []uint64 // dimension of a term, and its position in terms
+}
+
+const (
+	// Bounds of analysis.known, which is emptied when it is full: about 2 MB.
+	maxKnown     = 1 << 14
+	maxKnownWord = 32 // bytes; longer ones are rare
+	// maxBuffer is the length of the longest buffers that are kept.
+	maxBuffer = 1 << 14
+)
+
+// begin returns an analysis that nobody else uses until its end.
+func (a *Analyzer) begin() *analysis {
+	if an, ok := a.idle.Get().(*analysis); ok {
+		return an
+	}
+	an := &analysis{a: a, known: make(map[string]term)}
+	if a.stem != nil {
+		an.env = snowballstem.NewEnv("")
+	}
+	return an
+}
+
+func (an *analysis) end() {
+	if an.env != nil {
+		an.env.SetCurrent("") // not to hold on to the text
+	}
+	if cap(an.keys) > maxBuffer {
+		an.terms, an.keys = nil, nil
+	}
+	clear(an.terms)
+	an.a.idle.Put(an)
+}
+
+// term returns the term of a word of an indexed text, of which the prefix
+// tokenizer still has to make prefixes.
+func (an *analysis) term(w string) term {
+	if t, ok := an.known[w]; ok {
+		return t
+	}
+	t := term{dropped: true}
+	if s, ok := an.keep(w); ok {
+		t = newTerm(strings.Clone(s)) // the term may outlive the text
+	}
+	if len(w) <= maxKnownWord {
+		if len(an.known) >= maxKnown {
+			clear(an.known)
+		}
+		an.known[strings.Clone(w)] = t
+	}
+	return t
+}
+
+// keep returns what is left of a word, and false where it is dropped.
+func (an *analysis) keep(w string) (string, bool) {
+	w = an.normalise(w)
+	if an.a.stopWords[w] {
+		return "", false
+	}
+	w = an.stem(w)
+	n := utf8.RuneCountInString(w)
+	tooLong := an.a.p.MaxTermLen > 0 && n > an.a.p.MaxTermLen && an.a.p.Tokenizer != Prefix
+	return w, n >= an.a.p.MinTermLen && !tooLong
+}
+
+// normalise folds and lower-cases a word. The server's folding is Lucene's, and
+// so is the library's.
+func (an *analysis) normalise(w string) string {
+	if an.a.p.ASCIIFolding {
+		w = string(asciifolding.New().Filter([]byte(w)))
+	}
+	if !an.a.p.CaseSensitive {
+		w = lower(w)
+	}
+	return w
+}
+
+func (an *analysis) stem(w string) string {
+	if an.env == nil {
+		return w
+	}
+	an.env.SetCurrent(w)
+	an.a.stem(an.env)
+	return an.env.Current()
+}
