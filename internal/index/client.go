@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -30,6 +31,10 @@ type Options struct {
 	// Tenant separates data inside one collection: a client sees and writes
 	// only its own. Empty: "default".
 	Tenant string
+	// Filterable are keys of metadata that get a payload index: by Create at once,
+	// in a generation that there is already by Prepare. A key once, none that is
+	// reserved; other filters work, too, without an index.
+	Filterable []Filterable
 	// Interceptors run around every call to Qdrant, each attempt of a retried
 	// call counted, in the given order: for metrics and tracing.
 	Interceptors []grpc.UnaryClientInterceptor
@@ -55,6 +60,8 @@ type Client struct {
 	info   Info
 	local  func() error // closes local mode; nil with a server
 
+	filterable []Filterable
+
 	mu    sync.Mutex
 	turns map[string]chan struct{} // by chunk collection; holds one token while a writer is at work
 }
@@ -79,12 +86,17 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 		tenant: o.Tenant,
 		retry:  retrier{jitter: o.Jitter, wait: sleep},
 		turns:  make(map[string]chan struct{}),
+
+		filterable: slices.Clone(o.Filterable),
 	}
 	if c.tenant == "" {
 		c.tenant = defaultTenant
 	}
 	if err := checkText("tenant", c.tenant); err != nil {
 		return nil, err
+	}
+	if err := checkFilterable(c.filterable); err != nil {
+		return nil, fmt.Errorf("index keys of metadata: %w", err)
 	}
 	if c.retry.jitter == nil {
 		c.retry.jitter = rand.Float64
@@ -225,7 +237,9 @@ func call[T any](ctx context.Context, c *Client, read bool, what string, f func(
 
 // callError is a failed call: the server's words without the client's
 // decoration. It unwraps to the gRPC status, to ErrNoCollection where the
-// collection is gone, and to the context's error where that ended the call.
+// collection is gone, to ErrUnindexed where a filter needs an index, to
+// ErrUnavailable where a later call may succeed, and to the context's error where
+// that ended the call.
 type callError struct {
 	code   codes.Code
 	msg    string
@@ -249,11 +263,21 @@ func newCallError(ctx context.Context, err error) error {
 	if e.code == codes.NotFound {
 		e.causes = append(e.causes, ErrNoCollection)
 	}
+	if e.code == codes.InvalidArgument && strings.Contains(e.msg, unindexed) {
+		e.causes = append(e.causes, ErrUnindexed)
+		e.msg = ErrUnindexed.Error() + ": " + e.msg
+	}
 	if ctx.Err() != nil {
 		e.causes = append(e.causes, ctx.Err())
+	} else if attempts, _ := retryable(err, false); attempts > 1 {
+		e.causes = append(e.causes, ErrUnavailable)
 	}
 	return e
 }
+
+// unindexed is what a server says where its strict mode misses an index; there is
+// no code for it.
+const unindexed = "Index required but not found"
 
 func codeOf(err error) codes.Code {
 	var e *callError

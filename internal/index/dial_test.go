@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/ragloop/ragloop/internal/lexical"
+	"github.com/ragloop/ragloop/internal/meta"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -163,7 +164,9 @@ func document(doc text.DocID, rev string, texts ...string) Entry {
 		ContentSHA256: "c0ffee", InputSHA256: "beef", State: Indexed,
 		IngestedAt: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC),
 		Tags:       []string{"red", string(doc[0])},
-		Meta:       map[string]string{"lang": "en", "a.b": "dotted"},
+		ACL:        []string{"group:" + string(doc[0])},
+		Modified:   time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC),
+		Meta:       meta.Fields{"lang": meta.OfString("en"), "a.b": meta.OfString("dotted"), "year": meta.OfInteger(2024), "at": meta.OfTime(time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC)), "ok": meta.OfBool(true), "x": meta.OfFloat(0.5), "by": meta.OfStrings([]string{"Ana", "Bo"})},
 	}}
 	at := 0
 	for i, s := range texts {

@@ -1,13 +1,16 @@
 package index
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	"github.com/qdrant/go-client/qdrant"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/ragloop/ragloop/internal/filter"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -38,16 +41,116 @@ func (f Filter) conditions() ([]*qdrant.Condition, error) {
 		}
 		must = append(must, qdrant.NewMatchKeywords(keyTags, f.Tags...))
 	}
-	if err := checkMeta(f.Meta); err != nil {
-		return nil, fmt.Errorf("filter: %w", err)
-	}
 	for _, k := range slices.Sorted(maps.Keys(f.Meta)) {
+		if k == "" || strings.ContainsRune(k, '"') {
+			return nil, fmt.Errorf("filter: %w: metadata key %q, allowed is any text without quotation marks", ErrInvalid, k)
+		}
+		if err := checkText("metadata in the filter", k, f.Meta[k]); err != nil {
+			return nil, err
+		}
 		must = append(must, qdrant.NewMatch(metaPath(k), f.Meta[k]))
+	}
+	if !f.Where.IsZero() {
+		if err := f.Where.Check(); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
+		must = append(must, condition(f.Where))
 	}
 	if must == nil {
 		return nil, nil
 	}
 	return []*qdrant.Condition{qdrant.NewFilterAsCondition(&qdrant.Filter{Must: must})}, nil
+}
+
+// condition returns what the server evaluates for e, which must pass its Check:
+// as an empty filter matches everything, none may come of it.
+func condition(e filter.Expr) *qdrant.Condition {
+	var parts []*qdrant.Condition
+	for _, part := range e.Of {
+		parts = append(parts, condition(part))
+	}
+	if !e.Op.Joins() {
+		var texts []string
+		for _, v := range e.Values {
+			if v.Kind == filter.Text {
+				texts = append(texts, v.Text)
+			} else {
+				parts = append(parts, compare(e, v))
+			}
+		}
+		if texts != nil {
+			parts = append(parts, qdrant.NewMatchKeywords(fieldPath(e.Field), texts...))
+		}
+	}
+	switch e.Op {
+	case filter.And:
+		return qdrant.NewFilterAsCondition(&qdrant.Filter{Must: parts})
+	case filter.Not, filter.NotEqual:
+		return qdrant.NewFilterAsCondition(&qdrant.Filter{MustNot: parts})
+	case filter.Exists:
+		return qdrant.NewFilterAsCondition(&qdrant.Filter{MustNot: []*qdrant.Condition{qdrant.NewIsEmpty(fieldPath(e.Field))}})
+	}
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	return qdrant.NewFilterAsCondition(&qdrant.Filter{Should: parts})
+}
+
+// compare returns the condition for a value that is no string; != is = here.
+func compare(e filter.Expr, v filter.Value) *qdrant.Condition {
+	path := fieldPath(e.Field)
+	switch v.Kind {
+	case filter.Bool:
+		return qdrant.NewMatchBool(path, v.Bool)
+	case filter.Number:
+		r := &qdrant.Range{}
+		switch e.Op {
+		case filter.Less:
+			r.Lt = &v.Number
+		case filter.LessOrEqual:
+			r.Lte = &v.Number
+		case filter.Greater:
+			r.Gt = &v.Number
+		case filter.GreaterOrEqual:
+			r.Gte = &v.Number
+		default:
+			r.Gte, r.Lte = &v.Number, &v.Number // a match would pass integers alone
+		}
+		return qdrant.NewRange(path, r)
+	}
+	r := &qdrant.DatetimeRange{}
+	from, to := e.Interval(v)
+	if !from.IsZero() {
+		r.Gte = timestamppb.New(from)
+	}
+	if !to.IsZero() {
+		r.Lt = timestamppb.New(to)
+	}
+	return qdrant.NewDatetimeRange(path, r)
+}
+
+// Unknown returns those of keys of metadata that no chunk has, in the order given.
+// It asks once for each.
+func (g *Generation) Unknown(ctx context.Context, keys []string) ([]string, error) {
+	var out []string
+	for _, key := range keys {
+		has := qdrant.NewFilterAsCondition(&qdrant.Filter{MustNot: []*qdrant.Condition{qdrant.NewIsEmpty(metaPath(key))}})
+		page, _, err := g.c.scroll(ctx, g.chunks(), g.c.scope(has), nil, 1, qdrant.NewWithPayload(false), false)
+		if err != nil {
+			return nil, err
+		}
+		if len(page) == 0 {
+			out = append(out, key)
+		}
+	}
+	return out, nil
+}
+
+func fieldPath(f filter.Field) string {
+	if f.Meta {
+		return metaPath(f.Name)
+	}
+	return f.Name // the payload has the built-in fields under their names
 }
 
 // metaPath returns the JSON path of a metadata key; a key with other characters

@@ -13,6 +13,8 @@ import (
 
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/grpc/codes"
+
+	"github.com/ragloop/ragloop/internal/failpoint"
 )
 
 // Names of the two vectors, and the version of the layout in the package comment.
@@ -139,9 +141,11 @@ func (g *Generation) create(ctx context.Context) error {
 	if err := create(&qdrant.CreateCollection{CollectionName: g.records()}); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.RecordsMade)
 	if err := g.ensure(ctx, g.records(), recordIndexes); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.RecordsIndexed)
 	recipe, err := json.Marshal(g.Recipe)
 	if err != nil {
 		return err
@@ -164,6 +168,7 @@ func (g *Generation) create(ctx context.Context) error {
 	}); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.ChunksMade)
 	back, err := g.c.load(ctx, g.chunks())
 	if err != nil {
 		return fmt.Errorf("read the recipe back: %w", err)
@@ -174,33 +179,15 @@ func (g *Generation) create(ctx context.Context) error {
 	return g.Prepare(ctx)
 }
 
-// payloadIndex is an index of one payload key.
-type payloadIndex struct {
-	field  string
-	kind   qdrant.FieldType
-	params *qdrant.PayloadIndexParams
-}
-
-// isTenant groups the points of a tenant together on disk.
-var isTenant = qdrant.NewPayloadIndexParamsKeyword(&qdrant.KeywordIndexParams{IsTenant: qdrant.PtrOf(true)})
-
-var (
-	chunkIndexes = []payloadIndex{
-		{keyTenant, qdrant.FieldType_FieldTypeKeyword, isTenant},
-		{keyDoc, qdrant.FieldType_FieldTypeKeyword, nil},
-		{keyRev, qdrant.FieldType_FieldTypeKeyword, nil},
-		{keyTags, qdrant.FieldType_FieldTypeKeyword, nil},
-	}
-	recordIndexes = []payloadIndex{{keyTenant, qdrant.FieldType_FieldTypeKeyword, isTenant}}
-)
-
 // Prepare makes g ready for writing: it creates the payload indexes that an
-// interrupted Create left out. Cheap where nothing is missing.
+// interrupted Create left out, or that Options.Filterable names by now. Cheap
+// where nothing is missing. It removes no index.
 func (g *Generation) Prepare(ctx context.Context) error {
-	return g.ensure(ctx, g.chunks(), chunkIndexes)
+	return g.ensure(ctx, g.chunks(), g.c.chunkIndexes())
 }
 
-// ensure creates those of the wanted indexes that a collection lacks.
+// ensure creates those of the wanted indexes that a collection lacks, in place
+// of those of another type.
 func (g *Generation) ensure(ctx context.Context, collection string, want []payloadIndex) error {
 	info, err := call(ctx, g.c, true, "describe "+collection, func(ctx context.Context) (*qdrant.CollectionInfo, error) {
 		return g.c.qc.GetCollectionInfo(ctx, collection)
@@ -209,8 +196,19 @@ func (g *Generation) ensure(ctx context.Context, collection string, want []paylo
 		return err
 	}
 	for _, w := range want {
-		if _, ok := info.GetPayloadSchema()[w.field]; ok {
+		problem, other := w.missing(info.GetPayloadSchema())
+		if problem == "" {
 			continue
+		}
+		if other {
+			err := g.c.update(ctx, fmt.Sprintf("drop the index of %s of %s", w.field, collection), func(ctx context.Context) (*qdrant.UpdateResult, error) {
+				return g.c.qc.DeleteFieldIndex(ctx, &qdrant.DeleteFieldIndexCollection{
+					CollectionName: collection, Wait: qdrant.PtrOf(true), FieldName: w.field,
+				})
+			})
+			if err != nil {
+				return err
+			}
 		}
 		err := g.c.update(ctx, fmt.Sprintf("index %s of %s", w.field, collection), func(ctx context.Context) (*qdrant.UpdateResult, error) {
 			return g.c.qc.CreateFieldIndex(ctx, &qdrant.CreateFieldIndexCollection{
@@ -224,6 +222,7 @@ func (g *Generation) ensure(ctx context.Context, collection string, want []paylo
 		if err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.IndexMade)
 	}
 	return nil
 }
@@ -310,9 +309,11 @@ func (c *Client) load(ctx context.Context, name string) (*Generation, error) {
 
 // Serve points the alias at g. Readers that opened another generation keep it.
 func (c *Client) Serve(ctx context.Context, g *Generation) error {
+	failpoint.Hit(failpoint.AliasNext)
 	_, err := call(ctx, c, false, fmt.Sprintf("serve %s as %q", g, g.Collection), func(ctx context.Context) (struct{}, error) {
 		return struct{}{}, c.qc.CreateAlias(ctx, g.Collection, g.chunks()) // re-points an existing alias
 	})
+	failpoint.Hit(failpoint.AliasSwitched)
 	if codeOf(err) == codes.AlreadyExists {
 		return fmt.Errorf("%w: Qdrant has a collection of that name which ragloop did not make", err)
 	}
@@ -395,6 +396,7 @@ func (c *Client) deleteCollections(ctx context.Context, names []string) error {
 		if err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.CollectionGone)
 	}
 	return nil
 }

@@ -34,13 +34,21 @@
 //	heading     keywords: heading path, outermost first
 //	page_start, page_end, tokens   integer
 //	parent_first, parent_last      integer: ordinals of the parent's chunks, if it has several
-//	tags        keywords, indexed
-//	meta        object of keywords
+//	prefix      keyword: the index prefix, with which the text was indexed
+//	sum         keyword: checksum of all above but tokens, 16 hex digits
+//	tags, acl   keywords, indexed
+//	meta        object of keywords, numbers, booleans, times and lists of keywords;
+//	            indexed are the keys of Options.Filterable
+//	modified    time, indexed
+//	media_type  keyword, indexed
 //
 // Payload of a record, id UUIDv5(tenant, doc): tenant (indexed), doc, rev, uri,
-// media_type, title, content_sha256, input_sha256, chunk_count, tokens, bytes,
-// pages, ingested_at (RFC 3339), state, error, tags, meta. Empty values
-// are left out.
+// media_type, title, content_sha256, text_sha256, input_sha256, chunk_count,
+// tokens, bytes, pages, ingested_at (RFC 3339), state, error, reason,
+// failed_sha256, damage, tags, meta, acl, modified, sum (checksum of all). Empty
+// values are left out. What versions before checksums stored has none, and no
+// prefix. Times are text in RFC 3339, in UTC, to the microsecond, which is what
+// the server compares; a string of metadata in exactly that form is a time.
 //
 // # Writers
 //
@@ -50,13 +58,17 @@
 // one generation through one [Client] take turns. Two processes that write the
 // same document at the same time are not coordinated: the loser's chunks may
 // be missing until the document is stored again, which Repair reports.
+// [Generation.Verify] compares everything that is stored, down to the vectors;
+// [Generation.Mend] acts on its report.
 package index
 
 import (
 	"errors"
 	"time"
 
+	"github.com/ragloop/ragloop/internal/filter"
 	"github.com/ragloop/ragloop/internal/lexical"
+	"github.com/ragloop/ragloop/internal/meta"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -73,7 +85,10 @@ var (
 	ErrInvalid = errors.New("invalid request")
 	// ErrChanged: another writer got ahead; doing the whole again succeeds.
 	ErrChanged = errors.New("document was changed meanwhile")
-	// ErrDamaged: what is stored contradicts itself; [Generation.Repair] names the documents.
+	// ErrUnavailable: the server could not be reached, or had too much to do, for
+	// as long as a call is repeated; the same may succeed later.
+	ErrUnavailable = errors.New("index unavailable")
+	// ErrDamaged: what is stored contradicts itself; [Generation.Verify] says where.
 	ErrDamaged = errors.New("stored data is damaged")
 )
 
@@ -96,8 +111,13 @@ type Chunk struct {
 	// of the parent, which is delivered where this chunk is found; both 0: it is
 	// its own. [Generation.Parents] reads them.
 	ParentFirst, ParentLast int
-	Tags                    []string
-	Meta                    map[string]string
+
+	// Copies of what the document's record holds, for filters. Put fills them in.
+	Tags      []string
+	Meta      meta.Fields
+	ACL       []string
+	Modified  time.Time
+	MediaType string
 }
 
 // Point is a chunk with its vectors, ready to be stored.
@@ -105,6 +125,7 @@ type Point struct {
 	Chunk  Chunk
 	Dense  []float32      // Recipe.Embedder.Dimension finite numbers, not all zero
 	Sparse lexical.Vector // without indices: the chunk has no terms and only the dense leg finds it
+	Prefix string         // the index prefix: both vectors are of Prefix + Chunk.Text
 }
 
 // State of a document.
@@ -126,6 +147,7 @@ type Record struct {
 	MediaType     string
 	Title         string
 	ContentSHA256 string // of the source bytes, hex
+	TextSHA256    string // of the extracted text, hex; "" where an older version stored the chunks, which have no checksums then
 	InputSHA256   string // of everything the source gave: bytes, name, media type, title, tags, ...; hex
 	ChunkCount    int
 	Tokens        int // sum over chunks
@@ -136,15 +158,19 @@ type Record struct {
 	Error         string // with Indexed: why a newer version could not be ingested; the stored one is older
 	Reason        string // the code of a failure that lies in the document; "" where nothing failed, or something else
 	FailedSHA256  string // what InputSHA256 would be of the input that Reason is about; hex
+	Damage        string // what [Generation.Mend] could not mend without the source; the next ingestion stores it again
 	Tags          []string
-	Meta          map[string]string
+	Meta          meta.Fields
+	ACL           []string  // who may see it, in the names of whoever asks; a filter can name them, nothing here enforces them
+	Modified      time.Time // of the document, as its source says; zero: unknown
 }
 
 // Filter restricts retrieval. All given conditions must hold; the zero value lets everything pass.
 type Filter struct {
-	Docs []text.DocID      // any of these documents
-	Tags []string          // any of these tags
-	Meta map[string]string // each key equals its value
+	Docs  []text.DocID      // any of these documents
+	Tags  []string          // any of these tags
+	Meta  map[string]string // each key is that string
+	Where filter.Expr       // zero: no condition
 }
 
 // Candidate is a chunk returned by at least one leg, with both exact scores

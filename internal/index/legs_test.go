@@ -13,6 +13,7 @@ import (
 	"github.com/qdrant/go-client/qdrant"
 
 	"github.com/ragloop/ragloop/internal/lexical"
+	"github.com/ragloop/ragloop/internal/meta"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -168,10 +169,10 @@ func TestLegsFilter(t *testing.T) {
 	c := dial(t, Options{})
 	g := create(t, c)
 	a, b, d := document("a1", "r", "word one"), document("b1", "r", "word two"), document("b2", "r", "word three")
-	for _, p := range []*Point{&b.Points[0], &d.Points[0]} {
-		p.Chunk.Tags = []string{"blue"}
+	for _, r := range []*Record{&b.Record, &d.Record} {
+		r.Tags = []string{"blue"}
 	}
-	d.Points[0].Chunk.Meta = map[string]string{"lang": "de", "a.b": "dotted"}
+	d.Record.Meta = meta.Fields{"lang": meta.OfString("de"), "a.b": meta.OfString("dotted")}
 	put(t, g, a, b, d)
 	for _, tt := range []struct {
 		name string

@@ -2,10 +2,7 @@ package index
 
 import (
 	"fmt"
-	"maps"
 	"math"
-	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -30,13 +27,18 @@ const (
 	keyTokens    = "tokens"
 	keyParent    = "parent_first"
 	keyParentEnd = "parent_last"
+	keyPrefix    = "prefix"
+	keySum       = "sum"
 	keyTags      = "tags"
 	keyMeta      = "meta"
+	keyACL       = "acl"
+	keyModified  = "modified"
 
 	keyURI        = "uri"
 	keyMediaType  = "media_type"
 	keyTitle      = "title"
 	keyContent    = "content_sha256"
+	keyTextSum    = "text_sha256"
 	keyInput      = "input_sha256"
 	keyChunkCount = "chunk_count"
 	keyBytes      = "bytes"
@@ -46,12 +48,13 @@ const (
 	keyError      = "error"
 	keyReason     = "reason"
 	keyFailed     = "failed_sha256"
+	keyDamage     = "damage"
 )
 
 // chunkKeys is what is read of a chunk: everything but the tenant.
 var chunkKeys = []string{
 	keyDoc, keyRev, keyOrd, keyStart, keyEnd, keyText, keyGap, keyHeading,
-	keyPageStart, keyPageEnd, keyTokens, keyParent, keyParentEnd, keyTags, keyMeta,
+	keyPageStart, keyPageEnd, keyTokens, keyParent, keyParentEnd, keyTags, keyMeta, keyACL, keyModified, keyMediaType,
 }
 
 // payload is a payload being written; empty values are left out.
@@ -80,15 +83,10 @@ func (p payload) strs(key string, vs []string) {
 	p[key] = qdrant.NewValueFromList(list...)
 }
 
-func (p payload) object(key string, m map[string]string) {
-	if len(m) == 0 {
-		return
+func (p payload) time(key string, t time.Time) {
+	if !t.IsZero() {
+		p.str(key, formatTime(t))
 	}
-	fields := make(map[string]*qdrant.Value, len(m))
-	for k, v := range m {
-		fields[k] = qdrant.NewValueString(v)
-	}
-	p[key] = qdrant.NewValueFromFields(fields)
 }
 
 func chunkPayload(tenant string, c Chunk) payload {
@@ -108,8 +106,7 @@ func chunkPayload(tenant string, c Chunk) payload {
 	p.num(keyTokens, c.Tokens)
 	p.num(keyParent, c.ParentFirst)
 	p.num(keyParentEnd, c.ParentLast)
-	p.strs(keyTags, c.Tags)
-	p.object(keyMeta, c.Meta)
+	p.labels(c.labels())
 	return p
 }
 
@@ -119,9 +116,9 @@ func recordPayload(tenant string, r Record) payload {
 	p.str(keyDoc, string(r.Doc))
 	p.str(keyRev, r.Rev)
 	p.str(keyURI, r.URI)
-	p.str(keyMediaType, r.MediaType)
 	p.str(keyTitle, r.Title)
 	p.str(keyContent, r.ContentSHA256)
+	p.str(keyTextSum, r.TextSHA256)
 	p.str(keyInput, r.InputSHA256)
 	p.num(keyChunkCount, r.ChunkCount)
 	p.num(keyTokens, r.Tokens)
@@ -134,8 +131,8 @@ func recordPayload(tenant string, r Record) payload {
 	p.str(keyError, r.Error)
 	p.str(keyReason, r.Reason)
 	p.str(keyFailed, r.FailedSHA256)
-	p.strs(keyTags, r.Tags)
-	p.object(keyMeta, r.Meta)
+	p.str(keyDamage, r.Damage)
+	p.labels(r.labels())
 	return p
 }
 
@@ -200,28 +197,6 @@ func (r *reader) strs(key string) []string {
 	return out
 }
 
-func (r *reader) object(key string) map[string]string {
-	v, ok := r.p[key]
-	if !ok {
-		return nil
-	}
-	o, ok := v.GetKind().(*qdrant.Value_StructValue)
-	if !ok {
-		r.fail(key, "object")
-		return nil
-	}
-	out := make(map[string]string, len(o.StructValue.GetFields()))
-	for k, e := range o.StructValue.GetFields() {
-		s, ok := e.GetKind().(*qdrant.Value_StringValue)
-		if !ok {
-			r.fail(key+"."+k, "string")
-			return nil
-		}
-		out[k] = s.StringValue
-	}
-	return out
-}
-
 func (r *reader) time(key string) time.Time {
 	s := r.str(key)
 	if s == "" {
@@ -252,8 +227,11 @@ func decodeChunk(id *qdrant.PointId, p map[string]*qdrant.Value) (Chunk, error) 
 		ParentFirst: r.num(keyParent),
 		ParentLast:  r.num(keyParentEnd),
 
-		Tags: r.strs(keyTags),
-		Meta: r.object(keyMeta),
+		Tags:      r.strs(keyTags),
+		Meta:      r.fields(keyMeta),
+		ACL:       r.strs(keyACL),
+		Modified:  r.time(keyModified),
+		MediaType: r.str(keyMediaType),
 	}
 	if r.err == nil && (c.Doc == "" || c.Rev == "") {
 		r.err = fmt.Errorf("%w: payload names no document or revision", ErrDamaged)
@@ -273,6 +251,7 @@ func decodeRecord(id *qdrant.PointId, p map[string]*qdrant.Value) (Record, error
 		MediaType:     r.str(keyMediaType),
 		Title:         r.str(keyTitle),
 		ContentSHA256: r.str(keyContent),
+		TextSHA256:    r.str(keyTextSum),
 		InputSHA256:   r.str(keyInput),
 		ChunkCount:    r.num(keyChunkCount),
 		Tokens:        r.num(keyTokens),
@@ -283,8 +262,11 @@ func decodeRecord(id *qdrant.PointId, p map[string]*qdrant.Value) (Record, error
 		Error:         r.str(keyError),
 		Reason:        r.str(keyReason),
 		FailedSHA256:  r.str(keyFailed),
+		Damage:        r.str(keyDamage),
 		Tags:          r.strs(keyTags),
-		Meta:          r.object(keyMeta),
+		Meta:          r.fields(keyMeta),
+		ACL:           r.strs(keyACL),
+		Modified:      r.time(keyModified),
 	}
 	if r.err == nil && (rec.Doc == "" || !rec.State.known()) {
 		r.err = fmt.Errorf("%w: payload names document %q and state %q", ErrDamaged, rec.Doc, rec.State)
@@ -304,16 +286,13 @@ func (r Record) Validate() error {
 	for _, f := range []struct{ name, value string }{
 		{"document id", string(r.Doc)}, {"revision", r.Rev}, {"URI", r.URI}, {"media type", r.MediaType}, {"title", r.Title},
 		{"content hash", r.ContentSHA256}, {"input hash", r.InputSHA256}, {"error", r.Error}, {"reason", r.Reason},
-		{"failed hash", r.FailedSHA256},
+		{"failed hash", r.FailedSHA256}, {"text hash", r.TextSHA256}, {"damage", r.Damage},
 	} {
 		if err := checkText(f.name, f.value); err != nil {
 			return err
 		}
 	}
-	if err := checkText("tag", r.Tags...); err != nil {
-		return err
-	}
-	return checkMeta(r.Meta)
+	return r.labels().check()
 }
 
 // checkText refuses what Qdrant's wire format cannot carry.
@@ -321,19 +300,6 @@ func checkText(name string, values ...string) error {
 	for _, v := range values {
 		if !utf8.ValidString(v) {
 			return fmt.Errorf("%w: %s %q is not valid UTF-8", ErrInvalid, name, v)
-		}
-	}
-	return nil
-}
-
-// checkMeta refuses keys that no filter could name.
-func checkMeta(meta map[string]string) error {
-	for _, k := range slices.Sorted(maps.Keys(meta)) {
-		if k == "" || strings.ContainsRune(k, '"') {
-			return fmt.Errorf("%w: metadata key %q, allowed is any text without quotation marks", ErrInvalid, k)
-		}
-		if err := checkText("metadata", k, meta[k]); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -91,7 +91,7 @@ func TestFingerprintCoversEveryField(t *testing.T) {
 			t.Errorf("%s and %s have the same fingerprint", part, other)
 		}
 		seen[f] = part
-		d := base.diff(r)
+		d := base.Diff(r)
 		if len(d) != 1 || !strings.HasPrefix(d[0], part+": stored ") {
 			t.Errorf("diff after a change of the %s = %q", part, d)
 		}
@@ -206,6 +206,9 @@ func TestRetry(t *testing.T) {
 			err := r.do(t.Context(), tt.read, func() error { calls++; return tt.err })
 			if err != tt.err || calls != tt.calls || len(waits) != tt.calls-1 {
 				t.Errorf("%d calls, waits %v, error %v; want %d calls", calls, waits, err, tt.calls)
+			}
+			if got, want := errors.Is(newCallError(t.Context(), tt.err), ErrUnavailable), tt.calls == maxAttempts; got != want {
+				t.Errorf("wraps ErrUnavailable: %v, want %v", got, want)
 			}
 			for i, d := range waits {
 				if want := min(retryBase<<i, retryCap)*3/4 + tt.after; d != want {

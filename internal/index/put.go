@@ -9,6 +9,7 @@ import (
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/ragloop/ragloop/internal/failpoint"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -38,7 +39,8 @@ func (g *Generation) Put(ctx context.Context, r Record, points []Point) error {
 // documents, ordinals 0, 1, ..., spans as long as their text, vectors that fit
 // the recipe. State Indexed needs a revision and at least one chunk, Failed and
 // Quarantined need an error and no chunk, Quarantined a reason as well; an empty
-// state stands for Indexed. Doc, Rev and ID of the chunks, ChunkCount and Tokens of the records are filled in.
+// state stands for Indexed. Doc, Rev, ID and labels of the chunks,
+// ChunkCount and Tokens of the records are filled in.
 //
 // When PutAll returns nil everything is durable and findable. After an error a
 // document is stored as a whole, or still as it was before, and putting it
@@ -82,13 +84,20 @@ func (g *Generation) put(ctx context.Context, entries []Entry) error {
 		}
 		records = append(records, g.recordPoint(e.Record))
 	}
+	failpoint.Hit(failpoint.ChunksNext)
 	if err := g.c.upsert(ctx, g.chunks(), points); err != nil {
 		return err
 	}
+	failpoint.Hit(failpoint.ChunksStored)
 	if err := g.c.upsert(ctx, g.records(), records); err != nil {
 		return err
 	}
-	return g.c.deleteWhere(ctx, g.chunks(), g.superseded(entries))
+	failpoint.Hit(failpoint.RecordsStored)
+	if err := g.c.deleteWhere(ctx, g.chunks(), g.superseded(entries)); err != nil {
+		return err
+	}
+	failpoint.Hit(failpoint.SupersededGone)
+	return nil
 }
 
 // complete checks an entry and fills in what follows from the rest.
@@ -114,6 +123,7 @@ func (g *Generation) complete(e *Entry) error {
 	for i := range e.Points {
 		c := &e.Points[i].Chunk
 		c.Doc, c.Rev = r.Doc, r.Rev
+		c.label(*r)
 		c.ID = chunkID(g.c.tenant, c.Doc, c.Rev, g.fingerprint, i)
 		r.Tokens += c.Tokens
 		if err := g.checkPoint(e.Points[i], i, len(e.Points)); err != nil {
@@ -128,20 +138,27 @@ func (g *Generation) checkPoint(p Point, ordinal, count int) error {
 	if c.Ordinal != ordinal {
 		return fmt.Errorf("%w: ordinal %d at position %d", ErrInvalid, c.Ordinal, ordinal)
 	}
-	if n := utf8.RuneCountInString(c.Text); c.Span.Start < 0 || c.Span.Len() != n || n == 0 {
-		return fmt.Errorf("%w: span [%d, %d) of a text of %d code points", ErrInvalid, c.Span.Start, c.Span.End, n)
-	}
-	if first, last := c.ParentFirst, c.ParentLast; (first != 0 || last != 0) && (first < 0 || first > ordinal || last < ordinal || last >= count) {
-		return fmt.Errorf("%w: the parent is made of chunks %d to %d of %d, chunk %d is not one of them", ErrInvalid, first, last, count, ordinal)
+	if err := c.check(count); err != nil {
+		return err
 	}
 	return errors.Join(
-		checkText("text", c.Text, c.Gap),
+		checkText("text", c.Text, c.Gap, p.Prefix),
 		checkText("heading", c.Heading...),
-		checkText("tag", c.Tags...),
-		checkMeta(c.Meta),
 		checkDense(p.Dense, g.Recipe.Embedder.Dimension),
 		checkSparse(p.Sparse.Indices, p.Sparse.Values),
 	)
+}
+
+// check returns nil where the span of c and its parent fit a document of count
+// chunks; otherwise an error that wraps ErrInvalid.
+func (c Chunk) check(count int) error {
+	if n := utf8.RuneCountInString(c.Text); c.Span.Start < 0 || c.Span.Len() != n || n == 0 {
+		return fmt.Errorf("%w: span [%d, %d) of a text of %d code points", ErrInvalid, c.Span.Start, c.Span.End, n)
+	}
+	if first, last := c.ParentFirst, c.ParentLast; (first != 0 || last != 0) && (first < 0 || first > c.Ordinal || last < c.Ordinal || last >= count) {
+		return fmt.Errorf("%w: the parent is made of chunks %d to %d of %d, chunk %d is not one of them", ErrInvalid, first, last, count, c.Ordinal)
+	}
+	return nil
 }
 
 func (g *Generation) chunkPoint(p Point) *qdrant.PointStruct {
@@ -151,15 +168,22 @@ func (g *Generation) chunkPoint(p Point) *qdrant.PointStruct {
 	}
 	return &qdrant.PointStruct{
 		Id:      qdrant.NewIDUUID(string(p.Chunk.ID)),
-		Payload: chunkPayload(g.c.tenant, p.Chunk),
+		Payload: pointPayload(g.c.tenant, p),
 		Vectors: qdrant.NewVectorsMap(vectors),
 	}
+}
+
+// pointPayload returns the payload of a chunk with what belongs to its point.
+func pointPayload(tenant string, p Point) payload {
+	out := chunkPayload(tenant, p.Chunk)
+	out.str(keyPrefix, p.Prefix)
+	return out.seal(unsealed...)
 }
 
 func (g *Generation) recordPoint(r Record) *qdrant.PointStruct {
 	return &qdrant.PointStruct{
 		Id:      qdrant.NewIDUUID(recordID(g.c.tenant, r.Doc)),
-		Payload: recordPayload(g.c.tenant, r),
+		Payload: recordPayload(g.c.tenant, r).seal(),
 		// A point without vectors still has to say so, or it is refused.
 		Vectors: qdrant.NewVectorsMap(map[string]*qdrant.Vector{}),
 	}
@@ -188,8 +212,12 @@ func (g *Generation) superseded(entries []Entry) *qdrant.Filter {
 }
 
 // UpdateRecords replaces the records of documents whose chunks stay as they
-// are. Each must be stored with the same state and revision (ErrChanged
-// otherwise, ErrNoDocument where there is none), and keeps its counts.
+// are, but for their labels (Tags, Meta, ACL, Modified, MediaType). Each must be
+// stored with the same state and revision (ErrChanged otherwise, ErrNoDocument
+// where there is none), and keeps its counts.
+//
+// The labels of chunks are written first, and only where InputSHA256 has
+// changed: after a crash in between, the next run does the same again.
 func (g *Generation) UpdateRecords(ctx context.Context, records []Record) error {
 	if len(records) == 0 {
 		return nil
@@ -212,6 +240,7 @@ func (g *Generation) UpdateRecords(ctx context.Context, records []Record) error 
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	var points []*qdrant.PointStruct
+	var relabel []Record
 	for _, r := range records {
 		s, ok := stored[r.Doc]
 		if !ok {
@@ -221,11 +250,19 @@ func (g *Generation) UpdateRecords(ctx context.Context, records []Record) error 
 			return fmt.Errorf("%s: %w: document %q is stored as %s with revision %q, not %s with %q", what, ErrChanged, r.Doc, s.State, s.Rev, r.State, r.Rev)
 		}
 		r.ChunkCount, r.Tokens = s.ChunkCount, s.Tokens
+		if r.InputSHA256 != s.InputSHA256 && s.ChunkCount > 0 {
+			relabel = append(relabel, r)
+		}
 		points = append(points, g.recordPoint(r))
 	}
+	if err := g.relabel(ctx, relabel); err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	failpoint.Hit(failpoint.ChunksRelabelled)
 	if err := g.c.upsert(ctx, g.records(), points); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
+	failpoint.Hit(failpoint.RecordsUpdated)
 	return nil
 }
 
@@ -268,9 +305,11 @@ func (g *Generation) DeleteAll(ctx context.Context, docs []text.DocID) (int, err
 	if err := g.c.deleteIDs(ctx, g.records(), ids); err != nil {
 		return 0, fmt.Errorf("%s: %w", what, err)
 	}
+	failpoint.Hit(failpoint.DeletedRecords)
 	if err := g.c.deleteWhere(ctx, g.chunks(), g.c.scope(ofDocs(docs...))); err != nil {
 		return 0, fmt.Errorf("%s: %w", what, err)
 	}
+	failpoint.Hit(failpoint.DeletedChunks)
 	return len(stored), nil
 }
 
@@ -293,6 +332,7 @@ func (c *Client) upsert(ctx context.Context, collection string, points []*qdrant
 		if err != nil {
 			return err
 		}
+		failpoint.Hit(failpoint.BatchUpserted)
 		points = points[n:]
 	}
 	return nil

@@ -8,12 +8,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/ragloop/ragloop/internal/meta"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -133,8 +135,12 @@ func TestPutRefuses(t *testing.T) {
 		"no reason":          func(e *Entry) { e.Record = Record{Doc: "a", State: Quarantined, Error: "x"}; e.Points = nil },
 		"reason not UTF-8":   func(e *Entry) { e.Record.Reason = "\xff" },
 		"hash not UTF-8":     func(e *Entry) { e.Record.FailedSHA256 = "\xff" },
-		"meta key":           func(e *Entry) { e.Record.Meta = map[string]string{`a"b`: "x"} },
-		"chunk meta key":     func(e *Entry) { e.Points[0].Chunk.Meta = map[string]string{"": "x"} },
+		"meta key":           func(e *Entry) { e.Record.Meta = meta.Fields{`a"b`: meta.OfString("x")} },
+		"no meta key":        func(e *Entry) { e.Record.Meta = meta.Fields{"": meta.OfString("x")} },
+		"meta of no kind":    func(e *Entry) { e.Record.Meta = meta.Fields{"k": {}} },
+		"meta NaN":           func(e *Entry) { e.Record.Meta = meta.Fields{"k": meta.OfFloat(math.NaN())} },
+		"ACL":                func(e *Entry) { e.Record.ACL = []string{"\xff"} },
+		"year":               func(e *Entry) { e.Record.Modified = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) },
 		"tag":                func(e *Entry) { e.Record.Tags = []string{"\xff"} },
 		"ordinal":            func(e *Entry) { e.Points[1].Chunk.Ordinal = 2 },
 		"span too long":      func(e *Entry) { e.Points[0].Chunk.Span.End++ },

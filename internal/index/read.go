@@ -38,9 +38,25 @@ func (g *Generation) Record(ctx context.Context, doc text.DocID) (Record, error)
 // Records returns the records of docs that exist, by id, in one round trip.
 // Documents may be named more than once.
 func (g *Generation) Records(ctx context.Context, docs []text.DocID) (map[text.DocID]Record, error) {
-	out := make(map[text.DocID]Record, len(docs))
+	points, err := g.recordPoints(ctx, docs)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[text.DocID]Record, len(points))
+	for _, p := range points {
+		r, err := decodeRecord(p.GetId(), p.GetPayload())
+		if err != nil {
+			return nil, err
+		}
+		out[r.Doc] = r
+	}
+	return out, nil
+}
+
+// recordPoints reads the records of docs that exist as they are stored.
+func (g *Generation) recordPoints(ctx context.Context, docs []text.DocID) ([]*qdrant.RetrievedPoint, error) {
 	if len(docs) == 0 {
-		return out, nil
+		return nil, nil
 	}
 	var ids []*qdrant.PointId
 	seen := make(map[text.DocID]bool, len(docs))
@@ -50,7 +66,7 @@ func (g *Generation) Records(ctx context.Context, docs []text.DocID) (map[text.D
 			ids = append(ids, qdrant.NewIDUUID(recordID(g.c.tenant, d)))
 		}
 	}
-	points, err := call(ctx, g.c, true, fmt.Sprintf("read %d records of %s", len(ids), g), func(ctx context.Context) ([]*qdrant.RetrievedPoint, error) {
+	return call(ctx, g.c, true, fmt.Sprintf("read %d records of %s", len(ids), g), func(ctx context.Context) ([]*qdrant.RetrievedPoint, error) {
 		return g.c.qc.Get(ctx, &qdrant.GetPoints{
 			CollectionName: g.records(),
 			Ids:            ids,
@@ -58,17 +74,6 @@ func (g *Generation) Records(ctx context.Context, docs []text.DocID) (map[text.D
 			WithVectors:    qdrant.NewWithVectors(false),
 		})
 	})
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range points {
-		r, err := decodeRecord(p.GetId(), p.GetPayload())
-		if err != nil {
-			return nil, err
-		}
-		out[r.Doc] = r
-	}
-	return out, nil
 }
 
 // List yields all records in a stable order (by record point id), paging underneath.
@@ -113,7 +118,7 @@ func (g *Generation) ListPage(ctx context.Context, pageToken string, limit int) 
 		}
 		offset = qdrant.NewIDUUID(pageToken)
 	}
-	points, after, err := g.c.scroll(ctx, g.records(), g.c.scope(), offset, limit, qdrant.NewWithPayload(true))
+	points, after, err := g.c.scroll(ctx, g.records(), g.c.scope(), offset, limit, qdrant.NewWithPayload(true), false)
 	if err != nil {
 		return nil, "", fmt.Errorf("%s: %w", what, err)
 	}
@@ -292,9 +297,7 @@ func (c *Client) count(ctx context.Context, collection string, filter *qdrant.Fi
 // for, a page of size points at a time.
 func (c *Client) scan(ctx context.Context, collection string, filter *qdrant.Filter, size int, keys ...string) iter.Seq2[*qdrant.RetrievedPoint, error] {
 	return func(yield func(*qdrant.RetrievedPoint, error) bool) {
-		var offset *qdrant.PointId
-		for {
-			page, next, err := c.scroll(ctx, collection, filter, offset, size, qdrant.NewWithPayloadInclude(keys...))
+		for page, err := range c.pages(ctx, collection, filter, size, qdrant.NewWithPayloadInclude(keys...), false) {
 			if err != nil {
 				yield(nil, err)
 				return
@@ -304,7 +307,22 @@ func (c *Client) scan(ctx context.Context, collection string, filter *qdrant.Fil
 					return
 				}
 			}
-			if next == nil {
+		}
+	}
+}
+
+// pages yields the points that match filter by id, size at a time. An error ends
+// the sequence.
+func (c *Client) pages(ctx context.Context, collection string, filter *qdrant.Filter, size int, with *qdrant.WithPayloadSelector, vectors bool) iter.Seq2[[]*qdrant.RetrievedPoint, error] {
+	return func(yield func([]*qdrant.RetrievedPoint, error) bool) {
+		var offset *qdrant.PointId
+		for {
+			page, next, err := c.scroll(ctx, collection, filter, offset, size, with, vectors)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(page, nil) || next == nil {
 				return
 			}
 			offset = next
@@ -312,7 +330,7 @@ func (c *Client) scan(ctx context.Context, collection string, filter *qdrant.Fil
 	}
 }
 
-func (c *Client) scroll(ctx context.Context, collection string, filter *qdrant.Filter, offset *qdrant.PointId, limit int, with *qdrant.WithPayloadSelector) (page []*qdrant.RetrievedPoint, next *qdrant.PointId, err error) {
+func (c *Client) scroll(ctx context.Context, collection string, filter *qdrant.Filter, offset *qdrant.PointId, limit int, with *qdrant.WithPayloadSelector, vectors bool) (page []*qdrant.RetrievedPoint, next *qdrant.PointId, err error) {
 	page, err = call(ctx, c, true, "scroll "+collection, func(ctx context.Context) (p []*qdrant.RetrievedPoint, err error) {
 		p, next, err = c.qc.ScrollAndOffset(ctx, &qdrant.ScrollPoints{
 			CollectionName: collection,
@@ -320,7 +338,7 @@ func (c *Client) scroll(ctx context.Context, collection string, filter *qdrant.F
 			Offset:         offset,
 			Limit:          qdrant.PtrOf(uint32(limit)),
 			WithPayload:    with,
-			WithVectors:    qdrant.NewWithVectors(false),
+			WithVectors:    qdrant.NewWithVectors(vectors),
 		})
 		return p, err
 	})

@@ -49,11 +49,11 @@ func (r Recipe) Fingerprint() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// diff names what differs between r and want, one "part: stored X, wanted Y"
+// Diff names what differs between r and want, one "part: stored X, wanted Y"
 // each, in the order of the type; nil where documents prepared by one fit a
 // generation built by the other. An average length of 0 in want means "as
 // stored", and an embedder with another name but the same fingerprint is the same.
-func (r Recipe) diff(want Recipe) []string {
+func (r Recipe) Diff(want Recipe) []string {
 	var out []string
 	add := func(part string, stored, wanted any) {
 		if stored != wanted {
@@ -88,7 +88,7 @@ func (r Recipe) diff(want Recipe) []string {
 // r; otherwise an error that wraps ErrRecipe and names every difference. An
 // average length of 0 in want means "as stored".
 func (r Recipe) Check(want Recipe) error {
-	if d := r.diff(want); d != nil {
+	if d := r.Diff(want); d != nil {
 		return fmt.Errorf("%w: %s", ErrRecipe, strings.Join(d, "; "))
 	}
 	return nil

@@ -68,8 +68,8 @@ func OfFloat(f float64) Value { return Value{Kind: Float, Float: f} }
 // OfBool returns a value of kind Bool.
 func OfBool(b bool) Value { return Value{Kind: Bool, Bool: b} }
 
-// OfTime returns a value of kind Time, in UTC.
-func OfTime(t time.Time) Value { return Value{Kind: Time, Time: t.UTC()} }
+// OfTime returns a value of kind Time, in UTC and cut to microseconds.
+func OfTime(t time.Time) Value { return Value{Kind: Time, Time: t.UTC().Truncate(time.Microsecond)} }
 
 // OfStrings returns a value of kind Strings. It keeps list.
 func OfStrings(list []string) Value { return Value{Kind: Strings, Strings: list} }
@@ -120,12 +120,15 @@ var reserved = map[string]bool{
 // Reserved returns the names that no key may have, in ascending order.
 func Reserved() []string { return slices.Sorted(maps.Keys(reserved)) }
 
+// IsReserved reports whether no key may have this name, in upper or lower case.
+func IsReserved(name string) bool { return reserved[strings.ToLower(name)] }
+
 // CheckKey returns nil where key can name a field: 1 to MaxKeyBytes bytes of
 // UTF-8 without quotation marks and control characters, not blank at its ends,
 // and no reserved name. Otherwise the error wraps ErrInvalid.
 func CheckKey(key string) error {
 	switch {
-	case reserved[strings.ToLower(key)]:
+	case IsReserved(key):
 		return fmt.Errorf("%w: key %q is a reserved name; reserved are %s", ErrInvalid, key, strings.Join(Reserved(), ", "))
 	case key == "" || len(key) > MaxKeyBytes:
 		return fmt.Errorf("%w: a key of %d bytes, allowed are 1 to %d", ErrInvalid, len(key), MaxKeyBytes)
