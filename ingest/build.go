@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ragloop/ragloop/internal/embed"
+	"github.com/ragloop/ragloop/internal/failpoint"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
 )
@@ -31,11 +33,20 @@ type Plan struct {
 
 // Built is the result of [Build].
 type Built struct {
-	Generation *index.Generation // being served
-	Created    bool              // by this call
-	Resumed    bool              // an interrupted build was finished
+	Generation *index.Generation
+	Served     bool // Generation is; false with an error that left a new one incomplete
+	Created    bool // by this call
+	Resumed    bool // an interrupted build was finished
 	Summary    Summary
 }
+
+// ErrUnlisted: a generation was not served because a part of its source could
+// not be listed; Summary.Unlisted names all such parts.
+var ErrUnlisted = errors.New("the source is not complete")
+
+// ErrElsewhere: a rebuild would lose documents that its source does not answer
+// for. Nothing was changed.
+var ErrElsewhere = errors.New("the source is not the whole collection")
 
 // sampleDocuments is the number of documents that AvgLen is measured on.
 const sampleDocuments = 1000
@@ -48,10 +59,17 @@ const sampleDocuments = 1000
 // or holds no chunk, a new generation is built beside it from all of src and
 // served when it is complete: until then readers see the old generation, or no
 // collection at all. A build that was interrupted goes on where it stopped, if
-// the recipe is still the same, and then removes what src no longer lists.
+// the recipe is still the same, and then removes what src no longer lists, as far
+// as Options.Scope goes; a rebuild removes whatever src does not list.
+//
+// A rebuild that would leave out what the old generation holds beyond
+// Options.Scope fails with ErrElsewhere, unless Options.Prune says that src is
+// the whole.
 //
 // src is read twice where AvgLen is measured, on the first 1,000 documents.
-// Documents that fail do not keep a generation from being served.
+// Documents that fail do not keep a generation from being served; a part of src
+// that cannot be listed does, with ErrUnlisted, and so does Options.Stop, with
+// ErrInterrupted. The result is valid with these errors, too.
 func Build(ctx context.Context, c *index.Client, plan Plan, src Source, o Options) (Built, error) {
 	b, err := build(ctx, c, plan, src, o)
 	if err != nil {
@@ -65,81 +83,80 @@ func build(ctx context.Context, c *index.Client, plan Plan, src Source, o Option
 	if err != nil {
 		return Built{}, err
 	}
-	if reflect.ValueOf(plan.Lexical).IsZero() {
-		plan.Lexical = lexical.Default()
-		plan.Lexical.AvgLen = 0
-	}
 	o.rejected = &rejections{}
-	want := recipeOf(o.Embedder.Info(), plan.Chunker, plan.Lexical)
+	want := plan.recipe(o.Embedder.Info())
 	// Before anything is created: this also refuses parameters out of range.
-	probe := want
-	probe.Lexical.AvgLen = cmp.Or(want.Lexical.AvgLen, lexical.Default().AvgLen)
-	prep, err := newPreparer(probe, o)
+	prep, err := newPreparer(measurable(want), o)
 	if err != nil {
 		return Built{}, err
 	}
-
-	served, err := c.Open(ctx, plan.Collection)
-	if err != nil && !errors.Is(err, index.ErrNoCollection) {
-		return Built{}, err
-	}
-	if err == nil {
-		inPlace, err := keep(ctx, served, plan.Rebuild)
-		if err != nil {
-			return Built{}, err
-		}
-		if inPlace {
-			return update(ctx, served, want, src, o)
-		}
-	} else {
-		served = nil
-	}
-	g, err := interrupted(ctx, c, plan.Collection, served, want)
+	t, err := choose(ctx, c, plan, want, o)
 	if err != nil {
 		return Built{}, err
 	}
-	if g != nil {
-		if err := g.Prepare(ctx); err != nil {
-			return Built{Generation: g}, err
+	switch t.how {
+	case inPlace:
+		return update(ctx, t.generation, want, src, o)
+	case resumed:
+		if err := t.generation.Prepare(ctx); err != nil {
+			return Built{Generation: t.generation}, err
 		}
-		o.Prune = true
-		return fill(ctx, c, Built{Generation: g, Resumed: true}, src, o)
+		return fill(ctx, c, Built{Generation: t.generation, Resumed: true}, src, plan.finishing(o))
 	}
 	if want.Lexical.AvgLen == 0 {
-		if want.Lexical.AvgLen, err = measure(ctx, prep, src, o.Workers); err != nil {
+		if want.Lexical.AvgLen, err = measure(ctx, prep, src, o); err != nil {
 			return Built{}, err
 		}
 	}
-	if served != nil && !plan.Rebuild && served.Recipe.Check(want) == nil {
-		return update(ctx, served, want, src, o) // empty, and to be filled as it is
+	if t.generation != nil && !plan.Rebuild && t.generation.Recipe.Check(want) == nil {
+		return update(ctx, t.generation, want, src, o) // empty, and to be filled as it is
 	}
-	if g, err = c.Create(ctx, plan.Collection, want); err != nil {
+	g, err := c.Create(ctx, plan.Collection, want)
+	if err != nil {
 		return Built{}, err
 	}
 	return fill(ctx, c, Built{Generation: g, Created: true}, src, o)
 }
 
-// keep says whether a served generation is updated in place. An empty one is in
-// nobody's way: its recipe, average length included, is no reason to refuse.
-func keep(ctx context.Context, g *index.Generation, rebuild bool) (bool, error) {
-	own, all, err := g.CountChunks(ctx)
-	if err != nil {
-		return false, err
+// recipe returns what plan asks for; its AvgLen is 0 where it is to be measured.
+func (plan Plan) recipe(e embed.Info) index.Recipe {
+	if reflect.ValueOf(plan.Lexical).IsZero() {
+		plan.Lexical = lexical.Default()
+		plan.Lexical.AvgLen = 0
 	}
-	if rebuild && all > own {
-		return false, fmt.Errorf("rebuild: %s also holds %d chunks of other tenants, which would be lost", g, all-own)
+	return recipeOf(e, plan.Chunker, plan.Lexical)
+}
+
+// finishing returns the options for the rest of an interrupted build. What it
+// holds and its source no longer lists was never served, and goes. But where
+// nothing is made anew, another source may have begun it: that one's documents
+// stay.
+func (plan Plan) finishing(o Options) Options {
+	o.Prune = true
+	if plan.Rebuild {
+		o.Scope = nil
 	}
-	return !rebuild && all > 0, nil
+	return o
+}
+
+// measurable returns r with some AvgLen.
+func measurable(r index.Recipe) index.Recipe {
+	r.Lexical.AvgLen = cmp.Or(r.Lexical.AvgLen, lexical.Default().AvgLen)
+	return r
 }
 
 // update brings the served generation up to date.
 func update(ctx context.Context, g *index.Generation, want index.Recipe, src Source, o Options) (Built, error) {
-	b := Built{Generation: g}
+	b := Built{Generation: g, Served: true}
 	if err := g.Recipe.Check(want); err != nil {
 		return b, fmt.Errorf("%w; rebuild the collection to change it", err)
 	}
 	w, err := NewWorker(g, o)
 	if err != nil {
+		return b, err
+	}
+	// What earlier versions made lacks the newer indexes.
+	if err := g.Prepare(ctx); err != nil {
 		return b, err
 	}
 	b.Summary, err = w.run(ctx, src, false)
@@ -155,46 +172,42 @@ func fill(ctx context.Context, c *index.Client, b Built, src Source, o Options) 
 	if b.Summary, err = w.run(ctx, src, true); err != nil {
 		return b, err
 	}
-	return b, c.Serve(ctx, b.Generation)
-}
-
-// interrupted returns the newest generation that was never served and has the
-// wanted recipe, or nil. One that is older than the served generation was
-// replaced by it and stays for rollback.
-func interrupted(ctx context.Context, c *index.Client, collection string, served *index.Generation, want index.Recipe) (*index.Generation, error) {
-	all, err := c.Generations(ctx, collection)
-	if err != nil {
-		return nil, err
+	if parts := b.Summary.Unlisted; len(parts) > 0 {
+		return b, fmt.Errorf("%w: %w; %s is not served, and the next build goes on with it", ErrUnlisted, &parts[0], b.Generation)
 	}
-	var found *index.Generation
-	for _, g := range all {
-		if (served == nil || g.Number > served.Number) && g.Recipe.Check(want) == nil {
-			found = g
-		}
+	failpoint.Hit(failpoint.GenerationFilled)
+	if err := c.Serve(ctx, b.Generation); err != nil {
+		return b, err
 	}
-	return found, nil
+	b.Served = true
+	return b, nil
 }
 
 // measure returns the mean number of analysed terms per chunk over the first
 // documents of src, rounded to hundredths; lexical.Default's where they hold no
 // chunk. Documents that fail here are left to the run to report.
-func measure(ctx context.Context, p *preparer, src Source, workers int) (float64, error) {
+func measure(ctx context.Context, p *preparer, src Source, o Options) (float64, error) {
 	var terms, chunks atomic.Int64
-	group, gctx := errgroup.WithContext(ctx)
-	group.SetLimit(workers)
+	sctx, cancel := stopping(ctx, o.Stop)
+	defer cancel()
+	group, gctx := errgroup.WithContext(sctx)
+	group.SetLimit(o.Workers)
 	for item, err := range first(gctx, src, sampleDocuments) {
+		if part := (*Unlisted)(nil); item.Deleted || errors.As(err, &part) {
+			continue
+		}
 		if err != nil {
 			if item.ID == "" {
-				return 0, errors.Join(err, group.Wait())
+				return 0, interruption(ctx, sctx, errors.Join(err, group.Wait()))
 			}
 			continue
 		}
 		group.Go(func() error {
-			data, err := read(item)
-			if err != nil {
+			in, _, known := assess(item, prior{}, p.extractor, p.retryFailed)
+			if known {
 				return gctx.Err()
 			}
-			_, cs, _, err := p.split(gctx, item, data, inputDigest(item, contentDigest(data)))
+			_, cs, _, err := p.split(gctx, item, in.data, in.digest)
 			if fault := (*fault)(nil); errors.As(err, &fault) {
 				return fault
 			}
@@ -208,7 +221,7 @@ func measure(ctx context.Context, p *preparer, src Source, workers int) (float64
 			return nil
 		})
 	}
-	if err := group.Wait(); err != nil {
+	if err := interruption(ctx, sctx, group.Wait()); err != nil {
 		return 0, err
 	}
 	if terms.Load() == 0 {

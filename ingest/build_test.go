@@ -11,6 +11,7 @@ import (
 
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
+	"github.com/ragloop/ragloop/internal/text"
 )
 
 func TestBuild(t *testing.T) {
@@ -179,6 +180,107 @@ func TestBuildResumedWithChangedSource(t *testing.T) {
 		t.Errorf("Stats = %+v, %v", s, err)
 	}
 	dump(t, b.Generation)
+}
+
+// A build that another source began is finished without touching what that one
+// stored; only a rebuild holds nothing but its own source.
+func TestBuildResumedByAnotherSource(t *testing.T) {
+	at := func(id text.DocID, dir string) Item {
+		item := Text(id, "", "Text of "+string(id)+".")
+		item.URI = dir + "/" + string(id)
+		return item
+	}
+	below := func(dir string) func(index.Record) bool {
+		return func(r index.Record) bool { return strings.HasPrefix(r.URI, dir+"/") }
+	}
+	for _, tt := range []struct {
+		name               string
+		scope              func(index.Record) bool
+		rebuild            bool
+		documents, removed int
+	}{
+		{"the same, changed", below("x"), false, 2, 1}, // the other one of x has vanished
+		{"another", below("y"), false, 3, 0},
+		{"a list of changes", func(index.Record) bool { return false }, false, 3, 0},
+		{"the whole", nil, false, 1, 2},
+		{"a rebuild", below("y"), true, 1, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := dial(t, index.Options{InMemory: true})
+			stop := make(chan struct{})
+			o := Options{Embedder: &hashed{}, Extractor: InProcess{}, BatchChunks: 1, Stop: stop, OnEvent: func(e Event) {
+				if e.Doc == "b" {
+					close(stop)
+				}
+			}}
+			p := plan("docs")
+			p.Lexical = lexical.Default()
+			if _, err := Build(t.Context(), c, p, Documents([]Item{at("a", "z"), at("b", "x"), at("c", "x"), at("d", "x"), at("e", "x"), at("f", "x"), at("g", "x")}), o); !errors.Is(err, ErrInterrupted) {
+				t.Fatalf("Build = %v, want an interruption", err)
+			}
+			all, err := c.Generations(t.Context(), "docs")
+			if err != nil || len(all) != 1 {
+				t.Fatalf("Generations = %v, %v", all, err)
+			}
+			// Whatever came behind b is not stored here, so that the numbers are exact.
+			if _, err := all[0].DeleteAll(t.Context(), []text.DocID{"c", "d", "e", "f", "g"}); err != nil {
+				t.Fatal(err)
+			}
+			o.Stop, o.OnEvent, o.Scope, p.Rebuild = nil, nil, tt.scope, tt.rebuild
+			src := Documents([]Item{at("new", "y")})
+			seen, err := Look(t.Context(), c, p, src, o)
+			if err != nil || !seen.Resumed {
+				t.Fatalf("Look = %+v, %v", seen, err)
+			}
+			b, err := Build(t.Context(), c, p, src, o)
+			if err != nil || !b.Resumed || !b.Served || b.Summary.Removed != tt.removed {
+				t.Fatalf("Build = %+v, %v", b, err)
+			}
+			if s, err := b.Generation.Stats(t.Context()); err != nil || s.Documents != tt.documents {
+				t.Errorf("Stats = %+v, %v, want %d documents", s, err, tt.documents)
+			}
+			if n, _ := seen.Count(Removed); n != tt.removed {
+				t.Errorf("Look said that %d would be removed: %v", n, seen.outcomes())
+			}
+		})
+	}
+}
+
+// A rebuild from a part of what a collection holds is refused, and says so
+// before anything is embedded.
+func TestRebuildRefusesToLoseOtherSources(t *testing.T) {
+	c := dial(t, index.Options{})
+	name := collection(t, c)
+	e := &hashed{}
+	o := Options{Embedder: e, Extractor: InProcess{}}
+	if _, err := Build(t.Context(), c, plan(name), texts("a", "One.", "x", "Two.", "y", "Three."), o); err != nil {
+		t.Fatal(err)
+	}
+	e.embedded()
+	p := plan(name)
+	p.Rebuild = true
+	o.Scope = func(r index.Record) bool { return r.Doc == "a" }
+	_, err := Build(t.Context(), c, p, texts("a", "One."), o)
+	if !errors.Is(err, ErrElsewhere) || !strings.Contains(err.Error(), `2 documents from elsewhere, such as "x"`) {
+		t.Errorf("Build = %v", err)
+	}
+	if _, err := Look(t.Context(), c, p, texts("a", "One."), o); !errors.Is(err, ErrElsewhere) {
+		t.Errorf("Look = %v", err)
+	}
+	if n := e.embedded(); n != 0 {
+		t.Errorf("%d chunks embedded", n)
+	}
+	if all, err := c.Generations(t.Context(), name); err != nil || len(all) != 1 {
+		t.Errorf("Generations = %v, %v", all, err)
+	}
+	o.Prune = true
+	b, err := Build(t.Context(), c, p, texts("a", "One."), o)
+	if err != nil || !b.Created || !b.Served {
+		t.Fatalf("Build with Prune = %+v, %v", b, err)
+	}
+	if s, err := b.Generation.Stats(t.Context()); err != nil || s.Documents != 1 {
+		t.Errorf("Stats = %+v, %v", s, err)
+	}
 }
 
 // An empty collection can be served and written to; when documents come with

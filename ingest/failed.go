@@ -14,6 +14,10 @@ import (
 // as it could be read. It is quarantined where err has a reason.
 func failed(item Item, old prior, content, input string, err error) prepared {
 	out := prepared{doc: item.ID, outcome: Failed, err: err}
+	about, _, wrong := labelsOf(item, nil)
+	if wrong != nil {
+		about = labels{acl: item.ACL} // it may be the reason
+	}
 	fresh := index.Record{
 		Doc:           item.ID,
 		URI:           item.URI,
@@ -23,8 +27,10 @@ func failed(item Item, old prior, content, input string, err error) prepared {
 		InputSHA256:   input,
 		State:         index.Failed,
 		Error:         message(err),
-		Tags:          item.Tags,
-		Meta:          item.Meta,
+		Tags:          about.tags,
+		Meta:          about.meta,
+		ACL:           about.acl,
+		Modified:      about.modified,
 	}
 	if reason := extract.ReasonOf(err); reason != "" && input != "" {
 		out.outcome = Quarantined
@@ -40,19 +46,27 @@ func failed(item Item, old prior, content, input string, err error) prepared {
 		}
 		return out
 	}
-	if same && r.State == fresh.State && r.InputSHA256 == input {
+	if same && !old.unsound() && r.State == fresh.State && r.InputSHA256 == input {
 		out.record = r
 		return out
 	}
 	out.record, out.write = fresh, writeAll
 	if out.record.Validate() != nil {
 		// What cannot be stored may be the reason of the failure: keep the rest.
-		out.record.URI, out.record.MediaType, out.record.Title, out.record.Tags, out.record.Meta = "", "", "", nil, nil
+		out.record.URI, out.record.MediaType, out.record.Title, out.record.Tags, out.record.ACL = "", "", "", nil, nil
 		if out.record.Validate() != nil {
 			out.write = writeNothing
 		}
 	}
 	return out
+}
+
+// deleted returns a document that its source says is gone.
+func deleted(item Item, old prior) prepared {
+	if !old.known {
+		return prepared{doc: item.ID, outcome: Unchanged}
+	}
+	return prepared{doc: item.ID, outcome: Removed, write: writeRemoval}
 }
 
 // maxMessageBytes is how much of an error is stored: some quote the document.

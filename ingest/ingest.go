@@ -4,7 +4,9 @@
 // It takes documents from a [Source], works out which are new or changed, and
 // brings a generation of the index up to date. It is not a crawler (a Source
 // says what there is), knows no file format ([extract] does) and holds no state
-// of its own: what was done before is read from the index.
+// of its own: what was done before is read from the index. Sources are files and
+// trees of them ([Files], [FS]), what any other program writes down ([Feed]) and
+// what a caller has ([Documents]).
 //
 // # Promises
 //
@@ -12,13 +14,15 @@
 // findable. One document's failure never stops the others: it is recorded with
 // its error. Where the failure lies in the document (it is damaged, encrypted,
 // its parser hangs: [extract.Reason]), the document is quarantined: it is not
-// tried again until it, or the extractor, has changed or Options.RetryFailed
-// asks for it. Any other failure is tried again by the next run. A document that
-// fails now but was indexed before keeps what is stored of it, and its record
-// says so. A failure of the index, the embedder, the parser processes or the
-// source itself ends the run with an error; what was committed until then stays,
-// and the next run goes on from there. A run over an unchanged source embeds and
-// writes nothing.
+// tried again until it, or the extractor, has changed, or Options.RetryFailed or
+// [Release] asks for it. Any other failure is tried again by the next run. A
+// document that fails now but was indexed before keeps what is stored of it, and
+// its record says so. A run outlasts some minutes in which the index or the
+// embedder cannot be reached. Any other failure of theirs, of the parser
+// processes or of the source itself ends the run with an error; what was
+// committed until then stays, and the next run goes on from there. A run over an
+// unchanged source embeds and writes nothing. Equal texts of a run are embedded
+// once, as far as they are not too far apart.
 //
 // Documents are committed in source order, whatever the number of workers, so
 // that equal input makes equal indexes and equal summaries.
@@ -28,9 +32,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
+	"time"
 
 	"github.com/ragloop/ragloop/ingest/extract"
+	"github.com/ragloop/ragloop/internal/meta"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -42,7 +49,20 @@ type Item struct {
 	MediaType string     // as declared; empty: detect
 	Title     string     // empty: the one that extraction finds
 	Tags      []string
-	Meta      map[string]string
+
+	// Meta are fields that a filter can name; meta.Check says what is allowed. A
+	// field that the document itself has, too, counts as it is here. "modified"
+	// must be a time and counts before Modified and what the document says.
+	Meta meta.Fields
+
+	// Modified is when the document was last changed; zero: unknown. Unlike the
+	// others it is no reason to store an unchanged document again: files are
+	// touched, copied and checked out.
+	Modified time.Time
+
+	// Info is what was known of the document's file when it was listed, for
+	// those who look for changes. Nil where it is no file.
+	Info fs.FileInfo
 
 	// ACL says who may see the document, in the names of whoever asks. It is
 	// kept and can be named by a filter; ragloop itself enforces nothing.
@@ -52,9 +72,12 @@ type Item struct {
 	// with or without Options.Prune. Only its ID counts.
 	Deleted bool
 
-	// Open opens the document's bytes. It is called at most once per run, from
-	// any goroutine.
+	// Open opens the document's bytes. It is called from any goroutine, and
+	// again only where what it returned is an fs.File that changed while it was
+	// read.
 	Open func() (io.ReadCloser, error)
+
+	unmatched bool // by the pattern of WithPathMeta
 }
 
 func (i Item) name() string {
@@ -66,10 +89,10 @@ func (i Item) name() string {
 
 // Source lists documents.
 //
-// Items yields them in an order that depends on nothing but what there is, and
-// may be called more than once. An error beside an item that has an ID is that
-// document's failure, and the sequence goes on; an error beside an item without
-// one ends the run, unless it is an [Unlisted].
+// Items yields them in an order that depends on nothing but what there is, ends
+// soon after ctx, and may be called more than once. An error beside an item that
+// has an ID is that document's failure, and the sequence goes on; an error beside
+// an item without one ends the run, unless it is an [Unlisted].
 type Source interface {
 	Items(ctx context.Context) iter.Seq2[Item, error]
 }
@@ -111,8 +134,8 @@ type Outcome string
 const (
 	Indexed   Outcome = "indexed"   // new
 	Replaced  Outcome = "replaced"  // changed
-	Unchanged Outcome = "unchanged" // stored already, nothing was done
-	Removed   Outcome = "removed"   // no longer in the source, with Prune
+	Unchanged Outcome = "unchanged" // stored already, or deleted and not stored: nothing was done
+	Removed   Outcome = "removed"   // deleted by the source, or no longer in it, with Prune
 	Failed    Outcome = "failed"    // not ingested; an earlier version stays as it was
 
 	// Quarantined is failed, and not tried again while nothing changes.

@@ -1,12 +1,10 @@
 package ingest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
+	"slices"
 
 	"github.com/ragloop/ragloop/ingest/chunk"
 	"github.com/ragloop/ragloop/ingest/extract"
@@ -69,27 +67,6 @@ type window struct {
 func (w window) MaxTokens() int           { return w.max }
 func (w window) CountTokens(s string) int { return w.e.CountTokens(s) }
 
-// read returns an item's bytes. What is longer than any extractor accepts is
-// cut just behind that limit, so that extraction refuses it.
-func read(item Item) (data []byte, err error) {
-	f, err := item.Open()
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", item.name(), err)
-	}
-	defer f.Close()
-	// Growing step by step would take several times the size of a large file.
-	var b bytes.Buffer
-	if file, ok := f.(fs.File); ok {
-		if info, err := file.Stat(); err == nil {
-			b.Grow(int(min(max(info.Size(), 0), extract.MaxBytes+1)) + bytes.MinRead)
-		}
-	}
-	if _, err := b.ReadFrom(io.LimitReader(f, extract.MaxBytes+1)); err != nil {
-		return nil, fmt.Errorf("read %s: %w", item.name(), err)
-	}
-	return b.Bytes(), nil
-}
-
 // split extracts a document and cuts it into chunks; input is its digest. A
 // *fault is the extractor's error, any other the document's.
 func (p *preparer) split(ctx context.Context, item Item, data []byte, input string) (doc extract.Document, chunks []chunk.Chunk, stats chunk.Stats, err error) {
@@ -137,6 +114,7 @@ type prepared struct {
 	texts  []string      // what the dense vectors stand for, parallel to points
 
 	mended       bool
+	unmatched    bool // as Item.unmatched
 	windowSplits int
 	warnings     []string
 }
@@ -148,6 +126,7 @@ const (
 	writeNothing write = iota
 	writeAll           // record and chunks
 	writeRecord        // the record alone, chunks stay
+	writeRemoval       // the document goes
 )
 
 // prior is what the index holds of a document.
@@ -157,54 +136,60 @@ type prior struct {
 	damaged bool // chunks are missing
 }
 
+// unsound reports whether the document must be stored again though nothing has
+// changed: chunks are missing, or [Verifier.Mend] left it to the source.
+func (p prior) unsound() bool { return p.damaged || p.record.Damage != "" }
+
 // prepare does everything for one document that comes before embedding. The
 // error is the context's or the extractor's; any other failure is the document's.
 func (p *preparer) prepare(ctx context.Context, item Item, old prior) (prepared, error) {
-	data, err := read(item)
-	if err != nil {
-		return failed(item, old, "", "", err), ctx.Err()
+	if item.Deleted {
+		return deleted(item, old), nil
 	}
-	content := contentDigest(data)
-	input := inputDigest(item, content)
-	r := old.record
-	if old.known && !old.damaged && r.State == index.Indexed && r.Error == "" && r.InputSHA256 == input {
-		return prepared{doc: item.ID, outcome: Unchanged, record: r}, nil
+	in, out, known := assess(item, old, p.extractor, p.retryFailed)
+	if known {
+		return out, ctx.Err()
 	}
-	if old.known && !p.retryFailed && r.Reason != "" && r.FailedSHA256 == input {
-		err := &extract.Error{Reason: extract.Reason(r.Reason), Message: r.Error}
-		return prepared{doc: item.ID, outcome: Quarantined, record: r, err: err, skipped: true}, nil
-	}
-	doc, chunks, stats, err := p.split(ctx, item, data, input)
+	content, input, r := in.content, in.digest, old.record
+	doc, chunks, stats, err := p.split(ctx, item, in.data, input)
 	if ctx.Err() != nil {
 		return prepared{}, ctx.Err()
 	}
 	if fault := (*fault)(nil); errors.As(err, &fault) {
 		return prepared{}, fault
 	}
+	var about labels
+	var leftOut []string
+	if err == nil {
+		about, leftOut, err = labelsOf(item, doc.Meta)
+	}
 	if err != nil {
 		return failed(item, old, content, input, err), nil
 	}
-	out := prepared{
+	out = prepared{
 		doc:     item.ID,
 		outcome: Indexed,
 		write:   writeAll,
 		record: index.Record{
 			Doc:           item.ID,
-			Rev:           revision(doc, item.Tags, item.Meta),
+			Rev:           revision(doc),
 			URI:           item.URI,
 			MediaType:     doc.MediaType,
 			Title:         doc.Title,
 			ContentSHA256: content,
+			TextSHA256:    index.TextSum(doc.Text),
 			InputSHA256:   input,
 			Bytes:         len(doc.Text),
 			Pages:         doc.Pages,
 			State:         index.Indexed,
-			Tags:          item.Tags,
-			Meta:          item.Meta,
+			Tags:          about.tags,
+			Meta:          about.meta,
+			ACL:           about.acl,
+			Modified:      about.modified,
 		},
-		mended:       old.damaged,
+		mended:       old.unsound(),
 		windowSplits: stats.WindowSplits,
-		warnings:     doc.Warnings,
+		warnings:     append(slices.Clip(doc.Warnings), leftOut...),
 	}
 	if old.known && old.record.State == index.Indexed {
 		out.outcome = Replaced
@@ -212,10 +197,13 @@ func (p *preparer) prepare(ctx context.Context, item Item, old prior) (prepared,
 	if err := out.record.Validate(); err != nil {
 		return failed(item, old, content, input, err), nil
 	}
-	if out.outcome == Replaced && !old.damaged && r.Rev == out.record.Rev {
-		// Nothing that its chunks hold has changed: the stored ones are right.
+	if out.outcome == Replaced && !old.unsound() && sameRevision(doc, r) {
+		// Nothing that its chunks hold has changed but their labels, which go
+		// with the record: the stored ones are right.
 		out.write = writeRecord
+		out.record.Rev = r.Rev
 		out.record.ChunkCount, out.record.Tokens = r.ChunkCount, r.Tokens
+		out.record.TextSHA256 = r.TextSHA256 // an older version's chunks have no checksums, either
 		return out, nil
 	}
 	if err := p.fill(&out, doc.Text, chunks); err != nil {
@@ -245,10 +233,9 @@ func (p *preparer) fill(out *prepared, doc string, chunks []chunk.Chunk) error {
 				PageEnd:     c.PageEnd,
 				Tokens:      c.Tokens,
 				ParentFirst: c.ParentFirst, ParentLast: c.ParentLast,
-				Tags: out.record.Tags,
-				Meta: out.record.Meta,
 			},
 			Sparse: p.analyzer.Document(indexed),
+			Prefix: c.Prefix,
 		})
 	}
 	return nil

@@ -5,10 +5,10 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash"
-	"maps"
-	"slices"
 
 	"github.com/ragloop/ragloop/ingest/extract"
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/meta"
 )
 
 // digest hashes a sequence of values such that no two sequences collide by
@@ -33,12 +33,21 @@ func (d digest) str(ss ...string) {
 	}
 }
 
-func (d digest) labels(tags []string, meta map[string]string) {
-	d.num(len(tags))
-	d.str(tags...)
-	d.num(len(meta))
-	for _, k := range slices.Sorted(maps.Keys(meta)) {
-		d.str(k, meta[k])
+func (d digest) list(ss []string) {
+	d.num(len(ss))
+	d.str(ss...)
+}
+
+func (d digest) fields(fields meta.Fields) {
+	d.num(len(fields))
+	for _, key := range fields.Keys() {
+		v := fields[key]
+		d.str(key, string(v.Kind))
+		if v.Kind == meta.Strings {
+			d.list(v.Strings)
+		} else {
+			d.str(v.Text())
+		}
 	}
 }
 
@@ -50,20 +59,34 @@ func contentDigest(data []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// inputDigest covers everything that a source gave. An equal digest means that
-// ingesting the document again would change nothing; content is the hex SHA-256
-// of its bytes.
+// labelsVersion names what is made of a document's labels. Where it changes,
+// every document is looked at again, and its chunks and vectors stay.
+const labelsVersion = "labels 2"
+
+// inputDigest covers everything that a source gave but Item.Modified. An equal
+// digest means that ingesting the document again would change nothing else;
+// content is the hex SHA-256 of its bytes.
 func inputDigest(item Item, content string) string {
 	d := newDigest()
-	d.str(extract.Version, content, item.name(), item.URI, item.MediaType, item.Title)
-	d.labels(item.Tags, item.Meta)
+	d.str(extract.Version, content, item.name(), item.URI, item.MediaType, item.Title, labelsVersion)
+	d.list(item.Tags)
+	d.list(item.ACL)
+	d.fields(item.Meta)
 	return d.hex()
 }
 
 // revision covers everything that decides a document's chunks beside the
-// recipe: the extractor, the text, its structure, and what is stored or indexed
-// with each chunk. So equal chunk ids always mean equal chunks.
-func revision(doc extract.Document, tags []string, meta map[string]string) string {
+// recipe: the extractor, the text and its structure. So equal chunk ids always
+// mean equal chunks, but for the labels, which can change without them.
+func revision(doc extract.Document) string { return revisionWith(doc, nil, nil) }
+
+// sameRevision reports whether chunks stored under r are those of doc. Earlier
+// versions made the labels a part of the revision.
+func sameRevision(doc extract.Document, r index.Record) bool {
+	return r.Rev == revision(doc) || r.Rev == revisionWith(doc, r.Tags, r.Meta)
+}
+
+func revisionWith(doc extract.Document, tags []string, fields meta.Fields) string {
 	d := newDigest()
 	d.str(extract.Version, doc.Text, doc.Title)
 	d.num(len(doc.Blocks))
@@ -71,6 +94,10 @@ func revision(doc extract.Document, tags []string, meta map[string]string) strin
 		d.str(string(b.Kind))
 		d.num(b.Level, b.Span.Start, b.Span.End, b.Page)
 	}
-	d.labels(tags, meta)
+	d.list(tags)
+	d.num(len(fields))
+	for _, key := range fields.Keys() {
+		d.str(key, fields[key].Text())
+	}
 	return d.hex()
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/ragloop/ragloop/ingest/extract"
 	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/meta"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -155,7 +156,7 @@ func TestEveryInputCounts(t *testing.T) {
 	g := generation(t, c, e)
 	w := worker(t, g, Options{Embedder: e, Extractor: InProcess{}})
 	base := func() Item {
-		return Item{ID: "d", URI: "u", Name: "d.txt", Title: "T", Tags: []string{"x"}, Meta: map[string]string{"k": "v"}, Open: Bytes([]byte("Some text."))}
+		return Item{ID: "d", URI: "u", Name: "d.txt", Title: "T", Tags: []string{"x"}, Meta: meta.Fields{"k": meta.OfString("v")}, Open: Bytes([]byte("Some text."))}
 	}
 	put := func(item Item) Result {
 		t.Helper()
@@ -174,7 +175,10 @@ func TestEveryInputCounts(t *testing.T) {
 		"media type": func(i *Item) { i.MediaType = "text/markdown" },
 		"title":      func(i *Item) { i.Title = "Other" },
 		"tags":       func(i *Item) { i.Tags = []string{"x", "y"} },
-		"meta":       func(i *Item) { i.Meta = map[string]string{"k": "w"} },
+		"meta":       func(i *Item) { i.Meta = meta.Fields{"k": meta.OfString("w")} },
+		"types":      func(i *Item) { i.Meta = meta.Fields{"k": meta.OfStrings([]string{"v"}), "n": meta.OfInteger(3)} },
+		"no labels":  func(i *Item) { i.Tags, i.Meta = nil, nil },
+		"acl":        func(i *Item) { i.ACL = []string{"group:a"} },
 		"bytes":      func(i *Item) { i.Open = Bytes([]byte("Other text.")) },
 	} {
 		put(base())
@@ -185,8 +189,8 @@ func TestEveryInputCounts(t *testing.T) {
 		change(&item)
 		e.embedded()
 		r := put(item)
-		// Where the document came from is in its record alone.
-		if n, inChunks := e.embedded(), !slices.Contains([]string{"uri", "name", "media type"}, name); n > 0 != inChunks {
+		// Labels are not indexed, and where the document came from is in its record alone.
+		if n, inChunks := e.embedded(), slices.Contains([]string{"title", "bytes"}, name); n > 0 != inChunks {
 			t.Errorf("%s: %d chunks embedded", name, n)
 		}
 		if r.Outcome != Replaced {
@@ -199,11 +203,11 @@ func TestEveryInputCounts(t *testing.T) {
 		if d := cmp.Diff(r.Record, stored); d != "" {
 			t.Errorf("%s: Put's record and the stored one (-put +stored):\n%s", name, d)
 		}
-		if stored.URI != item.URI || stored.Title != item.Title || !slices.Equal(stored.Tags, item.Tags) || !cmp.Equal(stored.Meta, item.Meta) {
+		if stored.URI != item.URI || stored.Title != item.Title || !slices.Equal(stored.Tags, item.Tags) || !cmp.Equal(stored.Meta, item.Meta) || !slices.Equal(stored.ACL, item.ACL) {
 			t.Errorf("%s: record %+v", name, stored)
 		}
 		chunks, err := g.Chunks(t.Context(), "d")
-		if err != nil || !slices.Equal(chunks[0].Tags, item.Tags) || !cmp.Equal(chunks[0].Meta, item.Meta) {
+		if err != nil || !slices.Equal(chunks[0].Tags, item.Tags) || !cmp.Equal(chunks[0].Meta, item.Meta) || !slices.Equal(chunks[0].ACL, item.ACL) || chunks[0].MediaType != stored.MediaType {
 			t.Errorf("%s: chunk %+v, %v", name, chunks, err)
 		}
 	}
@@ -214,15 +218,15 @@ func TestBadMetadataIsTheDocumentsFailure(t *testing.T) {
 	e := &hashed{}
 	g := generation(t, c, e)
 	w := worker(t, g, Options{Embedder: e, Extractor: InProcess{}})
-	tag, meta, title, id := Text("tag", "", "x y"), Text("meta", "", "x y"), Text("title", "\xff", "x y"), Text("i\xff", "", "x y")
+	tag, field, title, id := Text("tag", "", "x y"), Text("meta", "", "x y"), Text("title", "\xff", "x y"), Text("i\xff", "", "x y")
 	tag.Tags = []string{"\xff"}
-	meta.Meta = map[string]string{`q"`: ""}
-	s, err := w.Run(t.Context(), Documents([]Item{tag, meta, title, id, Text("good", "", "x y")}))
+	field.Meta = meta.Fields{`q"`: meta.OfString("")}
+	s, err := w.Run(t.Context(), Documents([]Item{tag, field, title, id, Text("good", "", "x y")}))
 	if err != nil || s.Failed != 4 || s.Indexed != 1 {
 		t.Fatalf("summary %+v, %v", s, err)
 	}
 	for _, f := range s.Failures {
-		if !errors.Is(f.Err, index.ErrInvalid) {
+		if !errors.Is(f.Err, index.ErrInvalid) && !errors.Is(f.Err, meta.ErrInvalid) {
 			t.Errorf("%q: %v", f.Doc, f.Err)
 		}
 	}

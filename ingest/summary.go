@@ -1,6 +1,8 @@
 package ingest
 
 import (
+	"time"
+
 	"github.com/ragloop/ragloop/ingest/extract"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/text"
@@ -8,22 +10,25 @@ import (
 
 // Summary says what a run did. Equal runs have equal summaries.
 type Summary struct {
-	Documents int // that the source listed
+	Documents int // that the source listed and the run came to, deleted ones included
 
 	Indexed   int
 	Replaced  int
 	Unchanged int
 	Removed   int
 	Failed    int // len(Failures), quarantined ones included
-	Vanished  int // stored, not in the source, and kept because Prune was off
+	Vanished  int // stored, in scope, not in the source, and kept because Prune was off; 0 with Unlisted
 
 	Chunks       int // written by this run
 	Tokens       int // of those chunks, in the recipe's tokenizer
-	Embedded     int // texts given to the embedder; its cache may have known some
+	Embedded     int // texts given to the embedder, each once; its cache may have known some
 	WindowSplits int // chunks made smaller because the embedder's window was full
 
-	// Repaired counts chunks of earlier, interrupted runs that were removed,
-	// and Mended the documents whose missing chunks were stored again.
+	Unmatched int // of Documents: those whose path the pattern of WithPathMeta did not match
+
+	// Repaired counts chunks of earlier, interrupted runs that were removed, and
+	// Mended the documents that were stored again because chunks were missing or
+	// [Verifier.Mend] had marked them.
 	Repaired int
 	Mended   int
 
@@ -32,6 +37,14 @@ type Summary struct {
 
 	Failures []Failure // in source order
 	Warnings []Warning // in source order
+
+	// Interrupted says that Options.Stop ended the run before everything that the
+	// source lists was done.
+	Interrupted bool
+
+	// Unlisted are the parts of the source that could not be listed, in source
+	// order. What they hold stays as it was.
+	Unlisted []Unlisted
 }
 
 // Failure is a document that could not be ingested.
@@ -52,7 +65,12 @@ type Warning struct {
 
 // Event reports progress. Totals are of the run so far.
 type Event struct {
-	// Set where a document is finished; otherwise the event reports embedding only.
+	// Set where the embedder or the index cannot be reached: the run tries again
+	// after Wait.
+	Outage error
+	Wait   time.Duration
+
+	// Set where a document is finished.
 	Doc     text.DocID
 	Outcome Outcome
 	Err     error // with Failed and Quarantined
@@ -61,7 +79,8 @@ type Event struct {
 
 	Documents      int // finished
 	ChunksFound    int // of new and changed documents, embedded or not
-	ChunksEmbedded int
+	ChunksEmbedded int // or known from an equal text
+	TokensEmbedded int // of those chunks, in the recipe's tokenizer
 }
 
 // Result is what became of a single document.

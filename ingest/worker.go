@@ -23,8 +23,18 @@ type Options struct {
 	Extractor Extractor      // required
 
 	// Prune removes documents that are stored but that the source does not list
-	// any more, whoever stored them.
+	// any more, as far as Scope goes.
 	Prune bool
+
+	// Scope says which stored documents the source answers for: those that it
+	// would list if they were still there. Others are never taken for vanished,
+	// and a rebuild that would lose them is refused. Nil: all, whoever stored them.
+	Scope func(index.Record) bool
+
+	// Stop, once it is closed, ends a Run or Build early, with [ErrInterrupted]:
+	// no further document is begun, what is being embedded or committed is
+	// finished, and what is only extracted is dropped. Nil: never.
+	Stop <-chan struct{}
 
 	// RetryFailed tries documents again that are quarantined, though nothing
 	// has changed.
@@ -36,6 +46,8 @@ type Options struct {
 	Now func() time.Time // stamps records; nil: time.Now
 
 	rejected *rejections // shared by the steps of one build; may be nil
+
+	wait func(context.Context, time.Duration) error // nil: sleep
 
 	// OnEvent, where set, is told about progress, one call at a time. It must
 	// return soon: the pipeline waits for it.
@@ -71,8 +83,15 @@ func (o Options) complete() (Options, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.wait == nil {
+		o.wait = sleep
+	}
 	return o, nil
 }
+
+// ErrInterrupted: Options.Stop ended a run before it had come to the end of its
+// source. Another run goes on from there.
+var ErrInterrupted = errors.New("interrupted")
 
 // Worker brings one generation up to date. Safe for concurrent use; documents
 // that are stored at the same time under the same id end as one of them.
@@ -119,9 +138,9 @@ func NewWorker(g *index.Generation, o Options) (*Worker, error) {
 // Generation returns what w writes to.
 func (w *Worker) Generation() *index.Generation { return w.g }
 
-// Put ingests one document and returns when it is durable and findable. The
-// error is that of the index or the embedder; a document that cannot be
-// ingested is a Result with outcome Failed.
+// Put ingests one document, or removes it if it is deleted, and returns when
+// that is durable and findable. The error is that of the index or the embedder;
+// a document that cannot be ingested is a Result with outcome Failed.
 func (w *Worker) Put(ctx context.Context, item Item) (Result, error) {
 	what := fmt.Sprintf("ingest %q", item.ID)
 	var old prior
@@ -137,7 +156,7 @@ func (w *Worker) Put(ctx context.Context, item Item) (Result, error) {
 		return Result{}, fmt.Errorf("%s: %w", what, err)
 	}
 	docs := []prepared{p}
-	if err := w.embed(ctx, docs, func(int) {}); err != nil {
+	if _, err := w.embed(ctx, docs, newRecent(), once, func(int, int) {}); err != nil {
 		return Result{}, fmt.Errorf("%s: %w", what, err)
 	}
 	if err := w.store(ctx, docs); err != nil {
@@ -152,7 +171,9 @@ func (w *Worker) Delete(ctx context.Context, doc text.DocID) (bool, error) {
 }
 
 // Run brings the generation up to date with src. The summary is valid with an
-// error too: it says what was committed before.
+// error too: it says what was committed before. ErrInterrupted where Options.Stop
+// ended it; nothing is pruned then, and nothing where a part of src could not be
+// listed, which is no error but Summary.Unlisted.
 //
 // Only one Run, Put or Delete of all processes together may be at work on a
 // document; a Run also repairs what interrupted writes left behind and must not
@@ -168,8 +189,9 @@ func (w *Worker) Run(ctx context.Context, src Source) (Summary, error) {
 func (w *Worker) run(ctx context.Context, src Source, mayEmpty bool) (Summary, error) {
 	r := &run{
 		w:        w,
-		old:      make(map[text.DocID]prior),
-		seen:     make(map[text.DocID]bool),
+		damaged:  make(map[text.DocID]bool),
+		seen:     newIDSet(),
+		recent:   newRecent(),
 		progress: progress{on: w.o.OnEvent},
 	}
 	if err := r.takeStock(ctx); err != nil {
@@ -211,6 +233,6 @@ func (p *progress) report(change func(*Event)) {
 	defer p.mu.Unlock()
 	change(&p.totals)
 	e := p.totals
-	p.totals = Event{Documents: e.Documents, ChunksFound: e.ChunksFound, ChunksEmbedded: e.ChunksEmbedded}
+	p.totals = Event{Documents: e.Documents, ChunksFound: e.ChunksFound, ChunksEmbedded: e.ChunksEmbedded, TokensEmbedded: e.TokensEmbedded}
 	p.on(e)
 }

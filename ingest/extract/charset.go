@@ -2,8 +2,10 @@ package extract
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"mime"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -16,7 +18,8 @@ import (
 // decodeText returns the text of in in UTF-8, without a byte order mark.
 //
 // The encoding is, in this order: that of a byte order mark, UTF-8 where the
-// bytes are valid, the charset parameter of the declared media type, a guess.
+// bytes are valid, the charset parameter of the declared media type, that of an
+// XML declaration, a guess.
 // A guess and bytes that could not be decoded are reported as warnings.
 // The error wraps ErrUnsupported where the text holds NUL: it is binary; or
 // ErrTooLarge.
@@ -24,7 +27,7 @@ func decodeText(in Input) (s string, warnings []string, err error) {
 	if len(in.Data) > 2*MaxTextBytes { // no encoding takes more than twice what UTF-8 does
 		return "", nil, tooLong(len(in.Data))
 	}
-	s, warnings = decodeBytes(in.Data, declaredCharset(in.MediaType))
+	s, warnings = decodeBytes(in.Data, cmp.Or(declaredCharset(in.MediaType), xmlEncoding(in.Data)))
 	if len(s) > MaxTextBytes {
 		return "", nil, tooLong(len(s))
 	}
@@ -41,6 +44,17 @@ func declaredCharset(mediaType string) string {
 		return ""
 	}
 	return params["charset"]
+}
+
+var xmlDeclaration = regexp.MustCompile(`^<\?xml\s[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)["']`)
+
+// xmlEncoding returns the encoding that an XML declaration names, or "".
+func xmlEncoding(data []byte) string {
+	const longest = 256
+	if m := xmlDeclaration.FindSubmatch(data[:min(len(data), longest)]); m != nil {
+		return string(m[1])
+	}
+	return ""
 }
 
 // decodeBytes decodes data; declared names an encoding or is empty.

@@ -110,3 +110,18 @@ func TestDamagedUTF8(t *testing.T) {
 	}
 	checkDocument(t, doc)
 }
+
+// An XML file says its encoding itself; what is declared beside it counts more.
+func TestXMLEncoding(t *testing.T) {
+	const body = `<a>Москва</a>`
+	for _, tt := range []struct{ declaration, mediaType string }{
+		{`<?xml version="1.0" encoding="koi8-r"?>`, ""},
+		{`<?xml version='1.0' encoding = 'KOI8-R' standalone='yes'?>`, ""},
+		{`<?xml version="1.0" encoding="iso-8859-1"?>`, "text/xml; charset=koi8-r"},
+	} {
+		doc, err := Extract(t.Context(), Input{Name: "x.xml", MediaType: tt.mediaType, Data: encode(t, charmap.KOI8R, tt.declaration+body)})
+		if err != nil || doc.Text != tt.declaration+body || doc.Warnings != nil {
+			t.Errorf("%s declared %q: %q, %v, %v", tt.declaration, tt.mediaType, doc.Text, doc.Warnings, err)
+		}
+	}
+}

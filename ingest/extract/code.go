@@ -32,6 +32,7 @@ var codeLanguages = map[string]string{
 	".rb": "Ruby", ".rs": "Rust", ".scala": "Scala", ".sql": "SQL", ".swift": "Swift", ".tf": "Terraform", ".ts": "TypeScript",
 	".tsx": "TypeScript", ".v": "Verilog", ".vb": "Visual Basic", ".vhd": "VHDL", ".vue": "Vue", ".zig": "Zig",
 	".cfg": "INI", ".ini": "INI", ".toml": "TOML", ".yaml": "YAML", ".yml": "YAML",
+	".xml": "XML", ".xsd": "XML", ".xsl": "XML", ".xslt": "XML",
 }
 
 // codeExtensions are the keys of codeLanguages, the best known first.

@@ -40,7 +40,7 @@ func formats() []format {
 		{epubType, "EPUB", []string{".epub"}, true, extractEPUB},
 		{rtfType, "RTF", []string{".rtf"}, false, extractRTF},
 		{emlType, "e-mail", []string{".eml", ".mht", ".mhtml"}, false, extractEML},
-		{"text/plain", "plain text", []string{".txt", ".text", ".log"}, false, extractPlain},
+		{"text/plain", "plain text", []string{".txt", ".text", ".log", ".tex", ".rst", ".adoc"}, false, extractPlain},
 		{"text/csv", "CSV", []string{".csv"}, false, extractCSV},
 		{"text/tab-separated-values", "TSV", []string{".tsv", ".tab"}, false, extractCSV},
 		{"application/json", "JSON", []string{".json", ".geojson"}, false, extractJSON},
@@ -77,16 +77,20 @@ var aliases = map[string]string{
 	"text/javascript": codeType, "application/javascript": codeType, "text/css": codeType, "text/x-python": codeType, "text/x-c": codeType,
 	"text/x-java": codeType, "text/x-rust": codeType, "text/x-ruby": codeType, "text/x-perl": codeType, "text/x-lua": codeType,
 	"text/x-php": codeType, "text/x-shellscript": codeType, "application/x-sh": codeType, "application/sql": codeType,
-	"application/yaml": codeType, "application/x-yaml": codeType, "text/yaml": codeType, "application/toml": codeType,
+	"text/xml": codeType, "application/xml": codeType, "application/yaml": codeType, "application/x-yaml": codeType, "text/yaml": codeType, "application/toml": codeType,
 }
 
-// SupportedTypes returns the media types that Extract accepts, each with its
+// SupportedTypes returns the kinds of file that Extract accepts, each with its
 // usual extension, as error messages list them.
 func SupportedTypes() string {
 	var b strings.Builder
 	for i, f := range formats() {
 		if i > 0 {
 			b.WriteString(", ")
+		}
+		if f.mediaType == codeType {
+			b.WriteString("other source code (.py, .js, .xml, …)")
+			continue
 		}
 		fmt.Fprintf(&b, "%s (%s)", f.name, f.extensions[0])
 	}
@@ -120,6 +124,13 @@ func formatByExtension(ext string) (format, bool) {
 // isText reports whether the source of f is text: such formats look alike, and
 // any of them may be read as plain text.
 func (f format) isText() bool { return !f.packed }
+
+// IsText reports whether mediaType, without parameters, is one of text: what has
+// it can be read as plain text, too.
+func IsText(mediaType string) bool {
+	f, ok := formatOf(mediaType)
+	return ok && f.isText()
+}
 
 // isPackage reports whether the source of f is a zip archive.
 func (f format) isPackage() bool { return f.packed && f.mediaType != "application/pdf" }
@@ -180,7 +191,7 @@ func detect(in Input) (format, error) {
 	case isA(content, "application/json"):
 		return formatFor("application/json"), nil
 	case isA(content, "text/xml"):
-		return format{}, unsupported(found, in.Name)
+		return formatFor(codeType), nil
 	}
 	return formatFor("text/plain"), nil
 }
@@ -287,9 +298,14 @@ func looksText(data []byte) bool {
 }
 
 // startsAsHTML reports whether data opens as a whole HTML page does, after
-// white space and comments. A Markdown file may well begin with another tag.
+// white space, an XML declaration and comments. A Markdown file may well begin
+// with another tag, and an XML file with one of HTML's names.
 func startsAsHTML(data []byte) bool {
 	s := bytes.TrimLeft(bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")), " \t\r\n\f")
+	if bytes.HasPrefix(s, []byte("<?xml")) {
+		_, rest, _ := bytes.Cut(s, []byte("?>"))
+		s = bytes.TrimLeft(rest, " \t\r\n\f")
+	}
 	for bytes.HasPrefix(s, []byte("<!--")) {
 		_, rest, ok := bytes.Cut(s, []byte("-->"))
 		if !ok {

@@ -3,8 +3,8 @@
 // and reads nothing but the bytes it is given.
 //
 // There is one extractor for each supported media type. Markdown, plain text,
-// source code, CSV and JSON Lines keep the source verbatim, so that a span of
-// the text is a span of the file; only a byte order mark is removed and other
+// source code, XML, CSV and JSON Lines keep the source verbatim, so that a span
+// of the text is a span of the file; only a byte order mark is removed and other
 // encodings are decoded. The other formats are rendered: paragraphs are separated
 // by a blank line, table rows are lines. Text compressed by gzip is unpacked.
 //
@@ -35,7 +35,7 @@ import (
 
 // Version names the behaviour of all extractors together. It is part of every
 // revision and recipe: change it whenever the text of any format may change.
-const Version = "2"
+const Version = "3"
 
 const (
 	// MaxBytes is the size of the largest file that Extract accepts.

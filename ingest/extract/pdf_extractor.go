@@ -2,6 +2,7 @@ package extract
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 )
@@ -44,6 +45,15 @@ func (e *PDFExtractor) Extract(ctx context.Context, in Input) (Document, error) 
 		doc.Warnings = append(doc.Warnings, secondReadingFailed(secondErr))
 	}
 	return doc, err
+}
+
+// Settings names the backend for a PDF file, where it is not PDFAuto, the usual
+// one: what reads the file decides what its text is.
+func (e *PDFExtractor) Settings(data []byte) string {
+	if e.Options.Backend == PDFAuto || !looksPDF(data) {
+		return ""
+	}
+	return "pdf." + string(cmp.Or(e.Options.Backend, PDFBuiltin))
 }
 
 // wantsPDFium reports whether PDFium may do better than the built-in

@@ -9,6 +9,8 @@ func TestNameTitle(t *testing.T) {
 		`C:\reports\winter (2).TXT`:               "winter 2",
 		"https://x.example/a%20plan.html?v=2#top": "a plan",
 		"https://x.example/100%.html":             "",
+		"network-manual.tex":                      "network manual",
+		"export/price_list.xml":                   "price list",
 		"report":                                  "", // an identifier
 		"MED-10":                                  "",
 		"v1.2":                                    "",

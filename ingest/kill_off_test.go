@@ -1,0 +1,5 @@
+//go:build !failpoint
+
+package ingest
+
+func tellHits(*tell) {}

@@ -1,0 +1,98 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ragloop/ragloop/internal/embed"
+	"github.com/ragloop/ragloop/internal/index"
+)
+
+// Waits of a run for an embedder or an index that cannot be reached. They come
+// on top of what those do themselves, which is about some seconds: these outlast
+// a restart of a server with much to load. The waits double.
+const (
+	firstWait = time.Second
+	longWait  = 30 * time.Second
+	patience  = 3 * time.Minute // all waits for one call together
+)
+
+// attempt calls do, once or more often.
+type attempt func(ctx context.Context, do func() error) error
+
+// once is the attempt of a caller who can try again himself.
+func once(_ context.Context, do func() error) error { return do() }
+
+// outlast repeats do, which must be idempotent, while what it needs cannot be
+// reached. Any other error is final. A stop ends the waiting, with
+// ErrInterrupted beside the last error.
+func (r *run) outlast(ctx context.Context, do func() error) error {
+	waiting, done := stopping(ctx, r.w.o.Stop)
+	defer done()
+	var waited time.Duration
+	for wait := firstWait; ; wait = min(2*wait, longWait) {
+		err := do()
+		passes := errors.Is(err, index.ErrUnavailable) || errors.Is(err, embed.ErrUnavailable)
+		if !passes || ctx.Err() != nil || waited+wait > patience {
+			return err
+		}
+		if waiting.Err() == nil {
+			r.report(func(e *Event) { e.Outage, e.Wait = err, wait })
+		}
+		if r.w.o.wait(waiting, wait) != nil {
+			return fmt.Errorf("%w: %w", interruption(ctx, waiting, ctx.Err()), err)
+		}
+		waited += wait
+	}
+}
+
+// stopping returns a context that ends with ctx or when stop is closed; the
+// caller must call cancel.
+func stopping(ctx context.Context, stop <-chan struct{}) (_ context.Context, cancel context.CancelFunc) {
+	ctx, cancel = context.WithCancel(ctx)
+	switch {
+	case stopped(stop):
+		cancel()
+	case stop != nil:
+		go func() {
+			select {
+			case <-stop:
+				cancel()
+			case <-ctx.Done():
+			}
+		}()
+	}
+	return ctx, cancel
+}
+
+// interruption returns ErrInterrupted instead of err where stoppable, made by
+// stopping, has ended before ctx.
+func interruption(ctx, stoppable context.Context, err error) error {
+	if stoppable.Err() != nil && ctx.Err() == nil {
+		return ErrInterrupted
+	}
+	return err
+}
+
+func stopped(stop <-chan struct{}) bool {
+	select {
+	case <-stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// sleep waits for d, or returns ctx's error when that comes first.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

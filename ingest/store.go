@@ -1,0 +1,105 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/ragloop/ragloop/internal/embed"
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+// embed gives docs their dense vectors and returns how many texts the embedder
+// was given. embedded is called with chunks that have their vector now, and
+// their tokens.
+func (w *Worker) embed(ctx context.Context, docs []prepared, known *recent, try attempt, embedded func(chunks, tokens int)) (int, error) {
+	var texts []string
+	var tokens []int
+	for _, p := range docs {
+		texts = append(texts, p.texts...)
+		for _, pt := range p.points {
+			tokens = append(tokens, pt.Chunk.Tokens)
+		}
+	}
+	all, fresh := known.find(texts)
+	ready := 0 // of all
+	settle := func() {
+		from, sum := ready, 0
+		for ; ready < len(all) && all[ready].vector != nil; ready++ {
+			sum += tokens[ready]
+		}
+		if ready > from {
+			embedded(ready-from, sum)
+		}
+	}
+	settle()
+	for part := range slices.Chunk(fresh, w.o.BatchChunks) {
+		if err := w.fill(ctx, part, try); err != nil {
+			return 0, err
+		}
+		settle()
+	}
+	for _, p := range docs {
+		for i := range p.points {
+			p.points[i].Dense = all[i].vector
+		}
+		all = all[len(p.points):]
+	}
+	return len(fresh), nil
+}
+
+// fill embeds what part stands for. What the embedder returned before it failed
+// is not asked for again.
+func (w *Worker) fill(ctx context.Context, part []*embedding, try attempt) error {
+	return try(ctx, func() error {
+		texts := make([]string, len(part))
+		for i, e := range part {
+			texts[i] = e.text
+		}
+		vectors, err := w.o.Embedder.Embed(ctx, embed.Passage, texts)
+		if len(vectors) > len(texts) || err == nil && len(vectors) < len(texts) {
+			return errors.Join(err, fmt.Errorf("embed %d texts: the embedder %q returned %d vectors", len(texts), w.o.Embedder.Info().Name, len(vectors)))
+		}
+		for i, v := range vectors {
+			*part[i] = embedding{vector: v}
+		}
+		part = part[len(vectors):]
+		return err
+	})
+}
+
+// store commits docs, which leave it with their records as they are stored.
+func (w *Worker) store(ctx context.Context, docs []prepared) error {
+	var entries []index.Entry
+	var updates []index.Record
+	var gone []text.DocID
+	for i := range docs {
+		p := &docs[i]
+		switch p.write {
+		case writeAll:
+			p.record.IngestedAt = w.o.Now()
+			p.record.ChunkCount, p.record.Tokens = len(p.points), 0
+			for _, pt := range p.points {
+				p.record.Tokens += pt.Chunk.Tokens
+			}
+			entries = append(entries, index.Entry{Record: p.record, Points: p.points})
+		case writeRecord:
+			if p.err == nil {
+				p.record.IngestedAt = w.o.Now()
+			}
+			updates = append(updates, p.record)
+		case writeRemoval:
+			gone = append(gone, p.doc)
+		}
+	}
+	if err := w.g.PutAll(ctx, entries); err != nil {
+		return err
+	}
+	if err := w.g.UpdateRecords(ctx, updates); err != nil {
+		return err
+	}
+	_, err := w.g.DeleteAll(ctx, gone)
+	return err
+}
