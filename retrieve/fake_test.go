@@ -23,12 +23,15 @@ type memory struct {
 	fail       func(s index.Search) error // of Legs
 	recFail    error
 	parentFail error
-	torn       bool // no parent is stored as a whole
+	nearFail   error // of Neighbours
+	torn       bool  // no parent is stored as a whole, and no neighbour at all
 	mu         sync.Mutex
 	limits     []int // of the calls of Legs
 }
 
 var errDown = errors.New("connection refused")
+
+func (m *memory) Unknown(_ context.Context, keys []string) ([]string, error) { return keys, nil }
 
 func (m *memory) Legs(ctx context.Context, s index.Search) (index.Legs, error) {
 	m.mu.Lock()
@@ -111,6 +114,22 @@ func (m *memory) Parents(ctx context.Context, chunks []index.Chunk) (map[index.C
 		out[c.ID] = &p
 	}
 	return out, m.parentFail
+}
+
+func (m *memory) Neighbours(ctx context.Context, chunks []index.Chunk, n int) (map[index.ChunkID][]*index.Chunk, error) {
+	out := map[index.ChunkID][]*index.Chunk{}
+	for _, c := range chunks {
+		for d := 1; d <= n && c.ParentLast == 0 && !m.torn; d++ {
+			for _, ord := range []int{c.Ordinal + d, c.Ordinal - d} {
+				for i := range m.points {
+					if o := &m.points[i].Chunk; o.Doc == c.Doc && o.Ordinal == ord {
+						out[c.ID] = append(out[c.ID], o)
+					}
+				}
+			}
+		}
+	}
+	return out, m.nearFail
 }
 
 // letters embeds a text by how often it has each of the first letters.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -23,9 +24,20 @@ type legs struct{ dense, lexical bool }
 // hits remain it is searched deeper, up to MaxCandidates.
 //
 // Both legs are run whatever p.Fusion is, so that Rank may be given another
-// one. Errors as for Search.
+// one, and neighbours are read of every candidate. Errors as for Search.
 func (r *Retriever) Find(ctx context.Context, query string, p Params) (Found, error) {
-	return r.find(ctx, query, p, legs{dense: true, lexical: true})
+	f, err := r.find(ctx, query, p, legs{dense: true, lexical: true})
+	if err != nil {
+		return Found{}, err
+	}
+	chunks := make([]index.Chunk, len(f.Legs.Candidates))
+	for i, c := range f.Legs.Candidates {
+		chunks[i] = c.Chunk
+	}
+	if f, err = r.neighbours(ctx, f, chunks, p.Neighbours); err != nil {
+		return Found{}, contextFirst(ctx, err)
+	}
+	return f, nil
 }
 
 func (r *Retriever) find(ctx context.Context, query string, p Params, want legs) (Found, error) {
@@ -54,7 +66,11 @@ func (r *Retriever) find(ctx context.Context, query string, p Params, want legs)
 		if err != nil {
 			return Found{}, contextFirst(ctx, err)
 		}
-		return Found{Legs: index.Legs{Candidates: visible}, Records: records, Parents: parents, Degraded: q.degraded, Stages: q.stages}, nil
+		warnings, err := q.warnings(ctx, visible)
+		if err != nil {
+			return Found{}, contextFirst(ctx, err)
+		}
+		return Found{Legs: index.Legs{Candidates: visible}, Records: records, Parents: parents, Degraded: q.degraded, Warnings: warnings, Stages: q.stages}, nil
 	}
 }
 
@@ -193,6 +209,33 @@ func (q *finding) records(ctx context.Context, hits index.Legs) (map[text.DocID]
 		return nil, fmt.Errorf("read the records of the hits: %w", err)
 	}
 	return records, nil
+}
+
+// maxAsked bounds the fields of a filter that are looked for: each costs a
+// request, and a long filter is hardly written by hand.
+const maxAsked = 16
+
+// warnings names fields of the filter that no document has, where nothing was
+// found: most likely they are misspelt. Of many it asks for the first maxAsked.
+func (q *finding) warnings(ctx context.Context, found []index.Candidate) ([]string, error) {
+	keys := q.p.Filter.Where.Keys()
+	for _, key := range slices.Sorted(maps.Keys(q.p.Filter.Meta)) {
+		if !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	if len(found) > 0 || len(keys) == 0 {
+		return nil, nil
+	}
+	unknown, err := q.r.index.Unknown(ctx, keys[:min(len(keys), maxAsked)])
+	if err != nil {
+		return nil, fmt.Errorf("look for the fields of the filter: %w", err)
+	}
+	var out []string
+	for _, key := range unknown {
+		out = append(out, fmt.Sprintf("filter: no document has the field %q", key))
+	}
+	return out, nil
 }
 
 func denseRank(c *index.Candidate) *int   { return &c.DenseRank }

@@ -43,6 +43,9 @@ func (p Params) Validate() error {
 	if p.Rerank < 0 || p.Rerank > p.Candidates {
 		reject("rerank", "is %d, allowed are 0 (off) to %d (candidates)", p.Rerank, p.Candidates)
 	}
+	if p.Neighbours < 0 || p.Neighbours > MaxNeighbours {
+		reject("neighbours", "is %d, allowed are 0 (off) to %d", p.Neighbours, MaxNeighbours)
+	}
 	if problem := p.Fusion.problem(); problem != "" {
 		reject("fusion", "%s", problem)
 	}
@@ -78,6 +81,9 @@ func (p Params) Validate() error {
 	}
 	if _, ok := f.Meta[""]; ok {
 		reject("filter.meta", "has an empty key")
+	}
+	if err := f.Where.Check(); err != nil {
+		reject("filter.where", "is not allowed: %v", err)
 	}
 	return errors.Join(errs...)
 }

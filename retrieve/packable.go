@@ -1,22 +1,44 @@
 package retrieve
 
-import "github.com/ragloop/ragloop/retrieve/pack"
+import (
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/retrieve/pack"
+)
 
-// Packable returns ranked chunks as the packer takes them, in the same order. A
-// chunk that has a parent is delivered as its parent: of several with the same
-// parent, the packer takes the first and drops the others as duplicates.
+// Packable returns ranked chunks as the packer takes them, in the same order,
+// and behind them their [Neighbours].
+//
+// A chunk that has a parent is delivered as its parent: of several with the same
+// parent, the packer takes the first and drops the others as duplicates. It keeps
+// what was found of a parent that it cuts. A parent has no neighbours, nor is one
+// delivered for a neighbour: that stands for itself.
 func Packable(ranked []Ranked) []pack.Chunk {
-	out := make([]pack.Chunk, len(ranked))
-	for i, r := range ranked {
-		c := &r.Chunk
-		if r.Parent != nil {
-			c = r.Parent
+	near := Neighbours(ranked)
+	out := make([]pack.Chunk, 0, len(ranked)+len(near))
+	for i := range ranked {
+		r := &ranked[i]
+		if r.Parent == nil {
+			out = append(out, r.packable(&r.Chunk))
+			continue
 		}
-		out[i] = pack.Chunk{
-			Doc: c.Doc, Rev: c.Rev, URI: r.Record.URI, Title: r.Record.Title, Ordinal: c.Ordinal,
-			Span: c.Span, Text: c.Text, Gap: c.Gap, Heading: c.Heading,
-			PageStart: c.PageStart, PageEnd: c.PageEnd, Score: r.Score,
-		}
+		p := r.packable(r.Parent)
+		p.Found = r.Chunk.Span
+		out = append(out, p)
+	}
+	for _, n := range near {
+		p := ranked[n.Of].packable(n.Chunk)
+		p.Neighbour = true
+		out = append(out, p)
 	}
 	return out
+}
+
+// packable returns c, which is r's chunk or of the same document, with what is
+// known of r.
+func (r *Ranked) packable(c *index.Chunk) pack.Chunk {
+	return pack.Chunk{
+		Doc: c.Doc, Rev: c.Rev, URI: r.Record.URI, Title: r.Record.Title, Ordinal: c.Ordinal,
+		Span: c.Span, Text: c.Text, Gap: c.Gap, Heading: c.Heading,
+		PageStart: c.PageStart, PageEnd: c.PageEnd, Score: r.Score,
+	}
 }

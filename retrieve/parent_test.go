@@ -31,8 +31,11 @@ func TestParentsAreDelivered(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
-	for _, c := range Packable(found.Chunks) {
+	for i, c := range Packable(found.Chunks) {
 		got[c.Text] = string(c.Doc)
+		if r := found.Chunks[i]; r.Parent != nil && (c.Found != r.Chunk.Span || !c.Span.Contains(c.Found)) || r.Parent == nil && c.Found.Len() > 0 {
+			t.Errorf("of %q at %v the part %v was found, want %v", c.Text, c.Span, c.Found, r.Chunk.Span)
+		}
 	}
 	if d := cmp.Diff(map[string]string{"badge cabbage beach ": "a", "feed ": "a", "hedge ": "b"}, got); d != "" {
 		t.Errorf("delivered (-want +got):\n%s", d)

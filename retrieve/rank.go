@@ -25,6 +25,7 @@ func rank(f Found, p Params) []Ranked {
 	for i := range all {
 		all[i].Rank = i + 1
 	}
+	expand(all, f, p.Neighbours)
 	return all
 }
 

@@ -44,6 +44,7 @@ type Params struct {
 	DocumentPrior      float64 // 0..10, 0 off; default 0.8
 	NeighbourSmoothing float64 // 0..10, 0 off, the default
 	Rerank             int     // how many of the best are reranked, 0..Candidates; 0 off, the default
+	Neighbours         int     // chunks on either side of a ranked one that Packable offers, 0..4; 0 off, the default
 	RequireAll         bool    // fail instead of degrading when a leg or the reranker fails
 	Filter             index.Filter
 }
@@ -68,6 +69,9 @@ type Ranked struct {
 	Rerank Reranked // where it is not zero, it decided Rank
 	Record index.Record
 	Parent *index.Chunk // what is delivered instead of the chunk; nil: the chunk
+	// Neighbours are the chunks up to Params.Neighbours away, in the order of
+	// index.Generation.Neighbours. Of a search only Result.Chunks have them.
+	Neighbours []*index.Chunk
 }
 
 // Result of one query.
@@ -75,12 +79,13 @@ type Result struct {
 	Chunks     []Ranked // the first Params.TopK of Candidates
 	Candidates []Ranked // every candidate that was ranked, in the final order
 	Degraded   []string // "dense: embedder unavailable"; empty: complete
+	Warnings   []string // what is odd about the query: "filter: no document has the field \"yaer\""
 	Stages     []Stage
 }
 
 // Stage is a measured step.
 type Stage struct {
-	Name    string // "embed", "legs", "records", "parents", "rerank", "fuse"
+	Name    string // "embed", "legs", "records", "parents", "rerank", "fuse", "neighbours"
 	Elapsed time.Duration
 }
 
@@ -93,8 +98,11 @@ type Found struct {
 	Records  map[text.DocID]index.Record    // of every candidate's document
 	Reranked map[index.ChunkID]float64      // the reranker's scores, of the candidates that it has seen
 	Parents  map[index.ChunkID]*index.Chunk // of the candidates that have one; see index.Generation.Parents
-	Degraded []string                       // as in Result
-	Stages   []Stage                        // in the order in which they began
+	// Neighbours of the candidates, up to Params.Neighbours away; see index.Generation.Neighbours.
+	Neighbours map[index.ChunkID][]*index.Chunk
+	Degraded   []string // as in Result
+	Warnings   []string // as in Result
+	Stages     []Stage  // in the order in which they began
 }
 
 // searcher is what retrieval needs of an index; implemented by
@@ -103,6 +111,8 @@ type searcher interface {
 	Legs(ctx context.Context, s index.Search) (index.Legs, error)
 	Records(ctx context.Context, docs []text.DocID) (map[text.DocID]index.Record, error)
 	Parents(ctx context.Context, chunks []index.Chunk) (map[index.ChunkID]*index.Chunk, error)
+	Neighbours(ctx context.Context, chunks []index.Chunk, n int) (map[index.ChunkID][]*index.Chunk, error)
+	Unknown(ctx context.Context, keys []string) ([]string, error)
 }
 
 // Retriever answers queries from one generation. Safe for concurrent use.
@@ -139,9 +149,9 @@ func newRetriever(s searcher, recipe index.Recipe, e embed.Embedder) (*Retriever
 }
 
 // Search runs the whole pipeline: Find, Rerank, then Rank. A leg that p.Fusion
-// does not use is not run; the result is the same. A reranker that fails, or
-// would take more time than ctx has, leaves the order before it, which Degraded
-// tells.
+// does not use is not run, and neighbours are read of Result.Chunks only; the
+// result is the same. A reranker that fails, or would take more time than ctx
+// has, leaves the order before it, which Degraded tells.
 //
 // Errors: [*InvalidError] for a bad query or parameter (one or several, joined),
 // [ErrLeg] when a leg failed that the answer needs, context errors, errors of
@@ -160,5 +170,10 @@ func (r *Retriever) Search(ctx context.Context, query string, p Params) (Result,
 	begin := r.now()
 	all := rank(f, p)
 	f.Stages = append(f.Stages, Stage{"fuse", r.now().Sub(begin)})
-	return Result{Chunks: top(all, p.TopK), Candidates: all, Degraded: f.Degraded, Stages: f.Stages}, nil
+	chunks := top(all, p.TopK)
+	if f, err = r.neighbours(ctx, f, chunksOf(chunks), p.Neighbours); err != nil {
+		return Result{}, contextFirst(ctx, err)
+	}
+	expand(chunks, f, p.Neighbours)
+	return Result{Chunks: chunks, Candidates: all, Degraded: f.Degraded, Warnings: f.Warnings, Stages: f.Stages}, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ragloop/ragloop/internal/filter"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
 	"github.com/ragloop/ragloop/internal/text"
@@ -310,6 +311,31 @@ func TestFilter(t *testing.T) {
 	}
 	if len(got.Candidates) != 4 {
 		t.Errorf("%d candidates, want the 4 chunks of doc03", len(got.Candidates))
+	}
+}
+
+// Where nothing is found, fields that no document has are named, each once, and
+// no more than maxAsked are looked for.
+func TestUnknownFields(t *testing.T) {
+	r := retriever(t, &memory{}, letters{})
+	search := func(f index.Filter) []string {
+		got, err := r.Search(t.Context(), query, params(func(p *Params) { p.Filter = f }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Warnings
+	}
+	where := filter.Expr{Op: filter.Exists, Field: filter.MetaField("k00")}
+	want := []string{`filter: no document has the field "k00"`, `filter: no document has the field "a"`}
+	if got := search(index.Filter{Where: where, Meta: map[string]string{"a": "x", "k00": "x"}}); !slices.Equal(got, want) {
+		t.Errorf("warnings %q, want %q", got, want)
+	}
+	many := map[string]string{}
+	for i := range 2 * maxAsked {
+		many[fmt.Sprintf("k%02d", i)] = "x"
+	}
+	if got := search(index.Filter{Meta: many}); len(got) != maxAsked {
+		t.Errorf("%d warnings, want %d", len(got), maxAsked)
 	}
 }
 

@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/meta"
 	"github.com/ragloop/ragloop/internal/text"
 	"github.com/ragloop/ragloop/retrieve"
 )
@@ -42,11 +44,16 @@ type Documents interface {
 	ListPage(ctx context.Context, pageToken string, limit int) (page []index.Record, next string, err error)
 }
 
+// ErrUnavailable: what an [Ingester] needs cannot be reached now; the same may
+// succeed later.
+var ErrUnavailable = errors.New("unavailable")
+
 // Ingester changes documents.
 type Ingester interface {
-	// Put returns when the document is durable and findable. The error is a
-	// [*RejectedError] when the document itself is the reason; then what was
-	// stored of it before is still findable.
+	// Put returns when the document is durable and findable, or removed. The
+	// error is a [*RejectedError] when the document itself is the reason; then
+	// what was stored of it before is still findable. One that wraps
+	// ErrUnavailable may be gone later.
 	Put(ctx context.Context, d NewDocument) (PutResult, error)
 	// Delete reports whether there was such a document.
 	Delete(ctx context.Context, doc text.DocID) (bool, error)
@@ -54,13 +61,15 @@ type Ingester interface {
 
 // NewDocument is a document to ingest.
 type NewDocument struct {
-	ID        text.DocID // not empty, no control characters
-	URI       string     // may be empty
-	MediaType string     // empty: detect
-	Title     string     // empty: take the one found
-	Content   []byte     // not empty; owned by the callee
-	Tags      []string   // distinct
-	Meta      map[string]string
+	ID        text.DocID  // not empty, no control characters
+	URI       string      // may be empty
+	MediaType string      // empty: detect
+	Title     string      // empty: take the one found
+	Content   []byte      // not empty, unless Deleted; owned by the callee
+	Tags      []string    // distinct
+	ACL       []string    // distinct
+	Meta      meta.Fields // allowed keys and values; "modified", if any, is a time
+	Deleted   bool        // only the ID counts
 }
 
 // Outcome is what putting a document did.
@@ -70,22 +79,29 @@ const (
 	Indexed   Outcome = iota + 1 // new
 	Replaced                     // in place of an earlier version
 	Unchanged                    // nothing was done
+	Removed                      // deleted
 )
 
 // PutResult is what became of a document.
 type PutResult struct {
 	Outcome  Outcome
-	Record   index.Record
+	Record   index.Record // as stored; zero where the document is not stored any more
 	Warnings []string
 }
 
 // RejectedError says why a document cannot be ingested.
 type RejectedError struct {
-	Field string // of NewDocument on the wire: "content", "media_type", ...
-	Err   error
+	Field  string // of NewDocument on the wire: "content", "media_type", ...
+	Reason string // as in index.Record; "" where the document is not quarantined
+	Err    error
 }
 
-func (e *RejectedError) Error() string { return fmt.Sprintf("%s: %v", e.Field, e.Err) }
+func (e *RejectedError) Error() string {
+	if e.Reason != "" {
+		return fmt.Sprintf("%s: quarantined (%s): %v", e.Field, e.Reason, e.Err)
+	}
+	return fmt.Sprintf("%s: %v", e.Field, e.Err)
+}
 func (e *RejectedError) Unwrap() error { return e.Err }
 
 // Only returns the collections of a server that serves just c. It is also the

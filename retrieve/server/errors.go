@@ -1,9 +1,11 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -38,9 +40,12 @@ var sentinels = []struct {
 	{index.ErrNoCollection, codes.NotFound, ""},
 	{index.ErrNoDocument, codes.NotFound, ""},
 	{index.ErrRecipe, codes.FailedPrecondition, ""},
+	{index.ErrUnindexed, codes.FailedPrecondition, ""},
 	{index.ErrInvalid, codes.InvalidArgument, ""},
 	{index.ErrChanged, codes.Aborted, ""},
 	{index.ErrDamaged, codes.DataLoss, ""},
+	{index.ErrUnavailable, codes.Unavailable, ""},
+	{ErrUnavailable, codes.Unavailable, ""},
 	{errReadOnly, codes.Unimplemented, ""},
 	{errTooLarge, codes.ResourceExhausted, ""},
 	{errBusy, codes.ResourceExhausted, ""},
@@ -87,6 +92,14 @@ func (e *invalidRequest) addAll(err error, prefix string) {
 	}
 }
 
+// sorted returns e ordered by field, then problem; nil without violations.
+func (e invalidRequest) sorted() error {
+	slices.SortFunc(e, func(a, b violation) int {
+		return cmp.Or(strings.Compare(a.field, b.field), strings.Compare(a.problem, b.problem))
+	})
+	return e.err()
+}
+
 // err returns e, nil without violations.
 func (e invalidRequest) err() error {
 	if len(e) == 0 {
@@ -113,6 +126,9 @@ func invalids(err error) []*retrieve.InvalidError {
 	}
 	return nil
 }
+
+// errorDomain is the domain of the reasons in google.rpc.ErrorInfo.
+const errorDomain = "ragloop"
 
 // missing is an error that names what was not found.
 type missing struct {
@@ -141,7 +157,11 @@ func statusOf(ctx context.Context, err error) *status.Status {
 	case errors.As(err, &fields):
 		return badRequest(err, fields)
 	case errors.As(err, &rejected):
-		return badRequest(err, invalidRequest{{"document." + rejected.Field, rejected.Err.Error()}})
+		st := badRequest(err, invalidRequest{{"document." + rejected.Field, rejected.Err.Error()}})
+		if rejected.Reason != "" {
+			st = withDetail(st, &errdetails.ErrorInfo{Reason: strings.ToUpper(rejected.Reason), Domain: errorDomain})
+		}
+		return st
 	}
 	if fields.addAll(err, "search."); len(fields) > 0 {
 		return badRequest(err, fields)

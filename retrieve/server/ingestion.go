@@ -34,7 +34,7 @@ func (s *ingestion) ingester(ctx context.Context, collection string) (Ingester, 
 	return c.Ingester, nil
 }
 
-// PutDocument ingests one document.
+// PutDocument ingests or removes one document.
 func (s *ingestion) PutDocument(ctx context.Context, in *ragloopv1.PutDocumentRequest) (*ragloopv1.PutDocumentResponse, error) {
 	doc, err := newDocument(in.Document)
 	if err != nil {
@@ -52,12 +52,14 @@ func put(ctx context.Context, to Ingester, doc NewDocument) (*ragloopv1.PutDocum
 	if err != nil {
 		return nil, err
 	}
-	return &ragloopv1.PutDocumentResponse{
-		Document: document(r.Record), Outcome: putOutcomes[r.Outcome], Warnings: valid(r.Warnings),
-	}, nil
+	out := &ragloopv1.PutDocumentResponse{Outcome: putOutcomes[r.Outcome], Warnings: valid(r.Warnings)}
+	if r.Record.Doc != "" {
+		out.Document = document(r.Record)
+	}
+	return out, nil
 }
 
-// PutDocuments ingests documents one after the other.
+// PutDocuments ingests or removes documents one after the other.
 func (s *ingestion) PutDocuments(stream grpc.ClientStreamingServer[ragloopv1.PutDocumentsRequest, ragloopv1.PutDocumentsResponse]) error {
 	ctx := stream.Context()
 	out := &ragloopv1.PutDocumentsResponse{}
@@ -85,7 +87,7 @@ func (s *ingestion) PutDocuments(stream grpc.ClientStreamingServer[ragloopv1.Put
 			response, err = putNext(ctx, to, collection, in)
 		}
 		if ctx.Err() != nil {
-			return err
+			return errors.Join(ctx.Err(), err) // nobody waits for the results any more
 		}
 		result, ends := putResult(ctx, in, response, err)
 		goOn = !ends
@@ -128,6 +130,9 @@ func putResult(ctx context.Context, in *ragloopv1.PutDocumentsRequest, response 
 				problem.FieldViolations = append(problem.FieldViolations, &ragloopv1.FieldViolation{Field: v.Field, Description: v.Description})
 			}
 		}
+	}
+	if rejected := (*RejectedError)(nil); errors.As(err, &rejected) {
+		problem.Reason = rejected.Reason
 	}
 	r.Result = &ragloopv1.PutDocumentResult_Error{Error: problem}
 	return r, st.Code() != codes.InvalidArgument

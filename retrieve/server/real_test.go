@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -359,6 +360,11 @@ func TestPutDocuments(t *testing.T) {
 	for _, in := range []*ragloopv1.PutDocumentsRequest{
 		{Collection: "handbook", Document: &ragloopv1.NewDocument{Id: "a.md", Content: []byte("# A\n\nThe aardvark.\n")}},
 		{Document: &ragloopv1.NewDocument{Id: "broken.pdf", Content: []byte(library["broken.pdf"])}},
+		{Document: &ragloopv1.NewDocument{Id: "faq/badges.txt", Content: []byte(library["faq/badges.txt"]), Uri: "file:///faq/badges.txt", Tags: []string{"faq"}, Meta: map[string]string{"lang": "en"}}},
+		{Document: &ragloopv1.NewDocument{Id: "faq/badges.txt", Content: []byte("There are no badges any more.\n")}},
+		{Document: &ragloopv1.NewDocument{Id: "handbook/expenses.md", Deleted: true}},
+		{Document: &ragloopv1.NewDocument{Id: "never.md", Deleted: true}},
+		{Document: &ragloopv1.NewDocument{Id: "gone.md", Deleted: true, Title: "Gone"}},
 		{Document: &ragloopv1.NewDocument{Id: "", Content: []byte("x")}},
 		{},
 		{Collection: "other", Document: &ragloopv1.NewDocument{Id: "b.md", Content: []byte("x")}},
@@ -375,8 +381,11 @@ func TestPutDocuments(t *testing.T) {
 	var got []string
 	for _, r := range out.Results {
 		line := r.Id + ": " + r.GetResponse().GetOutcome().String()
+		if d := r.GetResponse().GetDocument(); d != nil {
+			line += " " + d.State.String()
+		}
 		if e := r.GetError(); e != nil {
-			line = r.Id + ": " + codes.Code(e.Code).String()
+			line = r.Id + ": " + codes.Code(e.Code).String() + " " + e.Reason
 			for _, v := range e.FieldViolations {
 				line += " " + v.Field
 			}
@@ -384,18 +393,26 @@ func TestPutDocuments(t *testing.T) {
 		got = append(got, line)
 	}
 	want := []string{
-		"a.md: PUT_OUTCOME_INDEXED",
-		"broken.pdf: InvalidArgument document.content",
-		": InvalidArgument document.id",
-		": InvalidArgument document",
-		"b.md: InvalidArgument collection",
-		"c.md: PUT_OUTCOME_INDEXED",
+		"a.md: PUT_OUTCOME_INDEXED DOCUMENT_STATE_INDEXED",
+		"broken.pdf: InvalidArgument damaged document.content",
+		"faq/badges.txt: PUT_OUTCOME_UNCHANGED DOCUMENT_STATE_INDEXED",
+		"faq/badges.txt: PUT_OUTCOME_REPLACED DOCUMENT_STATE_INDEXED",
+		"handbook/expenses.md: PUT_OUTCOME_REMOVED",
+		"never.md: PUT_OUTCOME_UNCHANGED",
+		"gone.md: InvalidArgument  document.title",
+		": InvalidArgument  document.id",
+		": InvalidArgument  document",
+		"b.md: InvalidArgument  collection",
+		"c.md: PUT_OUTCOME_INDEXED DOCUMENT_STATE_INDEXED",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("results (-want +got):\n%s", d)
 	}
-	if out.Succeeded != 2 || out.Failed != 4 {
-		t.Errorf("succeeded %d, failed %d; want 2, 4", out.Succeeded, out.Failed)
+	if out.Succeeded != 6 || out.Failed != 5 {
+		t.Errorf("succeeded %d, failed %d; want 6, 5", out.Succeeded, out.Failed)
+	}
+	if _, err := c.GetDocumentStatus(t.Context(), &ragloopv1.GetDocumentStatusRequest{Id: "handbook/expenses.md"}); status.Code(err) != codes.NotFound {
+		t.Errorf("status of what was removed = %v, want NotFound", err)
 	}
 	found, err := c.Search(t.Context(), &ragloopv1.SearchRequest{Query: "capybara", Search: &ragloopv1.SearchOptions{Fusion: "lexical"}})
 	if err != nil || len(found.Chunks) != 1 {

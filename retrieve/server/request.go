@@ -1,11 +1,12 @@
 package server
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 	"unicode"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/ragloop/ragloop/internal/text"
 	"github.com/ragloop/ragloop/internal/tokens"
@@ -25,16 +26,16 @@ const (
 	maxTitleBytes     = 1024
 	maxURIBytes       = 4096
 	maxMediaTypeBytes = 256
-	maxLabels         = 100 // tags or metadata keys of a document
+	maxLabels         = 100  // tags or metadata keys of a document
+	maxACL            = 1000 // entries of its ACL
 	maxLabelBytes     = 256
-	maxMetaValueBytes = 4096
 )
 
 // check returns why d cannot stand for what a request leaves unset.
 func (d Defaults) check() error {
 	var bad invalidRequest
 	bad.addAll(d.Search.Validate(), "search.")
-	if len(d.Search.Filter.Docs)+len(d.Search.Filter.Tags)+len(d.Search.Filter.Meta) > 0 {
+	if len(d.Search.Filter.Docs)+len(d.Search.Filter.Tags)+len(d.Search.Filter.Meta) > 0 || !d.Search.Filter.Where.IsZero() {
 		bad.add("search.filter", "is set, but a filter belongs to a request")
 	}
 	checkPack(d.Pack, &bad)
@@ -49,14 +50,17 @@ func checkPack(o pack.Options, bad *invalidRequest) {
 	if o.MaxPerSource < 0 || o.MaxPerSource > maxPerSource {
 		bad.add("pack.max_segments_per_document", "is %d, allowed are 0 to %d", o.MaxPerSource, maxPerSource)
 	}
-	if o.Order != "" && o.Order != pack.ByRank && o.Order != pack.ByDocument {
-		bad.add("pack.order", "is %q, allowed are %s and %s", o.Order, pack.ByRank, pack.ByDocument)
+	if o.Order != "" && !slices.Contains(pack.Orders(), o.Order) {
+		bad.add("pack.order", "is %q, allowed are %s", o.Order, strings.Join(pack.Orders(), ", "))
+	}
+	if !(o.Diversity >= 0 && o.Diversity <= 1) {
+		bad.add("pack.diversity", "is %v, allowed are 0 to 1", o.Diversity)
 	}
 }
 
 func checkTokenizer(name string, bad *invalidRequest) {
-	if !slices.Contains(tokens.Encodings(), name) {
-		bad.add("tokenizer", "is %q, allowed are %s", name, strings.Join(tokens.Encodings(), " and "))
+	if tokens.Check(name) != nil {
+		bad.add("tokenizer", "is %q, allowed are %s and %s", name, strings.Join(tokens.Encodings(), ", "), tokens.Bounds)
 	}
 }
 
@@ -101,7 +105,22 @@ func (d Defaults) searchParams(in *ragloopv1.SearchOptions, bad *invalidRequest)
 	}
 	p.Filter.Tags = in.GetFilter().GetTags()
 	p.Filter.Meta = in.GetFilter().GetMeta()
+	p.Filter.Where = filterWhere("search.filter.where", in.GetFilter().GetWhere(), bad)
 	return p
+}
+
+// neighbours returns how many chunks on either side of a ranked one in asks for:
+// an option of packing that needs the index.
+func (d Defaults) neighbours(in *ragloopv1.PackOptions, bad *invalidRequest) int {
+	if in == nil || in.Neighbours == nil {
+		return d.Search.Neighbours
+	}
+	n := int(*in.Neighbours)
+	if n < 0 || n > retrieve.MaxNeighbours {
+		bad.add("pack.neighbours", "is %d, allowed are 0 to %d", n, retrieve.MaxNeighbours)
+		return 0
+	}
+	return n
 }
 
 // packOptions returns the options that in asks for.
@@ -119,8 +138,20 @@ func (d Defaults) packOptions(budget *int32, in *ragloopv1.PackOptions, bad *inv
 		o.Order = pack.ByRank
 	case ragloopv1.SegmentOrder_SEGMENT_ORDER_DOCUMENT:
 		o.Order = pack.ByDocument
+	case ragloopv1.SegmentOrder_SEGMENT_ORDER_ENDS:
+		o.Order = pack.ByEnds
 	default:
-		bad.add("pack.order", "is %d, allowed are SEGMENT_ORDER_RANK and SEGMENT_ORDER_DOCUMENT", order)
+		bad.add("pack.order", "is %d, allowed are SEGMENT_ORDER_RANK, SEGMENT_ORDER_DOCUMENT and SEGMENT_ORDER_ENDS", order)
+	}
+	if in != nil && in.Diversity != nil {
+		o.Diversity = *in.Diversity
+	}
+	if in != nil && in.Template != nil {
+		t, err := pack.BuiltinTemplate(*in.Template)
+		if err != nil || *in.Template == "" {
+			bad.add("pack.template", "is %q, allowed are %s, %s and %s", *in.Template, pack.Plain, pack.XML, pack.Markdown)
+		}
+		o.Template = t
 	}
 	o.NoTrim = o.NoTrim || in.GetNoTrim()
 	checkPack(o, bad)
@@ -141,41 +172,42 @@ func newDocument(in *ragloopv1.NewDocument) (NewDocument, error) {
 		}
 	}
 	checkID("document.id", in.Id, &bad)
+	if in.Deleted {
+		in.ProtoReflect().Range(func(field protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
+			if name := field.Name(); name != "id" && name != "deleted" {
+				bad.add("document."+string(name), "has no meaning beside deleted; a document that is gone has its id alone")
+			}
+			return true
+		})
+		return NewDocument{ID: text.DocID(in.Id), Deleted: true}, bad.sorted()
+	}
 	limit("uri", in.Uri, maxURIBytes)
 	limit("media_type", in.MediaType, maxMediaTypeBytes)
 	limit("title", in.Title, maxTitleBytes)
 	if len(in.Content) == 0 {
 		bad.add("document.content", "is empty")
 	}
-	if len(in.Tags) > maxLabels {
-		bad.add("document.tags", "has %d values, allowed are %d", len(in.Tags), maxLabels)
-	}
-	seen := map[string]bool{}
-	for i, tag := range in.Tags {
-		field := fmt.Sprintf("tags[%d]", i)
-		if tag == "" || seen[tag] {
-			bad.add("document."+field, "is %q, which is empty or was given before", tag)
+	labels := func(name string, values []string, most int) {
+		if len(values) > most {
+			bad.add("document."+name, "has %d values, allowed are %d", len(values), most)
 		}
-		seen[tag] = true
-		limit(field, tag, maxLabelBytes)
-	}
-	if len(in.Meta) > maxLabels {
-		bad.add("document.meta", "has %d keys, allowed are %d", len(in.Meta), maxLabels)
-	}
-	for key, value := range in.Meta {
-		if key == "" {
-			bad.add("document.meta", "has an empty key")
+		seen := map[string]bool{}
+		for i, v := range values {
+			field := fmt.Sprintf("%s[%d]", name, i)
+			if v == "" || seen[v] {
+				bad.add("document."+field, "is %q, which is empty or was given before", v)
+			}
+			seen[v] = true
+			limit(field, v, maxLabelBytes)
 		}
-		limit("meta", key, maxLabelBytes)
-		limit(fmt.Sprintf("meta[%q]", key), value, maxMetaValueBytes)
 	}
-	slices.SortFunc(bad, func(a, b violation) int {
-		return cmp.Or(strings.Compare(a.field, b.field), strings.Compare(a.problem, b.problem))
-	})
+	labels("tags", in.Tags, maxLabels)
+	labels("acl", in.Acl, maxACL)
+	fields := newFields(in, &bad)
 	return NewDocument{
 		ID: text.DocID(in.Id), URI: in.Uri, MediaType: in.MediaType, Title: in.Title,
-		Content: in.Content, Tags: in.Tags, Meta: in.Meta,
-	}, bad.err()
+		Content: in.Content, Tags: in.Tags, ACL: in.Acl, Meta: fields,
+	}, bad.sorted()
 }
 
 func checkID(field, id string, bad *invalidRequest) {

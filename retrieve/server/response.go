@@ -71,14 +71,46 @@ func chunk(r retrieve.Ranked) *ragloopv1.Chunk {
 		Span: span(c.Span), Text: c.Text, Tokens: count(c.Tokens),
 		Rank: count(r.Rank), Score: r.Score, Fused: r.Fused,
 		Dense: denseScore(r.Candidate), Lexical: lexicalScore(r.Candidate), Reranked: reranked(r.Rerank),
-		Tags: c.Tags, Meta: c.Meta,
+		Tags: c.Tags, Meta: metaTexts(c.Meta), Fields: metaValues(c.Meta),
 	}
 }
 
-func candidates(ranked []retrieve.Ranked) []*ragloopv1.Candidate {
+// fate is what became of a chunk that was offered to the packer: it is in the
+// segment with a label, or was dropped.
+type fate struct {
+	label string
+	drop  ragloopv1.DropReason
+}
+
+// fates returns what became of ranked chunks and those beside them, which a
+// context was packed from.
+func fates(packed pack.Context, ranked []retrieve.Ranked) map[index.ChunkID]fate {
+	near := retrieve.Neighbours(ranked)
+	out := make(map[index.ChunkID]fate, len(ranked)+len(near))
+	became := func(i int, f fate) {
+		if i < len(ranked) {
+			out[ranked[i].Chunk.ID] = f
+		} else {
+			out[near[i-len(ranked)].Chunk.ID] = f
+		}
+	}
+	for _, s := range packed.Segments {
+		for _, i := range s.Chunks {
+			became(i, fate{label: s.Label})
+		}
+	}
+	for _, d := range packed.Dropped {
+		became(d.Chunk, fate{drop: dropReasons[d.Reason]})
+	}
+	return out
+}
+
+func candidates(ranked []retrieve.Ranked, became map[index.ChunkID]fate) []*ragloopv1.Candidate {
 	var out []*ragloopv1.Candidate
 	for _, r := range ranked {
+		f := became[r.Chunk.ID]
 		out = append(out, &ragloopv1.Candidate{
+			Segment: f.label, DropReason: f.drop,
 			Id: string(r.Chunk.ID), Document: string(r.Chunk.Doc), Span: span(r.Chunk.Span),
 			Rank: count(r.Rank), Score: r.Score, Fused: r.Fused,
 			Dense: denseScore(r.Candidate), Lexical: lexicalScore(r.Candidate), Reranked: reranked(r.Rerank),
@@ -87,16 +119,39 @@ func candidates(ranked []retrieve.Ranked) []*ragloopv1.Candidate {
 	return out
 }
 
-// segments returns the segments of a context that was packed from ranked.
+// neighbours returns the chunks that were packed behind ranked ones.
+func neighbours(ranked []retrieve.Ranked, became map[index.ChunkID]fate) []*ragloopv1.NeighbourChunk {
+	var out []*ragloopv1.NeighbourChunk
+	for _, n := range retrieve.Neighbours(ranked) {
+		f := became[n.Chunk.ID]
+		out = append(out, &ragloopv1.NeighbourChunk{
+			Id: string(n.Chunk.ID), Document: string(n.Chunk.Doc), Span: span(n.Chunk.Span),
+			NeighbourOf: string(ranked[n.Of].Chunk.ID), Segment: f.label, DropReason: f.drop,
+		})
+	}
+	return out
+}
+
+// segments returns the segments of a context that was packed from ranked and
+// the chunks beside them.
 func segments(in []pack.Segment, ranked []retrieve.Ranked) []*ragloopv1.Segment {
+	near := retrieve.Neighbours(ranked)
 	var out []*ragloopv1.Segment
 	for _, s := range in {
 		segment := &ragloopv1.Segment{
 			Label: s.Label, Document: string(s.Doc), Revision: s.Rev, Uri: s.URI, Title: s.Title, Heading: s.Heading,
 			PageStart: count(s.PageStart), PageEnd: count(s.PageEnd), Span: span(s.Span), Text: s.Text,
-			Tokens: count(s.Tokens), Score: s.Score, Trimmed: s.Trimmed,
+			Tokens: count(s.Tokens), Score: s.Score, Trimmed: s.Trimmed, ContextSpan: span(s.Context),
+		}
+		for _, e := range s.Edits {
+			segment.Edits = append(segment.Edits, &ragloopv1.Edit{At: count(e.At), Length: count(e.Len), With: e.With})
 		}
 		for _, i := range s.Chunks {
+			if i >= len(ranked) {
+				n := near[i-len(ranked)]
+				segment.Chunks = append(segment.Chunks, &ragloopv1.SegmentChunk{Id: string(n.Chunk.ID), NeighbourOf: string(ranked[n.Of].Chunk.ID)})
+				continue
+			}
 			r := ranked[i]
 			segment.Chunks = append(segment.Chunks, &ragloopv1.SegmentChunk{
 				Id: string(r.Chunk.ID), Rank: count(r.Rank), DenseRank: count(r.DenseRank), LexicalRank: count(r.LexicalRank),
@@ -111,11 +166,16 @@ var dropReasons = map[pack.Reason]ragloopv1.DropReason{
 	pack.Duplicate:  ragloopv1.DropReason_DROP_REASON_DUPLICATE,
 	pack.OverBudget: ragloopv1.DropReason_DROP_REASON_OVER_BUDGET,
 	pack.SourceCap:  ragloopv1.DropReason_DROP_REASON_SOURCE_CAP,
+	pack.Apart:      ragloopv1.DropReason_DROP_REASON_APART,
 }
 
+// dropped returns the ranked chunks that are not in the context.
 func dropped(in []pack.Drop, ranked []retrieve.Ranked) []*ragloopv1.DroppedChunk {
 	var out []*ragloopv1.DroppedChunk
 	for _, d := range in {
+		if d.Chunk >= len(ranked) {
+			break // by chunk: neighbours are the last
+		}
 		r := ranked[d.Chunk]
 		out = append(out, &ragloopv1.DroppedChunk{
 			Id: string(r.Chunk.ID), Document: string(r.Chunk.Doc), Span: span(r.Chunk.Span),
@@ -137,7 +197,8 @@ func document(r index.Record) *ragloopv1.Document {
 		Id: string(r.Doc), Uri: r.URI, MediaType: r.MediaType, Title: r.Title, Revision: r.Rev,
 		State: documentStates[r.State], Error: strings.ToValidUTF8(r.Error, "\uFFFD"),
 		ChunkCount: count(r.ChunkCount), Tokens: count(r.Tokens), TextBytes: count(r.Bytes), Pages: count(r.Pages),
-		IngestTime: timestamp(r.IngestedAt), Tags: r.Tags, Meta: r.Meta, ContentSha256: r.ContentSHA256, Reason: r.Reason,
+		IngestTime: timestamp(r.IngestedAt), Tags: r.Tags, Meta: metaTexts(r.Meta), ContentSha256: r.ContentSHA256, Reason: r.Reason,
+		Fields: metaValues(r.Meta), Acl: r.ACL, Modified: timestamp(r.Modified),
 	}
 }
 
@@ -153,4 +214,5 @@ var putOutcomes = map[Outcome]ragloopv1.PutOutcome{
 	Indexed:   ragloopv1.PutOutcome_PUT_OUTCOME_INDEXED,
 	Replaced:  ragloopv1.PutOutcome_PUT_OUTCOME_REPLACED,
 	Unchanged: ragloopv1.PutOutcome_PUT_OUTCOME_UNCHANGED,
+	Removed:   ragloopv1.PutOutcome_PUT_OUTCOME_REMOVED,
 }

@@ -32,6 +32,7 @@ func (s *retrieval) Retrieve(ctx context.Context, in *ragloopv1.RetrieveRequest)
 	var bad invalidRequest
 	d := s.config.Defaults
 	params := d.searchParams(in.Search, &bad)
+	params.Neighbours = d.neighbours(in.Pack, &bad)
 	bad.addAll(retrieve.Check(in.Query, params), "search.")
 	options := d.packOptions(in.BudgetTokens, in.Pack, &bad)
 	tokenizer := d.Tokenizer
@@ -71,9 +72,11 @@ func (s *retrieval) Retrieve(ctx context.Context, in *ragloopv1.RetrieveRequest)
 		Tokenizer:     tokenizer,
 		Degraded:      valid(found.Degraded),
 		Stages:        stages(found.Stages),
+		Warnings:      valid(found.Warnings),
 	}
 	if in.Explain {
-		out.Candidates = candidates(found.Candidates)
+		became := fates(packed, found.Chunks)
+		out.Candidates, out.Neighbours = candidates(found.Candidates, became), neighbours(found.Chunks, became)
 	}
 	return out, nil
 }
@@ -82,6 +85,7 @@ func (s *retrieval) Retrieve(ctx context.Context, in *ragloopv1.RetrieveRequest)
 func (s *retrieval) Search(ctx context.Context, in *ragloopv1.SearchRequest) (*ragloopv1.SearchResponse, error) {
 	var bad invalidRequest
 	params := s.config.Defaults.searchParams(in.Search, &bad)
+	params.Neighbours = 0 // they are for the packer
 	bad.addAll(retrieve.Check(in.Query, params), "search.")
 	if err := bad.err(); err != nil {
 		return nil, err
@@ -99,6 +103,7 @@ func (s *retrieval) Search(ctx context.Context, in *ragloopv1.SearchRequest) (*r
 		Provenance:  provenance(c, params),
 		Degraded:    valid(found.Degraded),
 		Stages:      stages(found.Stages),
+		Warnings:    valid(found.Warnings),
 	}
 	for _, r := range found.Chunks {
 		out.Chunks = append(out.Chunks, chunk(r))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -13,8 +14,10 @@ import (
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/meta"
 	"github.com/ragloop/ragloop/internal/text"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 	"github.com/ragloop/ragloop/retrieve"
@@ -88,19 +91,22 @@ func TestInvalidRequests(t *testing.T) {
 		want []string
 	}{
 		{"everything at once", retrieve(&ragloopv1.RetrieveRequest{
-			Query: " ", BudgetTokens: new(int32(0)), Tokenizer: "gpt2", Pack: &ragloopv1.PackOptions{Order: 9, MaxSegmentsPerDocument: new(int32(-1))},
+			Query: " ", BudgetTokens: new(int32(0)), Tokenizer: "gpt2", Pack: &ragloopv1.PackOptions{Order: 9, MaxSegmentsPerDocument: new(int32(-1)), Template: new("html"), Diversity: new(1.5), Neighbours: new(int32(5))},
 			Search: &ragloopv1.SearchOptions{TopK: new(int32(0)), Fusion: "best", DocumentPrior: new(-1.0), NeighbourSmoothing: new(99.0), Filter: &ragloopv1.Filter{Tags: []string{""}}},
 		}), []string{
 			`search.fusion: is "best", allowed are zscore(w=0.6), minmax(w=0.5), dbsf, rrf(k=60,w=0.5), dense or lexical`,
+			"pack.neighbours: is 5, allowed are 0 to 4",
 			"query: is blank",
 			"search.top_k: is 0, allowed are 1 to 1000",
 			"search.document_prior: is -1, allowed are 0 to 10",
 			"search.neighbour_smoothing: is 99, allowed are 0 to 10",
 			"search.filter.tags: has an empty tag",
-			"pack.order: is 9, allowed are SEGMENT_ORDER_RANK and SEGMENT_ORDER_DOCUMENT",
+			"pack.order: is 9, allowed are SEGMENT_ORDER_RANK, SEGMENT_ORDER_DOCUMENT and SEGMENT_ORDER_ENDS",
+			`pack.template: is "html", allowed are plain, xml and markdown`,
 			"budget_tokens: is 0, allowed are 1 to 1000000",
 			"pack.max_segments_per_document: is -1, allowed are 0 to 1000",
-			`tokenizer: is "gpt2", allowed are cl100k_base and o200k_base`,
+			"pack.diversity: is 1.5, allowed are 0 to 1",
+			`tokenizer: is "gpt2", allowed are cl100k_base, o200k_base and bytes/1 to bytes/8`,
 		}},
 		{"top_k above", retrieve(&ragloopv1.RetrieveRequest{Query: "q", Search: &ragloopv1.SearchOptions{TopK: new(int32(1001))}}),
 			[]string{"search.top_k: is 1001, allowed are 1 to 1000"}},
@@ -138,8 +144,8 @@ func TestInvalidRequests(t *testing.T) {
 			"document.content: is empty",
 			"document.id: has 1025 bytes, allowed are 1024",
 			"document.media_type: has 257 bytes, allowed are 256",
-			"document.meta: has an empty key",
-			`document.meta["k"]: has 4097 bytes, allowed are 4096`,
+			`document.meta[""]: is not allowed: invalid metadata: a key of 0 bytes, allowed are 1 to 128`,
+			`document.meta["k"]: is not allowed: check "k": invalid metadata: a string of 4097 bytes, the limit is 4096`,
 			`document.tags[1]: is "", which is empty or was given before`,
 			`document.tags[2]: is "x", which is empty or was given before`,
 			"document.title: has 1025 bytes, allowed are 1024",
@@ -151,7 +157,40 @@ func TestInvalidRequests(t *testing.T) {
 				d.Tags = append(d.Tags, fmt.Sprint(i))
 				d.Meta[fmt.Sprint(i)] = ""
 			}
-		}), []string{"document.meta: has 101 keys, allowed are 100", "document.tags: has 101 values, allowed are 100"}},
+		}), []string{"document.meta: has 101 keys together with document.fields, allowed are 100", "document.tags: has 101 values, allowed are 100"}},
+		{"acl", put(func(d *ragloopv1.NewDocument) { d.Acl = []string{"g", "", "g", strings.Repeat("g", 257)} }), []string{
+			`document.acl[1]: is "", which is empty or was given before`,
+			`document.acl[2]: is "g", which is empty or was given before`,
+			"document.acl[3]: has 257 bytes, allowed are 256",
+		}},
+		{"long acl", put(func(d *ragloopv1.NewDocument) {
+			for i := range 1001 {
+				d.Acl = append(d.Acl, fmt.Sprint(i))
+			}
+		}), []string{"document.acl: has 1001 values, allowed are 1000"}},
+		{"modified", put(func(d *ragloopv1.NewDocument) {
+			d.Modified, d.Meta = &timestamppb.Timestamp{Seconds: math.MaxInt64}, map[string]string{"modified": "x"}
+		}), []string{
+			"document.modified: is given in the metadata, too",
+			"document.modified: is no point in time, allowed are the years 1 to 9999",
+		}},
+		{"fields", put(func(d *ragloopv1.NewDocument) {
+			d.Meta = map[string]string{"a": "x"}
+			d.Fields = map[string]*ragloopv1.MetaValue{"a": {}, "b": {}, "title": {Kind: &ragloopv1.MetaValue_Integer{}}, "t": {Kind: &ragloopv1.MetaValue_Time{Time: &timestamppb.Timestamp{Nanos: -1}}}}
+		}), []string{
+			`document.fields["a"]: is given in document.meta, too`,
+			`document.fields["b"]: has no value; allowed are text, integer, number, boolean, time and texts`,
+			`document.fields["t"]: is no point in time, allowed are the years 1 to 9999`,
+			`document.fields["title"]: is not allowed: invalid metadata: key "title" is a reserved name; reserved are ` + strings.Join(meta.Reserved(), ", "),
+		}},
+		{"deleted with more than an id", put(func(d *ragloopv1.NewDocument) {
+			d.Id, d.Deleted, d.Title, d.Tags = "", true, "t", []string{"x"}
+		}), []string{
+			"document.content: has no meaning beside deleted; a document that is gone has its id alone",
+			"document.id: is empty",
+			"document.tags: has no meaning beside deleted; a document that is gone has its id alone",
+			"document.title: has no meaning beside deleted; a document that is gone has its id alone",
+		}},
 		{"broken document", put(func(d *ragloopv1.NewDocument) { d.Id, d.Content = "x.pdf", []byte(library["broken.pdf"]) }), nil},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -216,13 +255,14 @@ func TestStatusOf(t *testing.T) {
 		{wrap(index.ErrNoCollection), codes.NotFound},
 		{wrap(index.ErrNoDocument), codes.NotFound},
 		{wrap(index.ErrRecipe), codes.FailedPrecondition},
+		{wrap(index.ErrUnindexed), codes.FailedPrecondition},
 		{wrap(index.ErrDamaged), codes.DataLoss},
 		{wrap(index.ErrInvalid), codes.InvalidArgument},
 		{wrap(text.ErrRange), codes.OutOfRange},
 		{wrap(retrieve.ErrLeg), codes.Unavailable},
 		{wrap(fmt.Errorf("%w: %w", retrieve.ErrLeg, index.ErrDamaged)), codes.DataLoss},
 		{wrap(&retrieve.InvalidError{Field: "query", Problem: "is odd"}), codes.InvalidArgument},
-		{wrap(&RejectedError{"content", errors.New("odd")}), codes.InvalidArgument},
+		{wrap(&RejectedError{Field: "content", Err: errors.New("odd")}), codes.InvalidArgument},
 		{wrap(context.DeadlineExceeded), codes.Unavailable},
 		{wrap(context.Canceled), codes.Unavailable},
 		{wrap(status.Error(codes.Unavailable, "down")), codes.Unavailable},
@@ -230,6 +270,8 @@ func TestStatusOf(t *testing.T) {
 		{wrap(status.Error(codes.DataLoss, "gone")), codes.DataLoss},
 		{wrap(status.Error(codes.InvalidArgument, "our request was bad")), codes.Internal},
 		{wrap(errReadOnly), codes.Unimplemented},
+		{wrap(ErrUnavailable), codes.Unavailable},
+		{wrap(index.ErrUnavailable), codes.Unavailable},
 		{received{status.Error(codes.ResourceExhausted, "too big")}, codes.ResourceExhausted},
 		{wrap(errors.New("bytes \xff")), codes.Internal},
 	} {
@@ -280,6 +322,31 @@ func TestGetDocumentLimits(t *testing.T) {
 	_, err = c.GetDocument(t.Context(), &ragloopv1.GetDocumentRequest{Id: "a", Span: &ragloopv1.Span{End: 2001}})
 	if status.Code(err) != codes.OutOfRange {
 		t.Errorf("span behind the end = %v, want OutOfRange", err)
+	}
+}
+
+// A document that is quarantined is the caller's mistake, with its reason for
+// people and for programs.
+func TestQuarantined(t *testing.T) {
+	f := fake{put: func(context.Context, NewDocument) (PutResult, error) {
+		return PutResult{}, &RejectedError{Field: "content", Reason: "needs_ocr", Err: errors.New("extract a.pdf: pictures alone")}
+	}}
+	_, err := serve(t, f.collection(), nil).PutDocument(t.Context(), &ragloopv1.PutDocumentRequest{Document: &ragloopv1.NewDocument{Id: "a.pdf", Content: []byte("x")}})
+	st := status.Convert(err)
+	if want := "content: quarantined (needs_ocr): extract a.pdf: pictures alone"; st.Code() != codes.InvalidArgument || st.Message() != want {
+		t.Errorf("error = %v, want InvalidArgument %s", err, want)
+	}
+	if d := cmp.Diff([]string{"document.content: extract a.pdf: pictures alone"}, problems(err)); d != "" {
+		t.Errorf("violations (-want +got):\n%s", d)
+	}
+	var info *errdetails.ErrorInfo
+	for _, d := range st.Details() {
+		if i, ok := d.(*errdetails.ErrorInfo); ok {
+			info = i
+		}
+	}
+	if info.GetReason() != "NEEDS_OCR" || info.GetDomain() != "ragloop" {
+		t.Errorf("ErrorInfo = %v, want NEEDS_OCR of ragloop", info)
 	}
 }
 
@@ -361,6 +428,63 @@ func TestStreamEnds(t *testing.T) {
 			t.Errorf("PutDocument = %v, want ResourceExhausted", err)
 		}
 	})
+}
+
+// A client that gives up on a stream gets its own status, and no document after
+// that is put.
+func TestStreamContext(t *testing.T) {
+	for _, want := range []codes.Code{codes.DeadlineExceeded, codes.Canceled} {
+		for _, last := range []string{"in time", "too late to stop"} {
+			began := make(chan text.DocID, 10)
+			f := fake{put: func(ctx context.Context, d NewDocument) (PutResult, error) {
+				began <- d.ID
+				if d.ID == "first" {
+					return PutResult{Outcome: Indexed}, nil
+				}
+				<-ctx.Done()
+				if d.ID == "in time" {
+					return PutResult{}, fmt.Errorf("embed 1 chunks: %w", ctx.Err())
+				}
+				return PutResult{Outcome: Indexed}, nil
+			}}
+			c := serve(t, f.collection(), nil)
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			if want == codes.Canceled {
+				ctx, cancel = context.WithCancel(t.Context())
+				go func() {
+					<-began
+					<-began
+					cancel()
+				}()
+			}
+			defer cancel()
+			stream, err := c.PutDocuments(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range []string{"first", last, "after"} {
+				in := &ragloopv1.PutDocumentsRequest{Document: &ragloopv1.NewDocument{Id: id, Content: []byte("x")}}
+				if err := stream.Send(in); err != nil {
+					break // CloseAndRecv tells why
+				}
+			}
+			if _, err := stream.CloseAndRecv(); status.Code(err) != want {
+				t.Errorf("%s: stream = %v, want %s", last, err, want)
+			}
+			c.stop()
+			if err := c.stopped(); err != nil {
+				t.Fatal(err)
+			}
+			for len(began) > 0 {
+				if <-began == "after" {
+					t.Errorf("%s, %s: the next document was put all the same", want, last)
+				}
+			}
+			if strings.Contains(c.log.String(), "code=OK") {
+				t.Errorf("%s, %s: a stream that broke off is logged as a success:\n%s", want, last, c.log)
+			}
+		}
+	}
 }
 
 // putMany streams n documents until the server ends the stream.
@@ -558,7 +682,7 @@ func TestNewChecksItsConfig(t *testing.T) {
 		{func(c *Config) { c.Collections = nil }, "make the gRPC server: no collections given"},
 		{func(c *Config) { c.Defaults = Defaults{} }, "make the gRPC server: defaults: invalid request: search.top_k is 0, allowed are 1 to 1000; "},
 		{func(c *Config) { c.Defaults.Search.Filter.Tags = []string{"x"} }, "make the gRPC server: defaults: invalid request: search.filter is set"},
-		{func(c *Config) { c.Defaults.Pack.Order = "date" }, `make the gRPC server: defaults: invalid request: pack.order is "date", allowed are rank and document`},
+		{func(c *Config) { c.Defaults.Pack.Order = "date" }, `make the gRPC server: defaults: invalid request: pack.order is "date", allowed are rank, document, ends`},
 		{func(c *Config) { c.DrainTimeout = -1 }, "make the gRPC server: a limit is negative"},
 	} {
 		c := good()

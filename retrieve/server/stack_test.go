@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -19,9 +18,9 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/ragloop/ragloop/ingest"
-	"github.com/ragloop/ragloop/ingest/extract"
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/meta"
 	"github.com/ragloop/ragloop/internal/text"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 	"github.com/ragloop/ragloop/retrieve"
@@ -86,17 +85,17 @@ type worker struct{ w *ingest.Worker }
 
 func (w worker) Put(ctx context.Context, d NewDocument) (PutResult, error) {
 	r, err := w.w.Put(ctx, ingest.Item{
-		ID: d.ID, URI: d.URI, Name: string(d.ID), MediaType: d.MediaType, Title: d.Title, Tags: d.Tags, Meta: d.Meta, Open: ingest.Bytes(d.Content),
+		ID: d.ID, URI: d.URI, Name: string(d.ID), MediaType: d.MediaType, Title: d.Title, Tags: d.Tags, ACL: d.ACL, Meta: d.Meta,
+		Deleted: d.Deleted, Open: ingest.Bytes(d.Content),
 	})
 	switch {
 	case err != nil:
 		return PutResult{}, err
-	case errors.Is(r.Err, extract.ErrUnsupported):
-		return PutResult{}, &RejectedError{"media_type", r.Err}
 	case r.Err != nil:
-		return PutResult{}, &RejectedError{"content", r.Err}
+		return PutResult{}, &RejectedError{Field: "content", Reason: r.Record.Reason, Err: r.Err}
 	}
-	outcome := map[ingest.Outcome]Outcome{ingest.Indexed: Indexed, ingest.Replaced: Replaced, ingest.Unchanged: Unchanged}[r.Outcome]
+	outcome := map[ingest.Outcome]Outcome{
+		ingest.Indexed: Indexed, ingest.Replaced: Replaced, ingest.Unchanged: Unchanged, ingest.Removed: Removed}[r.Outcome]
 	return PutResult{Outcome: outcome, Record: r.Record, Warnings: r.Warnings}, nil
 }
 
@@ -116,7 +115,7 @@ func realCollection(t testing.TB) Collection {
 	var items []ingest.Item
 	for _, id := range []text.DocID{"broken.pdf", "faq/badges.txt", "handbook/expenses.md", "handbook/travel.md"} {
 		items = append(items, ingest.Item{ID: id, URI: "file:///" + string(id), Tags: []string{strings.Split(string(id), "/")[0]},
-			Meta: map[string]string{"lang": "en"}, Open: ingest.Bytes([]byte(library[id]))})
+			Meta: meta.Fields{"lang": meta.OfString("en")}, Open: ingest.Bytes([]byte(library[id]))})
 	}
 	o := ingest.Options{Embedder: grams{}, Extractor: ingest.InProcess{}, Now: func() time.Time { return time.Unix(1_800_000_000, 0) }}
 	built, err := ingest.Build(ctx, client, ingest.Plan{

@@ -12,8 +12,11 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/ragloop/ragloop/internal/filter"
 	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/meta"
 	"github.com/ragloop/ragloop/internal/text"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 	"github.com/ragloop/ragloop/retrieve"
@@ -29,6 +32,12 @@ func (r random) fill(v reflect.Value) {
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[time.Time]() {
 			v.Set(reflect.ValueOf(time.Unix(r.r.Int64N(1<<33), r.r.Int64N(1e9)).UTC()))
+			return
+		}
+		if v.Type() == reflect.TypeFor[meta.Value]() {
+			values := []meta.Value{meta.OfString("ünï"), meta.OfInteger(r.r.Int64()), meta.OfFloat(r.r.NormFloat64()), meta.OfBool(true),
+				meta.OfTime(time.Unix(r.r.Int64N(1<<33), 5000)), meta.OfStrings([]string{"a", ""})}
+			v.Set(reflect.ValueOf(values[r.r.IntN(len(values))]))
 			return
 		}
 		for i := range v.NumField() {
@@ -108,10 +117,20 @@ func TestRoundTripRecord(t *testing.T) {
 		return index.Record{
 			Doc: text.DocID(m.Id), Rev: m.Revision, URI: m.Uri, MediaType: m.MediaType, Title: m.Title, ContentSHA256: m.ContentSha256,
 			ChunkCount: int(m.ChunkCount), Tokens: int(m.Tokens), Bytes: int(m.TextBytes), Pages: int(m.Pages),
-			IngestedAt: m.IngestTime.AsTime(), State: states[m.State], Error: m.Error, Reason: m.Reason, Tags: m.Tags, Meta: m.Meta,
+			IngestedAt: m.IngestTime.AsTime(), State: states[m.State], Error: m.Error, Reason: m.Reason, Tags: m.Tags, Meta: fieldsOf(m.Fields),
+			ACL: m.Acl, Modified: m.Modified.AsTime(),
 		}
 	}, onlyFields[index.Record]("Doc", "Rev", "URI", "MediaType", "Title", "ContentSHA256", "ChunkCount", "Tokens", "Bytes", "Pages",
-		"IngestedAt", "State", "Error", "Reason", "Tags", "Meta"))
+		"IngestedAt", "State", "Error", "Reason", "Tags", "Meta", "ACL", "Modified"))
+}
+
+// fieldsOf reads metadata back.
+func fieldsOf(in map[string]*ragloopv1.MetaValue) meta.Fields {
+	out := meta.Fields{}
+	for key, v := range in {
+		out[key], _ = metaValue(v)
+	}
+	return out
 }
 
 // onlyFields compares the named fields of T: the others are not for the wire.
@@ -139,20 +158,20 @@ func TestRoundTripChunk(t *testing.T) {
 		c := candidateOf(m.Dense, m.Lexical)
 		c.Chunk = index.Chunk{
 			ID: index.ChunkID(m.Id), Doc: text.DocID(m.Document), Rev: m.Revision, Ordinal: int(m.Ordinal), Span: runeSpan(m.Span),
-			Text: m.Text, Heading: m.Heading, PageStart: int(m.PageStart), PageEnd: int(m.PageEnd), Tokens: int(m.Tokens), Tags: m.Tags, Meta: m.Meta,
+			Text: m.Text, Heading: m.Heading, PageStart: int(m.PageStart), PageEnd: int(m.PageEnd), Tokens: int(m.Tokens), Tags: m.Tags, Meta: fieldsOf(m.Fields),
 		}
 		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Rerank: rerankedOf(m.Reranked), Record: index.Record{URI: m.Uri, Title: m.Title}}
 	}, onlyFields[index.Record]("URI", "Title"), onlyFields[index.Chunk]("ID", "Doc", "Rev", "Ordinal", "Span", "Text", "Heading",
-		"PageStart", "PageEnd", "Tokens", "Tags", "Meta"))
+		"PageStart", "PageEnd", "Tokens", "Tags", "Meta"), cmpopts.IgnoreFields(retrieve.Ranked{}, "Neighbours"))
 }
 
 func TestRoundTripCandidate(t *testing.T) {
-	encode := func(r retrieve.Ranked) *ragloopv1.Candidate { return candidates([]retrieve.Ranked{r})[0] }
+	encode := func(r retrieve.Ranked) *ragloopv1.Candidate { return candidates([]retrieve.Ranked{r}, nil)[0] }
 	roundTrips(t, encode, func(m *ragloopv1.Candidate) retrieve.Ranked {
 		c := candidateOf(m.Dense, m.Lexical)
 		c.Chunk = index.Chunk{ID: index.ChunkID(m.Id), Doc: text.DocID(m.Document), Span: runeSpan(m.Span)}
 		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Rerank: rerankedOf(m.Reranked)}
-	}, onlyFields[index.Record](), onlyFields[index.Chunk]("ID", "Doc", "Span"))
+	}, onlyFields[index.Record](), onlyFields[index.Chunk]("ID", "Doc", "Span"), cmpopts.IgnoreFields(retrieve.Ranked{}, "Neighbours"))
 }
 
 func TestRoundTripSegment(t *testing.T) {
@@ -168,7 +187,10 @@ func TestRoundTripSegment(t *testing.T) {
 		s := pack.Segment{
 			Label: m.Label, Doc: text.DocID(m.Document), Rev: m.Revision, URI: m.Uri, Title: m.Title, Heading: m.Heading,
 			PageStart: int(m.PageStart), PageEnd: int(m.PageEnd), Span: runeSpan(m.Span), Text: m.Text, Tokens: int(m.Tokens),
-			Score: m.Score, Trimmed: m.Trimmed,
+			Score: m.Score, Trimmed: m.Trimmed, Context: runeSpan(m.ContextSpan),
+		}
+		for _, e := range m.Edits {
+			s.Edits = append(s.Edits, pack.Edit{At: int(e.At), Len: int(e.Length), With: e.With})
 		}
 		for _, c := range m.Chunks {
 			s.Chunks = append(s.Chunks, int(c.Rank)-1)
@@ -182,7 +204,7 @@ func wireSearch(p retrieve.Params) *ragloopv1.SearchOptions {
 	out := &ragloopv1.SearchOptions{
 		TopK: new(int32(p.TopK)), Candidates: new(int32(p.Candidates)), Fusion: p.Fusion.String(),
 		DocumentPrior: &p.DocumentPrior, NeighbourSmoothing: &p.NeighbourSmoothing, RequireAll: &p.RequireAll, Rerank: new(int32(p.Rerank)),
-		Filter: &ragloopv1.Filter{Tags: p.Filter.Tags, Meta: p.Filter.Meta},
+		Filter: &ragloopv1.Filter{Tags: p.Filter.Tags, Meta: p.Filter.Meta, Where: Where(p.Filter.Where)},
 	}
 	for _, d := range p.Filter.Docs {
 		out.Filter.Documents = append(out.Filter.Documents, string(d))
@@ -194,6 +216,8 @@ func TestRoundTripParams(t *testing.T) {
 	fusions := []string{"zscore(w=0.25)", "minmax(w=1)", "dbsf", "rrf(k=7.5,w=0)", "dense", "lexical"}
 	valid := func(p retrieve.Params) retrieve.Params {
 		p.Fusion, _ = retrieve.ParseFusion(fusions[p.TopK%len(fusions)])
+		p.Neighbours = 0 // an option of packing on the wire
+		p.Filter.Where, _ = filter.Parse([]string{`tags=a AND (meta."x y">=-0.5 OR NOT EXISTS n)`, "modified>2026-05-31 AND acl!=b", "at<=2026-05-31T12:00:00.5Z", "n IN (1, a, true)", ""}[p.TopK%5])
 		return p
 	}
 	r := rand.New(rand.NewPCG(9, 10))
@@ -227,17 +251,40 @@ func TestRerankFollowsCandidates(t *testing.T) {
 	}
 }
 
+// TestNeighbours: an option of packing, which parameters of the search have.
+func TestNeighbours(t *testing.T) {
+	d := Shipped()
+	d.Search.Neighbours = 2
+	for _, tc := range []struct {
+		in   *ragloopv1.PackOptions
+		want int
+		bad  int
+	}{{nil, 2, 0}, {&ragloopv1.PackOptions{}, 2, 0}, {&ragloopv1.PackOptions{Neighbours: new(int32(0))}, 0, 0},
+		{&ragloopv1.PackOptions{Neighbours: new(int32(4))}, 4, 0}, {&ragloopv1.PackOptions{Neighbours: new(int32(5))}, 0, 1}, {&ragloopv1.PackOptions{Neighbours: new(int32(-1))}, 0, 1}} {
+		var bad invalidRequest
+		if got := d.neighbours(tc.in, &bad); got != tc.want || len(bad) != tc.bad {
+			t.Errorf("neighbours(%v) = %d with %d problems, want %d with %d", tc.in, got, len(bad), tc.want, tc.bad)
+		}
+	}
+}
+
 func TestRoundTripPackOptions(t *testing.T) {
 	orders := map[string]ragloopv1.SegmentOrder{
-		pack.ByRank: ragloopv1.SegmentOrder_SEGMENT_ORDER_RANK, pack.ByDocument: ragloopv1.SegmentOrder_SEGMENT_ORDER_DOCUMENT}
-	check := func(budget uint16, perSource uint8, byDocument, noTrim bool) bool {
-		want := pack.Options{BudgetTokens: int(budget) + 1, MaxPerSource: int(perSource), Order: pack.ByRank, NoTrim: noTrim}
-		if byDocument {
-			want.Order = pack.ByDocument
-		}
+		pack.ByRank: ragloopv1.SegmentOrder_SEGMENT_ORDER_RANK, pack.ByDocument: ragloopv1.SegmentOrder_SEGMENT_ORDER_DOCUMENT,
+		pack.ByEnds: ragloopv1.SegmentOrder_SEGMENT_ORDER_ENDS}
+	templates := []string{pack.Plain, pack.XML, pack.Markdown}
+	check := func(budget uint16, perSource, order, template, diversity uint8, noTrim bool) bool {
+		want := pack.Options{BudgetTokens: int(budget) + 1, MaxPerSource: int(perSource), Order: pack.Orders()[int(order)%len(orders)],
+			NoTrim: noTrim, Diversity: float64(diversity) / 255}
+		name := templates[int(template)%len(templates)]
 		var bad invalidRequest
 		got := Shipped().packOptions(new(int32(want.BudgetTokens)), throughWire(t, &ragloopv1.PackOptions{
-			MaxSegmentsPerDocument: new(int32(want.MaxPerSource)), Order: orders[want.Order], NoTrim: want.NoTrim}), &bad)
+			MaxSegmentsPerDocument: new(int32(want.MaxPerSource)), Order: orders[want.Order], NoTrim: want.NoTrim,
+			Template: &name, Diversity: &want.Diversity}), &bad)
+		if got.Template.String() != name {
+			return false
+		}
+		got.Template = nil
 		return got == want && len(bad) == 0
 	}
 	if err := quick.Check(check, nil); err != nil {
@@ -249,11 +296,17 @@ func TestRoundTripPackOptions(t *testing.T) {
 }
 
 func TestRoundTripNewDocument(t *testing.T) {
-	want := NewDocument{ID: "ä/b.md", URI: "u", MediaType: "text/markdown", Title: "t", Content: []byte{0xff, 0}, Tags: []string{"x", "y"}, Meta: map[string]string{"k": ""}}
+	want := NewDocument{ID: "ä/b.md", URI: "u", MediaType: "text/markdown", Title: "t", Content: []byte{0xff, 0}, Tags: []string{"x", "y"}, ACL: []string{"g"}, Meta: meta.Fields{"k": meta.OfString(""), "modified": meta.OfTime(time.Date(2026, 3, 1, 11, 0, 0, 5e8, time.UTC))}}
 	got, err := newDocument(throughWire(t, &ragloopv1.NewDocument{
-		Id: string(want.ID), Uri: want.URI, MediaType: want.MediaType, Title: want.Title, Content: want.Content, Tags: want.Tags, Meta: want.Meta}))
+		Id: string(want.ID), Uri: want.URI, MediaType: want.MediaType, Title: want.Title, Content: want.Content, Tags: want.Tags, Acl: want.ACL,
+		Meta: map[string]string{"k": ""}, Modified: timestamppb.New(time.Date(2026, 3, 1, 11, 0, 0, 5e8, time.UTC))}))
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Errorf("error %v, (-want +got):\n%s", err, d)
+	}
+	want = NewDocument{ID: "a", Deleted: true}
+	got, err = newDocument(throughWire(t, &ragloopv1.NewDocument{Id: "a", Deleted: true}))
+	if d := cmp.Diff(want, got); d != "" || err != nil {
+		t.Errorf("deleted: error %v, (-want +got):\n%s", err, d)
 	}
 }
 

@@ -171,9 +171,10 @@ type Document struct {
 	Pages int32 `protobuf:"varint,11,opt,name=pages,proto3" json:"pages,omitempty"`
 	// When this revision became findable.
 	IngestTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=ingest_time,json=ingestTime,proto3" json:"ingest_time,omitempty"`
-	// Tags given at ingestion, usable in Filter.tags.
+	// Tags given at ingestion, then the keywords that the document itself names.
 	Tags []string `protobuf:"bytes,13,rep,name=tags,proto3" json:"tags,omitempty"`
-	// Metadata given at ingestion, usable in Filter.meta.
+	// Metadata as text, which people read; `fields` has the types. Lists are
+	// joined by ", ".
 	Meta map[string]string `protobuf:"bytes,14,rep,name=meta,proto3" json:"meta,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// SHA-256 of the source bytes, lower-case hex.
 	ContentSha256 string `protobuf:"bytes,15,opt,name=content_sha256,json=contentSha256,proto3" json:"content_sha256,omitempty"`
@@ -181,7 +182,14 @@ type Document struct {
 	// damaged, empty, needs_ocr, too_large, archive_bomb, output_too_large,
 	// timeout, memory or crash. With DOCUMENT_STATE_INDEXED: that of a newer
 	// version. Empty: nothing failed, or something else than the document.
-	Reason        string `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`
+	Reason string `protobuf:"bytes,16,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Metadata given at ingestion or found in the document, by key.
+	Fields map[string]*MetaValue `protobuf:"bytes,17,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Who may see the document, as its source says. The server enforces nothing.
+	Acl []string `protobuf:"bytes,18,rep,name=acl,proto3" json:"acl,omitempty"`
+	// When the document was last changed, as its source or the document itself
+	// says; of a file its time when it was ingested. Unset: unknown.
+	Modified      *timestamppb.Timestamp `protobuf:"bytes,19,opt,name=modified,proto3" json:"modified,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -328,6 +336,228 @@ func (x *Document) GetReason() string {
 	return ""
 }
 
+func (x *Document) GetFields() map[string]*MetaValue {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *Document) GetAcl() []string {
+	if x != nil {
+		return x.Acl
+	}
+	return nil
+}
+
+func (x *Document) GetModified() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Modified
+	}
+	return nil
+}
+
+// MetaValue is a value of metadata.
+type MetaValue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The value by its type. Required.
+	//
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*MetaValue_Text
+	//	*MetaValue_Integer
+	//	*MetaValue_Number
+	//	*MetaValue_Boolean
+	//	*MetaValue_Time
+	//	*MetaValue_Texts
+	Kind          isMetaValue_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetaValue) Reset() {
+	*x = MetaValue{}
+	mi := &file_ragloop_v1_document_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetaValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetaValue) ProtoMessage() {}
+
+func (x *MetaValue) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_document_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetaValue.ProtoReflect.Descriptor instead.
+func (*MetaValue) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_document_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *MetaValue) GetKind() isMetaValue_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *MetaValue) GetText() string {
+	if x != nil {
+		if x, ok := x.Kind.(*MetaValue_Text); ok {
+			return x.Text
+		}
+	}
+	return ""
+}
+
+func (x *MetaValue) GetInteger() int64 {
+	if x != nil {
+		if x, ok := x.Kind.(*MetaValue_Integer); ok {
+			return x.Integer
+		}
+	}
+	return 0
+}
+
+func (x *MetaValue) GetNumber() float64 {
+	if x != nil {
+		if x, ok := x.Kind.(*MetaValue_Number); ok {
+			return x.Number
+		}
+	}
+	return 0
+}
+
+func (x *MetaValue) GetBoolean() bool {
+	if x != nil {
+		if x, ok := x.Kind.(*MetaValue_Boolean); ok {
+			return x.Boolean
+		}
+	}
+	return false
+}
+
+func (x *MetaValue) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		if x, ok := x.Kind.(*MetaValue_Time); ok {
+			return x.Time
+		}
+	}
+	return nil
+}
+
+func (x *MetaValue) GetTexts() *MetaTexts {
+	if x != nil {
+		if x, ok := x.Kind.(*MetaValue_Texts); ok {
+			return x.Texts
+		}
+	}
+	return nil
+}
+
+type isMetaValue_Kind interface {
+	isMetaValue_Kind()
+}
+
+type MetaValue_Text struct {
+	// A string.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
+}
+
+type MetaValue_Integer struct {
+	// An integer.
+	Integer int64 `protobuf:"varint,2,opt,name=integer,proto3,oneof"`
+}
+
+type MetaValue_Number struct {
+	// A number that is finite.
+	Number float64 `protobuf:"fixed64,3,opt,name=number,proto3,oneof"`
+}
+
+type MetaValue_Boolean struct {
+	// A truth value.
+	Boolean bool `protobuf:"varint,4,opt,name=boolean,proto3,oneof"`
+}
+
+type MetaValue_Time struct {
+	// A point in time, to the microsecond.
+	Time *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=time,proto3,oneof"`
+}
+
+type MetaValue_Texts struct {
+	// A list of strings.
+	Texts *MetaTexts `protobuf:"bytes,6,opt,name=texts,proto3,oneof"`
+}
+
+func (*MetaValue_Text) isMetaValue_Kind() {}
+
+func (*MetaValue_Integer) isMetaValue_Kind() {}
+
+func (*MetaValue_Number) isMetaValue_Kind() {}
+
+func (*MetaValue_Boolean) isMetaValue_Kind() {}
+
+func (*MetaValue_Time) isMetaValue_Kind() {}
+
+func (*MetaValue_Texts) isMetaValue_Kind() {}
+
+// MetaTexts is a list of strings.
+type MetaTexts struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The strings. Each may be empty.
+	Values        []string `protobuf:"bytes,1,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MetaTexts) Reset() {
+	*x = MetaTexts{}
+	mi := &file_ragloop_v1_document_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MetaTexts) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MetaTexts) ProtoMessage() {}
+
+func (x *MetaTexts) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_document_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MetaTexts.ProtoReflect.Descriptor instead.
+func (*MetaTexts) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_document_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *MetaTexts) GetValues() []string {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
 var File_ragloop_v1_document_proto protoreflect.FileDescriptor
 
 const file_ragloop_v1_document_proto_rawDesc = "" +
@@ -336,7 +566,7 @@ const file_ragloop_v1_document_proto_rawDesc = "" +
 	"ragloop.v1\x1a\x1fgoogle/protobuf/timestamp.proto\".\n" +
 	"\x04Span\x12\x14\n" +
 	"\x05start\x18\x01 \x01(\x05R\x05start\x12\x10\n" +
-	"\x03end\x18\x02 \x01(\x05R\x03end\"\xaf\x04\n" +
+	"\x03end\x18\x02 \x01(\x05R\x03end\"\x85\x06\n" +
 	"\bDocument\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03uri\x18\x02 \x01(\tR\x03uri\x12\x1d\n" +
@@ -358,10 +588,26 @@ const file_ragloop_v1_document_proto_rawDesc = "" +
 	"\x04tags\x18\r \x03(\tR\x04tags\x122\n" +
 	"\x04meta\x18\x0e \x03(\v2\x1e.ragloop.v1.Document.MetaEntryR\x04meta\x12%\n" +
 	"\x0econtent_sha256\x18\x0f \x01(\tR\rcontentSha256\x12\x16\n" +
-	"\x06reason\x18\x10 \x01(\tR\x06reason\x1a7\n" +
+	"\x06reason\x18\x10 \x01(\tR\x06reason\x128\n" +
+	"\x06fields\x18\x11 \x03(\v2 .ragloop.v1.Document.FieldsEntryR\x06fields\x12\x10\n" +
+	"\x03acl\x18\x12 \x03(\tR\x03acl\x126\n" +
+	"\bmodified\x18\x13 \x01(\v2\x1a.google.protobuf.TimestampR\bmodified\x1a7\n" +
 	"\tMetaEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01*\x86\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aP\n" +
+	"\vFieldsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12+\n" +
+	"\x05value\x18\x02 \x01(\v2\x15.ragloop.v1.MetaValueR\x05value:\x028\x01\"\xdc\x01\n" +
+	"\tMetaValue\x12\x14\n" +
+	"\x04text\x18\x01 \x01(\tH\x00R\x04text\x12\x1a\n" +
+	"\ainteger\x18\x02 \x01(\x03H\x00R\ainteger\x12\x18\n" +
+	"\x06number\x18\x03 \x01(\x01H\x00R\x06number\x12\x1a\n" +
+	"\aboolean\x18\x04 \x01(\bH\x00R\aboolean\x120\n" +
+	"\x04time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x04time\x12-\n" +
+	"\x05texts\x18\x06 \x01(\v2\x15.ragloop.v1.MetaTextsH\x00R\x05textsB\x06\n" +
+	"\x04kind\"#\n" +
+	"\tMetaTexts\x12\x16\n" +
+	"\x06values\x18\x01 \x03(\tR\x06values*\x86\x01\n" +
 	"\rDocumentState\x12\x1e\n" +
 	"\x1aDOCUMENT_STATE_UNSPECIFIED\x10\x00\x12\x1a\n" +
 	"\x16DOCUMENT_STATE_INDEXED\x10\x01\x12\x19\n" +
@@ -381,23 +627,31 @@ func file_ragloop_v1_document_proto_rawDescGZIP() []byte {
 }
 
 var file_ragloop_v1_document_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_ragloop_v1_document_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_ragloop_v1_document_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_ragloop_v1_document_proto_goTypes = []any{
 	(DocumentState)(0),            // 0: ragloop.v1.DocumentState
 	(*Span)(nil),                  // 1: ragloop.v1.Span
 	(*Document)(nil),              // 2: ragloop.v1.Document
-	nil,                           // 3: ragloop.v1.Document.MetaEntry
-	(*timestamppb.Timestamp)(nil), // 4: google.protobuf.Timestamp
+	(*MetaValue)(nil),             // 3: ragloop.v1.MetaValue
+	(*MetaTexts)(nil),             // 4: ragloop.v1.MetaTexts
+	nil,                           // 5: ragloop.v1.Document.MetaEntry
+	nil,                           // 6: ragloop.v1.Document.FieldsEntry
+	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
 }
 var file_ragloop_v1_document_proto_depIdxs = []int32{
 	0, // 0: ragloop.v1.Document.state:type_name -> ragloop.v1.DocumentState
-	4, // 1: ragloop.v1.Document.ingest_time:type_name -> google.protobuf.Timestamp
-	3, // 2: ragloop.v1.Document.meta:type_name -> ragloop.v1.Document.MetaEntry
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	7, // 1: ragloop.v1.Document.ingest_time:type_name -> google.protobuf.Timestamp
+	5, // 2: ragloop.v1.Document.meta:type_name -> ragloop.v1.Document.MetaEntry
+	6, // 3: ragloop.v1.Document.fields:type_name -> ragloop.v1.Document.FieldsEntry
+	7, // 4: ragloop.v1.Document.modified:type_name -> google.protobuf.Timestamp
+	7, // 5: ragloop.v1.MetaValue.time:type_name -> google.protobuf.Timestamp
+	4, // 6: ragloop.v1.MetaValue.texts:type_name -> ragloop.v1.MetaTexts
+	3, // 7: ragloop.v1.Document.FieldsEntry.value:type_name -> ragloop.v1.MetaValue
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_ragloop_v1_document_proto_init() }
@@ -405,13 +659,21 @@ func file_ragloop_v1_document_proto_init() {
 	if File_ragloop_v1_document_proto != nil {
 		return
 	}
+	file_ragloop_v1_document_proto_msgTypes[2].OneofWrappers = []any{
+		(*MetaValue_Text)(nil),
+		(*MetaValue_Integer)(nil),
+		(*MetaValue_Number)(nil),
+		(*MetaValue_Boolean)(nil),
+		(*MetaValue_Time)(nil),
+		(*MetaValue_Texts)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ragloop_v1_document_proto_rawDesc), len(file_ragloop_v1_document_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   3,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

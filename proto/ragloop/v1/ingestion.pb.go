@@ -9,6 +9,7 @@ package ragloopv1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -31,9 +32,11 @@ const (
 	PutOutcome_PUT_OUTCOME_INDEXED PutOutcome = 1
 	// The document was indexed in place of an earlier version.
 	PutOutcome_PUT_OUTCOME_REPLACED PutOutcome = 2
-	// The document was indexed already, with the same bytes, title, tags and
-	// metadata; nothing was done.
+	// The document was indexed already, with the same bytes, title, tags, ACL and
+	// metadata, or it was to be removed and is not stored; nothing was done.
 	PutOutcome_PUT_OUTCOME_UNCHANGED PutOutcome = 3
+	// The document was removed.
+	PutOutcome_PUT_OUTCOME_REMOVED PutOutcome = 4
 )
 
 // Enum value maps for PutOutcome.
@@ -43,12 +46,14 @@ var (
 		1: "PUT_OUTCOME_INDEXED",
 		2: "PUT_OUTCOME_REPLACED",
 		3: "PUT_OUTCOME_UNCHANGED",
+		4: "PUT_OUTCOME_REMOVED",
 	}
 	PutOutcome_value = map[string]int32{
 		"PUT_OUTCOME_UNSPECIFIED": 0,
 		"PUT_OUTCOME_INDEXED":     1,
 		"PUT_OUTCOME_REPLACED":    2,
 		"PUT_OUTCOME_UNCHANGED":   3,
+		"PUT_OUTCOME_REMOVED":     4,
 	}
 )
 
@@ -92,16 +97,32 @@ type NewDocument struct {
 	// Media type of `content`, for example "text/markdown". Empty: detected from
 	// the content, then from the extension of the id.
 	MediaType string `protobuf:"bytes,3,opt,name=media_type,json=mediaType,proto3" json:"media_type,omitempty"`
-	// The bytes of the file. Required, not empty.
+	// The bytes of the file. Required and not empty, unless `deleted` is set.
 	Content []byte `protobuf:"bytes,4,opt,name=content,proto3" json:"content,omitempty"`
 	// Tags for filters. At most 100 of at most 256 bytes, none empty, none twice.
 	Tags []string `protobuf:"bytes,5,rep,name=tags,proto3" json:"tags,omitempty"`
-	// Metadata for filters. At most 100 keys of at most 256 bytes, none empty,
-	// with values of at most 4096 bytes.
+	// Metadata for filters whose values are strings: `fields` in short.
 	Meta map[string]string `protobuf:"bytes,6,rep,name=meta,proto3" json:"meta,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Title, shown in citations and indexed with every chunk. Empty: the one found
 	// in the content. At most 1024 bytes.
-	Title         string `protobuf:"bytes,7,opt,name=title,proto3" json:"title,omitempty"`
+	Title string `protobuf:"bytes,7,opt,name=title,proto3" json:"title,omitempty"`
+	// Who may see the document, in the names of whoever asks. It is stored and can
+	// be named by a filter; the server enforces nothing. At most 1000 entries of at
+	// most 256 bytes, none empty, none twice.
+	Acl []string `protobuf:"bytes,8,rep,name=acl,proto3" json:"acl,omitempty"`
+	// When the document was last changed where it came from. `meta` and `fields`
+	// must not hold a "modified" then. Unset: what `content` says, if anything.
+	Modified *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=modified,proto3" json:"modified,omitempty"`
+	// True: the document is gone, and what is stored of it is removed. Only `id` is
+	// set then. Removing what is not stored is not an error.
+	Deleted bool `protobuf:"varint,10,opt,name=deleted,proto3" json:"deleted,omitempty"`
+	// Metadata for filters, by key. At most 100 keys together with `meta`, of at
+	// most 128 bytes, none empty, none with quotation marks or control characters,
+	// none reserved (such as "title", "uri" and "text") and none in `meta`, too.
+	// Strings have at most 4096 bytes, all keys and strings together 32768; times
+	// are cut to microseconds. A field that `content` itself has counts as it is
+	// here.
+	Fields        map[string]*MetaValue `protobuf:"bytes,11,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -185,6 +206,34 @@ func (x *NewDocument) GetTitle() string {
 	return ""
 }
 
+func (x *NewDocument) GetAcl() []string {
+	if x != nil {
+		return x.Acl
+	}
+	return nil
+}
+
+func (x *NewDocument) GetModified() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Modified
+	}
+	return nil
+}
+
+func (x *NewDocument) GetDeleted() bool {
+	if x != nil {
+		return x.Deleted
+	}
+	return false
+}
+
+func (x *NewDocument) GetFields() map[string]*MetaValue {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
 // PutDocumentRequest puts one document.
 type PutDocumentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -243,7 +292,7 @@ func (x *PutDocumentRequest) GetDocument() *NewDocument {
 // PutDocumentResponse acknowledges a document.
 type PutDocumentResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The document as stored.
+	// The document as stored. Unset where it is not stored any more.
 	Document *Document `protobuf:"bytes,1,opt,name=document,proto3" json:"document,omitempty"`
 	// What was done.
 	Outcome PutOutcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=ragloop.v1.PutOutcome" json:"outcome,omitempty"`
@@ -514,8 +563,8 @@ type PutDocumentResult_Response struct {
 }
 
 type PutDocumentResult_Error struct {
-	// The document was refused or failed. Nothing of it can be found; what was
-	// indexed before under this id still is.
+	// The document was refused, failed or is quarantined. Nothing of it can be
+	// found; what was indexed before under this id still is.
 	Error *DocumentError `protobuf:"bytes,3,opt,name=error,proto3,oneof"`
 }
 
@@ -532,8 +581,12 @@ type DocumentError struct {
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
 	// Offending fields. Empty unless code is INVALID_ARGUMENT (3).
 	FieldViolations []*FieldViolation `protobuf:"bytes,3,rep,name=field_violations,json=fieldViolations,proto3" json:"field_violations,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Code of a failure that lies in the document, as in Document.reason. The
+	// document is quarantined then: putting it again as it is gets the same error,
+	// without another attempt. Empty: something else failed.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DocumentError) Reset() {
@@ -585,6 +638,13 @@ func (x *DocumentError) GetFieldViolations() []*FieldViolation {
 		return x.FieldViolations
 	}
 	return nil
+}
+
+func (x *DocumentError) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
 }
 
 // FieldViolation names an offending field, like
@@ -969,7 +1029,7 @@ var File_ragloop_v1_ingestion_proto protoreflect.FileDescriptor
 const file_ragloop_v1_ingestion_proto_rawDesc = "" +
 	"\n" +
 	"\x1aragloop/v1/ingestion.proto\x12\n" +
-	"ragloop.v1\x1a\x19ragloop/v1/document.proto\"\x82\x02\n" +
+	"ragloop.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19ragloop/v1/document.proto\"\xf5\x03\n" +
 	"\vNewDocument\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x10\n" +
 	"\x03uri\x18\x02 \x01(\tR\x03uri\x12\x1d\n" +
@@ -978,10 +1038,18 @@ const file_ragloop_v1_ingestion_proto_rawDesc = "" +
 	"\acontent\x18\x04 \x01(\fR\acontent\x12\x12\n" +
 	"\x04tags\x18\x05 \x03(\tR\x04tags\x125\n" +
 	"\x04meta\x18\x06 \x03(\v2!.ragloop.v1.NewDocument.MetaEntryR\x04meta\x12\x14\n" +
-	"\x05title\x18\a \x01(\tR\x05title\x1a7\n" +
+	"\x05title\x18\a \x01(\tR\x05title\x12\x10\n" +
+	"\x03acl\x18\b \x03(\tR\x03acl\x126\n" +
+	"\bmodified\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\bmodified\x12\x18\n" +
+	"\adeleted\x18\n" +
+	" \x01(\bR\adeleted\x12;\n" +
+	"\x06fields\x18\v \x03(\v2#.ragloop.v1.NewDocument.FieldsEntryR\x06fields\x1a7\n" +
 	"\tMetaEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"i\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aP\n" +
+	"\vFieldsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12+\n" +
+	"\x05value\x18\x02 \x01(\v2\x15.ragloop.v1.MetaValueR\x05value:\x028\x01\"i\n" +
 	"\x12PutDocumentRequest\x12\x1e\n" +
 	"\n" +
 	"collection\x18\x01 \x01(\tR\n" +
@@ -1004,11 +1072,12 @@ const file_ragloop_v1_ingestion_proto_rawDesc = "" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12=\n" +
 	"\bresponse\x18\x02 \x01(\v2\x1f.ragloop.v1.PutDocumentResponseH\x00R\bresponse\x121\n" +
 	"\x05error\x18\x03 \x01(\v2\x19.ragloop.v1.DocumentErrorH\x00R\x05errorB\b\n" +
-	"\x06result\"\x84\x01\n" +
+	"\x06result\"\x9c\x01\n" +
 	"\rDocumentError\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\x05R\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12E\n" +
-	"\x10field_violations\x18\x03 \x03(\v2\x1a.ragloop.v1.FieldViolationR\x0ffieldViolations\"H\n" +
+	"\x10field_violations\x18\x03 \x03(\v2\x1a.ragloop.v1.FieldViolationR\x0ffieldViolations\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"H\n" +
 	"\x0eFieldViolation\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12 \n" +
 	"\vdescription\x18\x02 \x01(\tR\vdescription\"G\n" +
@@ -1035,13 +1104,14 @@ const file_ragloop_v1_ingestion_proto_rawDesc = "" +
 	"page_token\x18\x03 \x01(\tR\tpageToken\"s\n" +
 	"\x15ListDocumentsResponse\x122\n" +
 	"\tdocuments\x18\x01 \x03(\v2\x14.ragloop.v1.DocumentR\tdocuments\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*w\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken*\x90\x01\n" +
 	"\n" +
 	"PutOutcome\x12\x1b\n" +
 	"\x17PUT_OUTCOME_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13PUT_OUTCOME_INDEXED\x10\x01\x12\x18\n" +
 	"\x14PUT_OUTCOME_REPLACED\x10\x02\x12\x19\n" +
-	"\x15PUT_OUTCOME_UNCHANGED\x10\x032\xc1\x03\n" +
+	"\x15PUT_OUTCOME_UNCHANGED\x10\x03\x12\x17\n" +
+	"\x13PUT_OUTCOME_REMOVED\x10\x042\xc1\x03\n" +
 	"\tIngestion\x12N\n" +
 	"\vPutDocument\x12\x1e.ragloop.v1.PutDocumentRequest\x1a\x1f.ragloop.v1.PutDocumentResponse\x12S\n" +
 	"\fPutDocuments\x12\x1f.ragloop.v1.PutDocumentsRequest\x1a .ragloop.v1.PutDocumentsResponse(\x01\x12W\n" +
@@ -1062,7 +1132,7 @@ func file_ragloop_v1_ingestion_proto_rawDescGZIP() []byte {
 }
 
 var file_ragloop_v1_ingestion_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_ragloop_v1_ingestion_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_ragloop_v1_ingestion_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_ragloop_v1_ingestion_proto_goTypes = []any{
 	(PutOutcome)(0),                   // 0: ragloop.v1.PutOutcome
 	(*NewDocument)(nil),               // 1: ragloop.v1.NewDocument
@@ -1080,35 +1150,41 @@ var file_ragloop_v1_ingestion_proto_goTypes = []any{
 	(*ListDocumentsRequest)(nil),      // 13: ragloop.v1.ListDocumentsRequest
 	(*ListDocumentsResponse)(nil),     // 14: ragloop.v1.ListDocumentsResponse
 	nil,                               // 15: ragloop.v1.NewDocument.MetaEntry
-	(*Document)(nil),                  // 16: ragloop.v1.Document
+	nil,                               // 16: ragloop.v1.NewDocument.FieldsEntry
+	(*timestamppb.Timestamp)(nil),     // 17: google.protobuf.Timestamp
+	(*Document)(nil),                  // 18: ragloop.v1.Document
+	(*MetaValue)(nil),                 // 19: ragloop.v1.MetaValue
 }
 var file_ragloop_v1_ingestion_proto_depIdxs = []int32{
 	15, // 0: ragloop.v1.NewDocument.meta:type_name -> ragloop.v1.NewDocument.MetaEntry
-	1,  // 1: ragloop.v1.PutDocumentRequest.document:type_name -> ragloop.v1.NewDocument
-	16, // 2: ragloop.v1.PutDocumentResponse.document:type_name -> ragloop.v1.Document
-	0,  // 3: ragloop.v1.PutDocumentResponse.outcome:type_name -> ragloop.v1.PutOutcome
-	1,  // 4: ragloop.v1.PutDocumentsRequest.document:type_name -> ragloop.v1.NewDocument
-	6,  // 5: ragloop.v1.PutDocumentsResponse.results:type_name -> ragloop.v1.PutDocumentResult
-	3,  // 6: ragloop.v1.PutDocumentResult.response:type_name -> ragloop.v1.PutDocumentResponse
-	7,  // 7: ragloop.v1.PutDocumentResult.error:type_name -> ragloop.v1.DocumentError
-	8,  // 8: ragloop.v1.DocumentError.field_violations:type_name -> ragloop.v1.FieldViolation
-	16, // 9: ragloop.v1.GetDocumentStatusResponse.document:type_name -> ragloop.v1.Document
-	16, // 10: ragloop.v1.ListDocumentsResponse.documents:type_name -> ragloop.v1.Document
-	2,  // 11: ragloop.v1.Ingestion.PutDocument:input_type -> ragloop.v1.PutDocumentRequest
-	4,  // 12: ragloop.v1.Ingestion.PutDocuments:input_type -> ragloop.v1.PutDocumentsRequest
-	9,  // 13: ragloop.v1.Ingestion.DeleteDocument:input_type -> ragloop.v1.DeleteDocumentRequest
-	11, // 14: ragloop.v1.Ingestion.GetDocumentStatus:input_type -> ragloop.v1.GetDocumentStatusRequest
-	13, // 15: ragloop.v1.Ingestion.ListDocuments:input_type -> ragloop.v1.ListDocumentsRequest
-	3,  // 16: ragloop.v1.Ingestion.PutDocument:output_type -> ragloop.v1.PutDocumentResponse
-	5,  // 17: ragloop.v1.Ingestion.PutDocuments:output_type -> ragloop.v1.PutDocumentsResponse
-	10, // 18: ragloop.v1.Ingestion.DeleteDocument:output_type -> ragloop.v1.DeleteDocumentResponse
-	12, // 19: ragloop.v1.Ingestion.GetDocumentStatus:output_type -> ragloop.v1.GetDocumentStatusResponse
-	14, // 20: ragloop.v1.Ingestion.ListDocuments:output_type -> ragloop.v1.ListDocumentsResponse
-	16, // [16:21] is the sub-list for method output_type
-	11, // [11:16] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	17, // 1: ragloop.v1.NewDocument.modified:type_name -> google.protobuf.Timestamp
+	16, // 2: ragloop.v1.NewDocument.fields:type_name -> ragloop.v1.NewDocument.FieldsEntry
+	1,  // 3: ragloop.v1.PutDocumentRequest.document:type_name -> ragloop.v1.NewDocument
+	18, // 4: ragloop.v1.PutDocumentResponse.document:type_name -> ragloop.v1.Document
+	0,  // 5: ragloop.v1.PutDocumentResponse.outcome:type_name -> ragloop.v1.PutOutcome
+	1,  // 6: ragloop.v1.PutDocumentsRequest.document:type_name -> ragloop.v1.NewDocument
+	6,  // 7: ragloop.v1.PutDocumentsResponse.results:type_name -> ragloop.v1.PutDocumentResult
+	3,  // 8: ragloop.v1.PutDocumentResult.response:type_name -> ragloop.v1.PutDocumentResponse
+	7,  // 9: ragloop.v1.PutDocumentResult.error:type_name -> ragloop.v1.DocumentError
+	8,  // 10: ragloop.v1.DocumentError.field_violations:type_name -> ragloop.v1.FieldViolation
+	18, // 11: ragloop.v1.GetDocumentStatusResponse.document:type_name -> ragloop.v1.Document
+	18, // 12: ragloop.v1.ListDocumentsResponse.documents:type_name -> ragloop.v1.Document
+	19, // 13: ragloop.v1.NewDocument.FieldsEntry.value:type_name -> ragloop.v1.MetaValue
+	2,  // 14: ragloop.v1.Ingestion.PutDocument:input_type -> ragloop.v1.PutDocumentRequest
+	4,  // 15: ragloop.v1.Ingestion.PutDocuments:input_type -> ragloop.v1.PutDocumentsRequest
+	9,  // 16: ragloop.v1.Ingestion.DeleteDocument:input_type -> ragloop.v1.DeleteDocumentRequest
+	11, // 17: ragloop.v1.Ingestion.GetDocumentStatus:input_type -> ragloop.v1.GetDocumentStatusRequest
+	13, // 18: ragloop.v1.Ingestion.ListDocuments:input_type -> ragloop.v1.ListDocumentsRequest
+	3,  // 19: ragloop.v1.Ingestion.PutDocument:output_type -> ragloop.v1.PutDocumentResponse
+	5,  // 20: ragloop.v1.Ingestion.PutDocuments:output_type -> ragloop.v1.PutDocumentsResponse
+	10, // 21: ragloop.v1.Ingestion.DeleteDocument:output_type -> ragloop.v1.DeleteDocumentResponse
+	12, // 22: ragloop.v1.Ingestion.GetDocumentStatus:output_type -> ragloop.v1.GetDocumentStatusResponse
+	14, // 23: ragloop.v1.Ingestion.ListDocuments:output_type -> ragloop.v1.ListDocumentsResponse
+	19, // [19:24] is the sub-list for method output_type
+	14, // [14:19] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_ragloop_v1_ingestion_proto_init() }
@@ -1127,7 +1203,7 @@ func file_ragloop_v1_ingestion_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ragloop_v1_ingestion_proto_rawDesc), len(file_ragloop_v1_ingestion_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -37,7 +37,9 @@ const (
 // it. Readers see the old or the new revision of a document, never a mix.
 //
 // Errors of every method: INVALID_ARGUMENT with google.rpc.BadRequest, which
-// names each offending field by its path; NOT_FOUND with
+// names each offending field by its path, and where the failure lies in the
+// document also with google.rpc.ErrorInfo of the domain "ragloop", whose reason
+// is that of Document.reason in capitals, for example NEEDS_OCR; NOT_FOUND with
 // google.rpc.ResourceInfo for an unknown collection or document;
 // FAILED_PRECONDITION when the collection was built with another embedder than
 // the server has; UNAVAILABLE when index or embedder cannot be reached (may be
@@ -47,18 +49,20 @@ const (
 // UNIMPLEMENTED when the server takes no documents (PutDocument, PutDocuments,
 // DeleteDocument).
 type IngestionClient interface {
-	// PutDocument adds a document or replaces the one with the same id. It
-	// returns when the document is durable and findable. A document that is
-	// indexed already and has not changed is not ingested again.
+	// PutDocument adds a document or replaces the one with the same id; with
+	// NewDocument.deleted it removes it. It returns when the change is durable and
+	// every retrieval sees it. A document that is indexed already and has not
+	// changed is not ingested again.
 	PutDocument(ctx context.Context, in *PutDocumentRequest, opts ...grpc.CallOption) (*PutDocumentResponse, error)
-	// PutDocuments adds or replaces documents one after the other. A document
-	// that is refused does not stop the ones after it: its result says why. A
-	// failure that is not the document's (the index cannot be reached) is that
-	// document's result and ends the stream, as does the end of what one stream
-	// takes: 10000 documents, fewer where their results would not fit into one
-	// response; one more gets a RESOURCE_EXHAUSTED result. So results may be fewer
-	// than documents: put the others with another stream. When the stream breaks
-	// off, what was put so far stays; putting it again is harmless.
+	// PutDocuments adds, replaces or removes documents one after the other, each
+	// as PutDocument would; of two with one id the later one counts. A document
+	// that is refused or quarantined does not stop the ones after it: its result
+	// says why. A failure that is not the document's (the index cannot be reached)
+	// is that document's result and ends the stream, as does the end of what one
+	// stream takes: 10000 documents, fewer where their results would not fit into
+	// one response; one more gets a RESOURCE_EXHAUSTED result. So results may be
+	// fewer than documents: put the others with another stream. When the stream
+	// breaks off, what was put so far stays; putting it again is harmless.
 	PutDocuments(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[PutDocumentsRequest, PutDocumentsResponse], error)
 	// DeleteDocument removes a document. It returns when no retrieval can find it
 	// any more. Removing what does not exist is not an error.
@@ -143,7 +147,9 @@ func (c *ingestionClient) ListDocuments(ctx context.Context, in *ListDocumentsRe
 // it. Readers see the old or the new revision of a document, never a mix.
 //
 // Errors of every method: INVALID_ARGUMENT with google.rpc.BadRequest, which
-// names each offending field by its path; NOT_FOUND with
+// names each offending field by its path, and where the failure lies in the
+// document also with google.rpc.ErrorInfo of the domain "ragloop", whose reason
+// is that of Document.reason in capitals, for example NEEDS_OCR; NOT_FOUND with
 // google.rpc.ResourceInfo for an unknown collection or document;
 // FAILED_PRECONDITION when the collection was built with another embedder than
 // the server has; UNAVAILABLE when index or embedder cannot be reached (may be
@@ -153,18 +159,20 @@ func (c *ingestionClient) ListDocuments(ctx context.Context, in *ListDocumentsRe
 // UNIMPLEMENTED when the server takes no documents (PutDocument, PutDocuments,
 // DeleteDocument).
 type IngestionServer interface {
-	// PutDocument adds a document or replaces the one with the same id. It
-	// returns when the document is durable and findable. A document that is
-	// indexed already and has not changed is not ingested again.
+	// PutDocument adds a document or replaces the one with the same id; with
+	// NewDocument.deleted it removes it. It returns when the change is durable and
+	// every retrieval sees it. A document that is indexed already and has not
+	// changed is not ingested again.
 	PutDocument(context.Context, *PutDocumentRequest) (*PutDocumentResponse, error)
-	// PutDocuments adds or replaces documents one after the other. A document
-	// that is refused does not stop the ones after it: its result says why. A
-	// failure that is not the document's (the index cannot be reached) is that
-	// document's result and ends the stream, as does the end of what one stream
-	// takes: 10000 documents, fewer where their results would not fit into one
-	// response; one more gets a RESOURCE_EXHAUSTED result. So results may be fewer
-	// than documents: put the others with another stream. When the stream breaks
-	// off, what was put so far stays; putting it again is harmless.
+	// PutDocuments adds, replaces or removes documents one after the other, each
+	// as PutDocument would; of two with one id the later one counts. A document
+	// that is refused or quarantined does not stop the ones after it: its result
+	// says why. A failure that is not the document's (the index cannot be reached)
+	// is that document's result and ends the stream, as does the end of what one
+	// stream takes: 10000 documents, fewer where their results would not fit into
+	// one response; one more gets a RESOURCE_EXHAUSTED result. So results may be
+	// fewer than documents: put the others with another stream. When the stream
+	// breaks off, what was put so far stays; putting it again is harmless.
 	PutDocuments(grpc.ClientStreamingServer[PutDocumentsRequest, PutDocumentsResponse]) error
 	// DeleteDocument removes a document. It returns when no retrieval can find it
 	// any more. Removing what does not exist is not an error.

@@ -10,6 +10,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -22,6 +23,83 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// FilterOperator says how a field is compared.
+type FilterOperator int32
+
+const (
+	// Not allowed.
+	FilterOperator_FILTER_OPERATOR_UNSPECIFIED FilterOperator = 0
+	// The field, or an element of its list, is the value. A date is its whole day.
+	FilterOperator_FILTER_OPERATOR_EQUAL FilterOperator = 1
+	// Not FILTER_OPERATOR_EQUAL: also where the document lacks the field.
+	FilterOperator_FILTER_OPERATOR_NOT_EQUAL FilterOperator = 2
+	// The number or time is less, or earlier, than the value.
+	FilterOperator_FILTER_OPERATOR_LESS FilterOperator = 3
+	// The number or time is not greater, or later, than the value.
+	FilterOperator_FILTER_OPERATOR_LESS_OR_EQUAL FilterOperator = 4
+	// The number or time is greater, or later, than the value.
+	FilterOperator_FILTER_OPERATOR_GREATER FilterOperator = 5
+	// The number or time is not less, or earlier, than the value.
+	FilterOperator_FILTER_OPERATOR_GREATER_OR_EQUAL FilterOperator = 6
+	// FILTER_OPERATOR_EQUAL for at least one of the values.
+	FilterOperator_FILTER_OPERATOR_IN FilterOperator = 7
+	// The document has the field, and it is no empty list. Takes no value.
+	FilterOperator_FILTER_OPERATOR_EXISTS FilterOperator = 8
+)
+
+// Enum value maps for FilterOperator.
+var (
+	FilterOperator_name = map[int32]string{
+		0: "FILTER_OPERATOR_UNSPECIFIED",
+		1: "FILTER_OPERATOR_EQUAL",
+		2: "FILTER_OPERATOR_NOT_EQUAL",
+		3: "FILTER_OPERATOR_LESS",
+		4: "FILTER_OPERATOR_LESS_OR_EQUAL",
+		5: "FILTER_OPERATOR_GREATER",
+		6: "FILTER_OPERATOR_GREATER_OR_EQUAL",
+		7: "FILTER_OPERATOR_IN",
+		8: "FILTER_OPERATOR_EXISTS",
+	}
+	FilterOperator_value = map[string]int32{
+		"FILTER_OPERATOR_UNSPECIFIED":      0,
+		"FILTER_OPERATOR_EQUAL":            1,
+		"FILTER_OPERATOR_NOT_EQUAL":        2,
+		"FILTER_OPERATOR_LESS":             3,
+		"FILTER_OPERATOR_LESS_OR_EQUAL":    4,
+		"FILTER_OPERATOR_GREATER":          5,
+		"FILTER_OPERATOR_GREATER_OR_EQUAL": 6,
+		"FILTER_OPERATOR_IN":               7,
+		"FILTER_OPERATOR_EXISTS":           8,
+	}
+)
+
+func (x FilterOperator) Enum() *FilterOperator {
+	p := new(FilterOperator)
+	*p = x
+	return p
+}
+
+func (x FilterOperator) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (FilterOperator) Descriptor() protoreflect.EnumDescriptor {
+	return file_ragloop_v1_retrieval_proto_enumTypes[0].Descriptor()
+}
+
+func (FilterOperator) Type() protoreflect.EnumType {
+	return &file_ragloop_v1_retrieval_proto_enumTypes[0]
+}
+
+func (x FilterOperator) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use FilterOperator.Descriptor instead.
+func (FilterOperator) EnumDescriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{0}
+}
+
 // SegmentOrder is the order of the segments in a context.
 type SegmentOrder int32
 
@@ -33,6 +111,9 @@ const (
 	// Grouped by document, the document with the best segment first, and in text
 	// order inside a document.
 	SegmentOrder_SEGMENT_ORDER_DOCUMENT SegmentOrder = 2
+	// The best first, the second best last, and so on inwards: language models
+	// attend to the ends.
+	SegmentOrder_SEGMENT_ORDER_ENDS SegmentOrder = 3
 )
 
 // Enum value maps for SegmentOrder.
@@ -41,11 +122,13 @@ var (
 		0: "SEGMENT_ORDER_UNSPECIFIED",
 		1: "SEGMENT_ORDER_RANK",
 		2: "SEGMENT_ORDER_DOCUMENT",
+		3: "SEGMENT_ORDER_ENDS",
 	}
 	SegmentOrder_value = map[string]int32{
 		"SEGMENT_ORDER_UNSPECIFIED": 0,
 		"SEGMENT_ORDER_RANK":        1,
 		"SEGMENT_ORDER_DOCUMENT":    2,
+		"SEGMENT_ORDER_ENDS":        3,
 	}
 )
 
@@ -60,11 +143,11 @@ func (x SegmentOrder) String() string {
 }
 
 func (SegmentOrder) Descriptor() protoreflect.EnumDescriptor {
-	return file_ragloop_v1_retrieval_proto_enumTypes[0].Descriptor()
+	return file_ragloop_v1_retrieval_proto_enumTypes[1].Descriptor()
 }
 
 func (SegmentOrder) Type() protoreflect.EnumType {
-	return &file_ragloop_v1_retrieval_proto_enumTypes[0]
+	return &file_ragloop_v1_retrieval_proto_enumTypes[1]
 }
 
 func (x SegmentOrder) Number() protoreflect.EnumNumber {
@@ -73,14 +156,14 @@ func (x SegmentOrder) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SegmentOrder.Descriptor instead.
 func (SegmentOrder) EnumDescriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{0}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{1}
 }
 
-// DropReason says why a ranked chunk is not in the context.
+// DropReason says why a chunk is not in the context.
 type DropReason int32
 
 const (
-	// Never sent by the server.
+	// The chunk was not dropped.
 	DropReason_DROP_REASON_UNSPECIFIED DropReason = 0
 	// Its span is covered by better chunks, or its text is already in the
 	// context.
@@ -89,6 +172,8 @@ const (
 	DropReason_DROP_REASON_OVER_BUDGET DropReason = 2
 	// Its document already has max_segments_per_document segments.
 	DropReason_DROP_REASON_SOURCE_CAP DropReason = 3
+	// It is a neighbour, and what it stands beside is not in the context.
+	DropReason_DROP_REASON_APART DropReason = 4
 )
 
 // Enum value maps for DropReason.
@@ -98,12 +183,14 @@ var (
 		1: "DROP_REASON_DUPLICATE",
 		2: "DROP_REASON_OVER_BUDGET",
 		3: "DROP_REASON_SOURCE_CAP",
+		4: "DROP_REASON_APART",
 	}
 	DropReason_value = map[string]int32{
 		"DROP_REASON_UNSPECIFIED": 0,
 		"DROP_REASON_DUPLICATE":   1,
 		"DROP_REASON_OVER_BUDGET": 2,
 		"DROP_REASON_SOURCE_CAP":  3,
+		"DROP_REASON_APART":       4,
 	}
 )
 
@@ -118,11 +205,11 @@ func (x DropReason) String() string {
 }
 
 func (DropReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_ragloop_v1_retrieval_proto_enumTypes[1].Descriptor()
+	return file_ragloop_v1_retrieval_proto_enumTypes[2].Descriptor()
 }
 
 func (DropReason) Type() protoreflect.EnumType {
-	return &file_ragloop_v1_retrieval_proto_enumTypes[1]
+	return &file_ragloop_v1_retrieval_proto_enumTypes[2]
 }
 
 func (x DropReason) Number() protoreflect.EnumNumber {
@@ -131,7 +218,7 @@ func (x DropReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DropReason.Descriptor instead.
 func (DropReason) EnumDescriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{1}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{2}
 }
 
 // Filter restricts a search. All given conditions must hold. An unset or empty
@@ -143,9 +230,11 @@ type Filter struct {
 	Documents []string `protobuf:"bytes,1,rep,name=documents,proto3" json:"documents,omitempty"`
 	// The document has any of these tags. Empty: no condition. At most 1000.
 	Tags []string `protobuf:"bytes,2,rep,name=tags,proto3" json:"tags,omitempty"`
-	// For each key, the document's metadata has exactly this value. Empty: no
+	// For each key, the document's metadata has exactly this string. Empty: no
 	// condition. At most 100; no key is empty.
-	Meta          map[string]string `protobuf:"bytes,3,rep,name=meta,proto3" json:"meta,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Meta map[string]string `protobuf:"bytes,3,rep,name=meta,proto3" json:"meta,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// What the document must satisfy. Unset: no condition.
+	Where         *FilterExpression `protobuf:"bytes,4,opt,name=where,proto3" json:"where,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -201,6 +290,392 @@ func (x *Filter) GetMeta() map[string]string {
 	return nil
 }
 
+func (x *Filter) GetWhere() *FilterExpression {
+	if x != nil {
+		return x.Where
+	}
+	return nil
+}
+
+// FilterExpression is a condition on a document, or several joined by AND, OR
+// and NOT. At most 32 deep, 256 conditions and 1000 values together. An
+// expression of another shape is INVALID_ARGUMENT and named by its path
+// ("search.filter.where.all.of[1].condition.values[0]").
+//
+// "ragloop query --filter" makes it of text such as
+// tags=policy AND (year>=2024 OR NOT EXISTS year).
+type FilterExpression struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The expression by its kind. Required.
+	//
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*FilterExpression_All
+	//	*FilterExpression_Any
+	//	*FilterExpression_Negated
+	//	*FilterExpression_Condition
+	Kind          isFilterExpression_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FilterExpression) Reset() {
+	*x = FilterExpression{}
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FilterExpression) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FilterExpression) ProtoMessage() {}
+
+func (x *FilterExpression) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FilterExpression.ProtoReflect.Descriptor instead.
+func (*FilterExpression) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *FilterExpression) GetKind() isFilterExpression_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *FilterExpression) GetAll() *FilterExpressions {
+	if x != nil {
+		if x, ok := x.Kind.(*FilterExpression_All); ok {
+			return x.All
+		}
+	}
+	return nil
+}
+
+func (x *FilterExpression) GetAny() *FilterExpressions {
+	if x != nil {
+		if x, ok := x.Kind.(*FilterExpression_Any); ok {
+			return x.Any
+		}
+	}
+	return nil
+}
+
+func (x *FilterExpression) GetNegated() *FilterExpression {
+	if x != nil {
+		if x, ok := x.Kind.(*FilterExpression_Negated); ok {
+			return x.Negated
+		}
+	}
+	return nil
+}
+
+func (x *FilterExpression) GetCondition() *FilterCondition {
+	if x != nil {
+		if x, ok := x.Kind.(*FilterExpression_Condition); ok {
+			return x.Condition
+		}
+	}
+	return nil
+}
+
+type isFilterExpression_Kind interface {
+	isFilterExpression_Kind()
+}
+
+type FilterExpression_All struct {
+	// All of them hold.
+	All *FilterExpressions `protobuf:"bytes,1,opt,name=all,proto3,oneof"`
+}
+
+type FilterExpression_Any struct {
+	// At least one of them holds.
+	Any *FilterExpressions `protobuf:"bytes,2,opt,name=any,proto3,oneof"`
+}
+
+type FilterExpression_Negated struct {
+	// It does not hold.
+	Negated *FilterExpression `protobuf:"bytes,3,opt,name=negated,proto3,oneof"`
+}
+
+type FilterExpression_Condition struct {
+	// The condition holds.
+	Condition *FilterCondition `protobuf:"bytes,4,opt,name=condition,proto3,oneof"`
+}
+
+func (*FilterExpression_All) isFilterExpression_Kind() {}
+
+func (*FilterExpression_Any) isFilterExpression_Kind() {}
+
+func (*FilterExpression_Negated) isFilterExpression_Kind() {}
+
+func (*FilterExpression_Condition) isFilterExpression_Kind() {}
+
+// FilterExpressions are parts of an expression.
+type FilterExpressions struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The parts. At least one.
+	Of            []*FilterExpression `protobuf:"bytes,1,rep,name=of,proto3" json:"of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FilterExpressions) Reset() {
+	*x = FilterExpressions{}
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FilterExpressions) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FilterExpressions) ProtoMessage() {}
+
+func (x *FilterExpressions) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FilterExpressions.ProtoReflect.Descriptor instead.
+func (*FilterExpressions) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *FilterExpressions) GetOf() []*FilterExpression {
+	if x != nil {
+		return x.Of
+	}
+	return nil
+}
+
+// FilterCondition compares a field of a document.
+type FilterCondition struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// "tags", "acl", "doc" (the id), "media_type" or "modified"; else a key of
+	// Document.fields, which may be written with "meta." in front. Required.
+	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
+	// How the field is compared. Required. "modified" and metadata are ordered
+	// (numbers and times), the others are strings.
+	Operator FilterOperator `protobuf:"varint,2,opt,name=operator,proto3,enum=ragloop.v1.FilterOperator" json:"operator,omitempty"`
+	// What it is compared with: one value; with FILTER_OPERATOR_IN one or more;
+	// with FILTER_OPERATOR_EXISTS none. A field of another type is as one that is
+	// missing.
+	Values        []*FilterValue `protobuf:"bytes,3,rep,name=values,proto3" json:"values,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FilterCondition) Reset() {
+	*x = FilterCondition{}
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FilterCondition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FilterCondition) ProtoMessage() {}
+
+func (x *FilterCondition) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FilterCondition.ProtoReflect.Descriptor instead.
+func (*FilterCondition) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *FilterCondition) GetField() string {
+	if x != nil {
+		return x.Field
+	}
+	return ""
+}
+
+func (x *FilterCondition) GetOperator() FilterOperator {
+	if x != nil {
+		return x.Operator
+	}
+	return FilterOperator_FILTER_OPERATOR_UNSPECIFIED
+}
+
+func (x *FilterCondition) GetValues() []*FilterValue {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+// FilterValue is what a field is compared with.
+type FilterValue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The value by its type. Required.
+	//
+	// Types that are valid to be assigned to Kind:
+	//
+	//	*FilterValue_Text
+	//	*FilterValue_Number
+	//	*FilterValue_Boolean
+	//	*FilterValue_Time
+	//	*FilterValue_Date
+	Kind          isFilterValue_Kind `protobuf_oneof:"kind"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FilterValue) Reset() {
+	*x = FilterValue{}
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FilterValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FilterValue) ProtoMessage() {}
+
+func (x *FilterValue) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FilterValue.ProtoReflect.Descriptor instead.
+func (*FilterValue) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *FilterValue) GetKind() isFilterValue_Kind {
+	if x != nil {
+		return x.Kind
+	}
+	return nil
+}
+
+func (x *FilterValue) GetText() string {
+	if x != nil {
+		if x, ok := x.Kind.(*FilterValue_Text); ok {
+			return x.Text
+		}
+	}
+	return ""
+}
+
+func (x *FilterValue) GetNumber() float64 {
+	if x != nil {
+		if x, ok := x.Kind.(*FilterValue_Number); ok {
+			return x.Number
+		}
+	}
+	return 0
+}
+
+func (x *FilterValue) GetBoolean() bool {
+	if x != nil {
+		if x, ok := x.Kind.(*FilterValue_Boolean); ok {
+			return x.Boolean
+		}
+	}
+	return false
+}
+
+func (x *FilterValue) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		if x, ok := x.Kind.(*FilterValue_Time); ok {
+			return x.Time
+		}
+	}
+	return nil
+}
+
+func (x *FilterValue) GetDate() string {
+	if x != nil {
+		if x, ok := x.Kind.(*FilterValue_Date); ok {
+			return x.Date
+		}
+	}
+	return ""
+}
+
+type isFilterValue_Kind interface {
+	isFilterValue_Kind()
+}
+
+type FilterValue_Text struct {
+	// A string.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3,oneof"`
+}
+
+type FilterValue_Number struct {
+	// A number, which integers are compared with, too.
+	Number float64 `protobuf:"fixed64,2,opt,name=number,proto3,oneof"`
+}
+
+type FilterValue_Boolean struct {
+	// A truth value.
+	Boolean bool `protobuf:"varint,3,opt,name=boolean,proto3,oneof"`
+}
+
+type FilterValue_Time struct {
+	// A point in time, in whole microseconds.
+	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3,oneof"`
+}
+
+type FilterValue_Date struct {
+	// A day in UTC, "2024-05-31": from its midnight up to the next.
+	Date string `protobuf:"bytes,5,opt,name=date,proto3,oneof"`
+}
+
+func (*FilterValue_Text) isFilterValue_Kind() {}
+
+func (*FilterValue_Number) isFilterValue_Kind() {}
+
+func (*FilterValue_Boolean) isFilterValue_Kind() {}
+
+func (*FilterValue_Time) isFilterValue_Kind() {}
+
+func (*FilterValue_Date) isFilterValue_Kind() {}
+
 // SearchOptions are the parameters of a search. Every unset field has the
 // default of the server, which is named here as shipped.
 type SearchOptions struct {
@@ -238,7 +713,7 @@ type SearchOptions struct {
 
 func (x *SearchOptions) Reset() {
 	*x = SearchOptions{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[1]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -250,7 +725,7 @@ func (x *SearchOptions) String() string {
 func (*SearchOptions) ProtoMessage() {}
 
 func (x *SearchOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[1]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -263,7 +738,7 @@ func (x *SearchOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchOptions.ProtoReflect.Descriptor instead.
 func (*SearchOptions) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{1}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *SearchOptions) GetTopK() int32 {
@@ -333,14 +808,27 @@ type PackOptions struct {
 	Order SegmentOrder `protobuf:"varint,2,opt,name=order,proto3,enum=ragloop.v1.SegmentOrder" json:"order,omitempty"`
 	// True: leave out the first chunk that does not fit instead of cutting it at
 	// the end of a sentence.
-	NoTrim        bool `protobuf:"varint,3,opt,name=no_trim,json=noTrim,proto3" json:"no_trim,omitempty"`
+	NoTrim bool `protobuf:"varint,3,opt,name=no_trim,json=noTrim,proto3" json:"no_trim,omitempty"`
+	// What stands around each text: "plain" ("[1] Title (document)" above it),
+	// "xml" ("<source id=...>" around it) or "markdown" ("### [1] Title"). Unset:
+	// the server's default, as shipped "plain".
+	Template *string `protobuf:"bytes,4,opt,name=template,proto3,oneof" json:"template,omitempty"`
+	// Weight of how little a chunk resembles those taken before it against its
+	// rank (maximal marginal relevance over the texts). It decides what is taken,
+	// not the order of segments. Range: 0..1; 0: rank alone. Unset: 0.
+	Diversity *float64 `protobuf:"fixed64,5,opt,name=diversity,proto3,oneof" json:"diversity,omitempty"`
+	// How many chunks on either side of a ranked one may make its segment longer,
+	// with what the ranked ones leave of the budget: those of the best chunk first,
+	// of each the nearest first. A chunk that is delivered as its parent has none.
+	// Range: 0..4; 0: none. Unset: 0.
+	Neighbours    *int32 `protobuf:"varint,6,opt,name=neighbours,proto3,oneof" json:"neighbours,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PackOptions) Reset() {
 	*x = PackOptions{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[2]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -352,7 +840,7 @@ func (x *PackOptions) String() string {
 func (*PackOptions) ProtoMessage() {}
 
 func (x *PackOptions) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[2]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -365,7 +853,7 @@ func (x *PackOptions) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PackOptions.ProtoReflect.Descriptor instead.
 func (*PackOptions) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{2}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *PackOptions) GetMaxSegmentsPerDocument() int32 {
@@ -389,6 +877,27 @@ func (x *PackOptions) GetNoTrim() bool {
 	return false
 }
 
+func (x *PackOptions) GetTemplate() string {
+	if x != nil && x.Template != nil {
+		return *x.Template
+	}
+	return ""
+}
+
+func (x *PackOptions) GetDiversity() float64 {
+	if x != nil && x.Diversity != nil {
+		return *x.Diversity
+	}
+	return 0
+}
+
+func (x *PackOptions) GetNeighbours() int32 {
+	if x != nil && x.Neighbours != nil {
+		return *x.Neighbours
+	}
+	return 0
+}
+
 // RetrieveRequest asks for a context.
 type RetrieveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -400,14 +909,16 @@ type RetrieveRequest struct {
 	// Largest number of tokens of the context, labels and separators included.
 	// Range: 1..1000000. Unset: 2048. An explicit 0 is refused.
 	BudgetTokens *int32 `protobuf:"varint,3,opt,name=budget_tokens,json=budgetTokens,proto3,oneof" json:"budget_tokens,omitempty"`
-	// Tokenizer in which the budget is counted: "o200k_base" or "cl100k_base".
-	// Empty: the server's default, as shipped "o200k_base".
+	// Tokenizer in which the budget is counted: "o200k_base" or "cl100k_base",
+	// exactly; or, for any other, an upper bound: "bytes/N" declares that it makes
+	// at most one token of N bytes, N from 1 to 8. "bytes/1" is safe for byte-level
+	// BPE. Empty: the server's default, as shipped "o200k_base".
 	Tokenizer string `protobuf:"bytes,4,opt,name=tokenizer,proto3" json:"tokenizer,omitempty"`
 	// Parameters of the search. Unset: all defaults.
 	Search *SearchOptions `protobuf:"bytes,5,opt,name=search,proto3" json:"search,omitempty"`
 	// Parameters of the packer. Unset: all defaults.
 	Pack *PackOptions `protobuf:"bytes,6,opt,name=pack,proto3" json:"pack,omitempty"`
-	// True: fill RetrieveResponse.candidates.
+	// True: fill RetrieveResponse.candidates and RetrieveResponse.neighbours.
 	Explain       bool `protobuf:"varint,7,opt,name=explain,proto3" json:"explain,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -415,7 +926,7 @@ type RetrieveRequest struct {
 
 func (x *RetrieveRequest) Reset() {
 	*x = RetrieveRequest{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[3]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -427,7 +938,7 @@ func (x *RetrieveRequest) String() string {
 func (*RetrieveRequest) ProtoMessage() {}
 
 func (x *RetrieveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[3]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -440,7 +951,7 @@ func (x *RetrieveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetrieveRequest.ProtoReflect.Descriptor instead.
 func (*RetrieveRequest) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{3}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *RetrieveRequest) GetQuery() string {
@@ -520,14 +1031,20 @@ type RetrieveResponse struct {
 	Stages []*StageTiming `protobuf:"bytes,10,rep,name=stages,proto3" json:"stages,omitempty"`
 	// Every candidate in the final order, also those after the first top_k.
 	// Empty unless the request says `explain`.
-	Candidates    []*Candidate `protobuf:"bytes,11,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	Candidates []*Candidate `protobuf:"bytes,11,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	// What a person should know about the request, for example that no document
+	// has a field that its filter names. Empty: nothing.
+	Warnings []string `protobuf:"bytes,12,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// Chunks beside ranked ones that were offered to the packer, in the order in
+	// which it took them. Empty unless the request says `explain`.
+	Neighbours    []*NeighbourChunk `protobuf:"bytes,13,rep,name=neighbours,proto3" json:"neighbours,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RetrieveResponse) Reset() {
 	*x = RetrieveResponse{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[4]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -539,7 +1056,7 @@ func (x *RetrieveResponse) String() string {
 func (*RetrieveResponse) ProtoMessage() {}
 
 func (x *RetrieveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[4]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -552,7 +1069,7 @@ func (x *RetrieveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetrieveResponse.ProtoReflect.Descriptor instead.
 func (*RetrieveResponse) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{4}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RetrieveResponse) GetContext() string {
@@ -632,6 +1149,20 @@ func (x *RetrieveResponse) GetCandidates() []*Candidate {
 	return nil
 }
 
+func (x *RetrieveResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+func (x *RetrieveResponse) GetNeighbours() []*NeighbourChunk {
+	if x != nil {
+		return x.Neighbours
+	}
+	return nil
+}
+
 // Provenance names the exact index and model that answered.
 type Provenance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -651,7 +1182,7 @@ type Provenance struct {
 
 func (x *Provenance) Reset() {
 	*x = Provenance{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[5]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +1194,7 @@ func (x *Provenance) String() string {
 func (*Provenance) ProtoMessage() {}
 
 func (x *Provenance) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[5]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +1207,7 @@ func (x *Provenance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provenance.ProtoReflect.Descriptor instead.
 func (*Provenance) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{5}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Provenance) GetCollection() string {
@@ -728,7 +1259,7 @@ type Reranked struct {
 
 func (x *Reranked) Reset() {
 	*x = Reranked{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[6]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -740,7 +1271,7 @@ func (x *Reranked) String() string {
 func (*Reranked) ProtoMessage() {}
 
 func (x *Reranked) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[6]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -753,7 +1284,7 @@ func (x *Reranked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reranked.ProtoReflect.Descriptor instead.
 func (*Reranked) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{6}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Reranked) GetScore() float64 {
@@ -773,7 +1304,8 @@ func (x *Reranked) GetRankBefore() int32 {
 // StageTiming is the time that one stage took.
 type StageTiming struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the stage: "embed", "legs", "records", "rerank", "fuse", "pack".
+	// Name of the stage: "embed", "legs", "records", "parents", "rerank", "fuse",
+	// "neighbours", "pack".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Elapsed time, not processor time.
 	Elapsed       *durationpb.Duration `protobuf:"bytes,2,opt,name=elapsed,proto3" json:"elapsed,omitempty"`
@@ -783,7 +1315,7 @@ type StageTiming struct {
 
 func (x *StageTiming) Reset() {
 	*x = StageTiming{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[7]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -795,7 +1327,7 @@ func (x *StageTiming) String() string {
 func (*StageTiming) ProtoMessage() {}
 
 func (x *StageTiming) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[7]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -808,7 +1340,7 @@ func (x *StageTiming) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageTiming.ProtoReflect.Descriptor instead.
 func (*StageTiming) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{7}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *StageTiming) GetName() string {
@@ -855,18 +1387,22 @@ type Segment struct {
 	// Best score of the chunks that the segment is made of. Comparable within one
 	// response only; may be negative.
 	Score float64 `protobuf:"fixed64,12,opt,name=score,proto3" json:"score,omitempty"`
-	// Chunks that the segment is made of, by rank.
+	// Chunks that the segment is made of, by rank; neighbours last.
 	Chunks []*SegmentChunk `protobuf:"bytes,13,rep,name=chunks,proto3" json:"chunks,omitempty"`
-	// True: only the beginning of the chunk is in the segment, because the rest
-	// did not fit.
-	Trimmed       bool `protobuf:"varint,14,opt,name=trimmed,proto3" json:"trimmed,omitempty"`
+	// True: only a part of a chunk is in the segment, because the rest did not fit.
+	Trimmed bool `protobuf:"varint,14,opt,name=trimmed,proto3" json:"trimmed,omitempty"`
+	// Where `text`, with `edits` made in it, is in the context, in code points.
+	ContextSpan *Span `protobuf:"bytes,15,opt,name=context_span,json=contextSpan,proto3" json:"context_span,omitempty"`
+	// How the text in the context differs from `text`, in order. Empty: it does
+	// not.
+	Edits         []*Edit `protobuf:"bytes,16,rep,name=edits,proto3" json:"edits,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Segment) Reset() {
 	*x = Segment{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[8]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -878,7 +1414,7 @@ func (x *Segment) String() string {
 func (*Segment) ProtoMessage() {}
 
 func (x *Segment) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[8]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -891,7 +1427,7 @@ func (x *Segment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Segment.ProtoReflect.Descriptor instead.
 func (*Segment) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{8}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Segment) GetLabel() string {
@@ -992,26 +1528,109 @@ func (x *Segment) GetTrimmed() bool {
 	return false
 }
 
-// SegmentChunk is a ranked chunk inside a segment.
+func (x *Segment) GetContextSpan() *Span {
+	if x != nil {
+		return x.ContextSpan
+	}
+	return nil
+}
+
+func (x *Segment) GetEdits() []*Edit {
+	if x != nil {
+		return x.Edits
+	}
+	return nil
+}
+
+// Edit is a change between a segment's text and what of it is in the context. A
+// document cannot imitate the lines around the texts: where it has one, a
+// backslash is inserted. And U+FFFD stands for a run of invisible characters
+// that could hold a message.
+type Edit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where in the segment's text, in code points from its beginning.
+	At int32 `protobuf:"varint,1,opt,name=at,proto3" json:"at,omitempty"`
+	// How many code points of it are left out. 0: none.
+	Length int32 `protobuf:"varint,2,opt,name=length,proto3" json:"length,omitempty"`
+	// What stands there instead.
+	With          string `protobuf:"bytes,3,opt,name=with,proto3" json:"with,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Edit) Reset() {
+	*x = Edit{}
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Edit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Edit) ProtoMessage() {}
+
+func (x *Edit) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Edit.ProtoReflect.Descriptor instead.
+func (*Edit) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *Edit) GetAt() int32 {
+	if x != nil {
+		return x.At
+	}
+	return 0
+}
+
+func (x *Edit) GetLength() int32 {
+	if x != nil {
+		return x.Length
+	}
+	return 0
+}
+
+func (x *Edit) GetWith() string {
+	if x != nil {
+		return x.With
+	}
+	return ""
+}
+
+// SegmentChunk is a chunk inside a segment.
 type SegmentChunk struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Id of the chunk, a UUID.
 	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	// Position in the final order, from 1.
+	// Position in the final order, from 1. 0: the chunk is a neighbour.
 	Rank int32 `protobuf:"varint,2,opt,name=rank,proto3" json:"rank,omitempty"`
 	// Position in the result of the dense leg, from 1. 0: that leg did not return
 	// the chunk.
 	DenseRank int32 `protobuf:"varint,3,opt,name=dense_rank,json=denseRank,proto3" json:"dense_rank,omitempty"`
 	// Position in the result of the lexical leg, from 1. 0: that leg did not
 	// return the chunk.
-	LexicalRank   int32 `protobuf:"varint,4,opt,name=lexical_rank,json=lexicalRank,proto3" json:"lexical_rank,omitempty"`
+	LexicalRank int32 `protobuf:"varint,4,opt,name=lexical_rank,json=lexicalRank,proto3" json:"lexical_rank,omitempty"`
+	// Id of the ranked chunk that it stands beside. Empty: it is ranked itself.
+	NeighbourOf   string `protobuf:"bytes,5,opt,name=neighbour_of,json=neighbourOf,proto3" json:"neighbour_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SegmentChunk) Reset() {
 	*x = SegmentChunk{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[9]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1023,7 +1642,7 @@ func (x *SegmentChunk) String() string {
 func (*SegmentChunk) ProtoMessage() {}
 
 func (x *SegmentChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[9]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1036,7 +1655,7 @@ func (x *SegmentChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentChunk.ProtoReflect.Descriptor instead.
 func (*SegmentChunk) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{9}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SegmentChunk) GetId() string {
@@ -1067,6 +1686,13 @@ func (x *SegmentChunk) GetLexicalRank() int32 {
 	return 0
 }
 
+func (x *SegmentChunk) GetNeighbourOf() string {
+	if x != nil {
+		return x.NeighbourOf
+	}
+	return ""
+}
+
 // DroppedChunk is a ranked chunk that is not in the context.
 type DroppedChunk struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1086,7 +1712,7 @@ type DroppedChunk struct {
 
 func (x *DroppedChunk) Reset() {
 	*x = DroppedChunk{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1098,7 +1724,7 @@ func (x *DroppedChunk) String() string {
 func (*DroppedChunk) ProtoMessage() {}
 
 func (x *DroppedChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1111,7 +1737,7 @@ func (x *DroppedChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DroppedChunk.ProtoReflect.Descriptor instead.
 func (*DroppedChunk) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{10}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DroppedChunk) GetId() string {
@@ -1149,6 +1775,98 @@ func (x *DroppedChunk) GetReason() DropReason {
 	return DropReason_DROP_REASON_UNSPECIFIED
 }
 
+// NeighbourChunk is a chunk that was offered to the packer because it stands
+// beside a ranked one.
+type NeighbourChunk struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the chunk, a UUID.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Id of its document.
+	Document string `protobuf:"bytes,2,opt,name=document,proto3" json:"document,omitempty"`
+	// Where the chunk is in the document's text.
+	Span *Span `protobuf:"bytes,3,opt,name=span,proto3" json:"span,omitempty"`
+	// Id of the best ranked chunk that it stands beside.
+	NeighbourOf string `protobuf:"bytes,4,opt,name=neighbour_of,json=neighbourOf,proto3" json:"neighbour_of,omitempty"`
+	// Label of the segment that it is in. Empty: of none.
+	Segment string `protobuf:"bytes,5,opt,name=segment,proto3" json:"segment,omitempty"`
+	// Why it is in none.
+	DropReason    DropReason `protobuf:"varint,6,opt,name=drop_reason,json=dropReason,proto3,enum=ragloop.v1.DropReason" json:"drop_reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NeighbourChunk) Reset() {
+	*x = NeighbourChunk{}
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NeighbourChunk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NeighbourChunk) ProtoMessage() {}
+
+func (x *NeighbourChunk) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NeighbourChunk.ProtoReflect.Descriptor instead.
+func (*NeighbourChunk) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *NeighbourChunk) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *NeighbourChunk) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *NeighbourChunk) GetSpan() *Span {
+	if x != nil {
+		return x.Span
+	}
+	return nil
+}
+
+func (x *NeighbourChunk) GetNeighbourOf() string {
+	if x != nil {
+		return x.NeighbourOf
+	}
+	return ""
+}
+
+func (x *NeighbourChunk) GetSegment() string {
+	if x != nil {
+		return x.Segment
+	}
+	return ""
+}
+
+func (x *NeighbourChunk) GetDropReason() DropReason {
+	if x != nil {
+		return x.DropReason
+	}
+	return DropReason_DROP_REASON_UNSPECIFIED
+}
+
 // LegScore is what one leg says about a chunk.
 type LegScore struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1166,7 +1884,7 @@ type LegScore struct {
 
 func (x *LegScore) Reset() {
 	*x = LegScore{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1178,7 +1896,7 @@ func (x *LegScore) String() string {
 func (*LegScore) ProtoMessage() {}
 
 func (x *LegScore) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1191,7 +1909,7 @@ func (x *LegScore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegScore.ProtoReflect.Descriptor instead.
 func (*LegScore) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{11}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LegScore) GetScore() float64 {
@@ -1229,14 +1947,19 @@ type Candidate struct {
 	// What the lexical leg says.
 	Lexical *LegScore `protobuf:"bytes,8,opt,name=lexical,proto3" json:"lexical,omitempty"`
 	// What the reranker says. Unset: the chunk was not reranked.
-	Reranked      *Reranked `protobuf:"bytes,9,opt,name=reranked,proto3" json:"reranked,omitempty"`
+	Reranked *Reranked `protobuf:"bytes,9,opt,name=reranked,proto3" json:"reranked,omitempty"`
+	// Label of the segment that it is in. Empty: of none.
+	Segment string `protobuf:"bytes,10,opt,name=segment,proto3" json:"segment,omitempty"`
+	// Why it is in none. Unset where `segment` is not empty, and for a chunk after
+	// the first top_k unless it was offered to the packer as a neighbour.
+	DropReason    DropReason `protobuf:"varint,11,opt,name=drop_reason,json=dropReason,proto3,enum=ragloop.v1.DropReason" json:"drop_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1248,7 +1971,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1261,7 +1984,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{12}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Candidate) GetId() string {
@@ -1327,6 +2050,20 @@ func (x *Candidate) GetReranked() *Reranked {
 	return nil
 }
 
+func (x *Candidate) GetSegment() string {
+	if x != nil {
+		return x.Segment
+	}
+	return ""
+}
+
+func (x *Candidate) GetDropReason() DropReason {
+	if x != nil {
+		return x.DropReason
+	}
+	return DropReason_DROP_REASON_UNSPECIFIED
+}
+
 // SearchRequest asks for ranked chunks.
 type SearchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1343,7 +2080,7 @@ type SearchRequest struct {
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1355,7 +2092,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1368,7 +2105,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{13}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SearchRequest) GetQuery() string {
@@ -1405,14 +2142,17 @@ type SearchResponse struct {
 	// "dense: embedder unavailable". Empty: the answer is complete.
 	Degraded []string `protobuf:"bytes,4,rep,name=degraded,proto3" json:"degraded,omitempty"`
 	// Time spent per stage, in the order in which the stages began.
-	Stages        []*StageTiming `protobuf:"bytes,5,rep,name=stages,proto3" json:"stages,omitempty"`
+	Stages []*StageTiming `protobuf:"bytes,5,rep,name=stages,proto3" json:"stages,omitempty"`
+	// What a person should know about the request, for example that no document
+	// has a field that its filter names. Empty: nothing.
+	Warnings      []string `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SearchResponse) Reset() {
 	*x = SearchResponse{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1424,7 +2164,7 @@ func (x *SearchResponse) String() string {
 func (*SearchResponse) ProtoMessage() {}
 
 func (x *SearchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1437,7 +2177,7 @@ func (x *SearchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchResponse.ProtoReflect.Descriptor instead.
 func (*SearchResponse) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{14}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SearchResponse) GetChunks() []*Chunk {
@@ -1471,6 +2211,13 @@ func (x *SearchResponse) GetDegraded() []string {
 func (x *SearchResponse) GetStages() []*StageTiming {
 	if x != nil {
 		return x.Stages
+	}
+	return nil
+}
+
+func (x *SearchResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
 	}
 	return nil
 }
@@ -1516,17 +2263,19 @@ type Chunk struct {
 	Lexical *LegScore `protobuf:"bytes,17,opt,name=lexical,proto3" json:"lexical,omitempty"`
 	// Tags of the document.
 	Tags []string `protobuf:"bytes,18,rep,name=tags,proto3" json:"tags,omitempty"`
-	// Metadata of the document.
+	// Metadata of the document as text.
 	Meta map[string]string `protobuf:"bytes,19,rep,name=meta,proto3" json:"meta,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// What the reranker says. Unset: the chunk was not reranked.
-	Reranked      *Reranked `protobuf:"bytes,20,opt,name=reranked,proto3" json:"reranked,omitempty"`
+	Reranked *Reranked `protobuf:"bytes,20,opt,name=reranked,proto3" json:"reranked,omitempty"`
+	// Metadata of the document.
+	Fields        map[string]*MetaValue `protobuf:"bytes,21,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1538,7 +2287,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1551,7 +2300,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{15}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Chunk) GetId() string {
@@ -1694,6 +2443,13 @@ func (x *Chunk) GetReranked() *Reranked {
 	return nil
 }
 
+func (x *Chunk) GetFields() map[string]*MetaValue {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
 // GetDocumentRequest asks for a document with its text.
 type GetDocumentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1709,7 +2465,7 @@ type GetDocumentRequest struct {
 
 func (x *GetDocumentRequest) Reset() {
 	*x = GetDocumentRequest{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1721,7 +2477,7 @@ func (x *GetDocumentRequest) String() string {
 func (*GetDocumentRequest) ProtoMessage() {}
 
 func (x *GetDocumentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1734,7 +2490,7 @@ func (x *GetDocumentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDocumentRequest.ProtoReflect.Descriptor instead.
 func (*GetDocumentRequest) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{16}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetDocumentRequest) GetId() string {
@@ -1773,7 +2529,7 @@ type GetDocumentResponse struct {
 
 func (x *GetDocumentResponse) Reset() {
 	*x = GetDocumentResponse{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[17]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1785,7 +2541,7 @@ func (x *GetDocumentResponse) String() string {
 func (*GetDocumentResponse) ProtoMessage() {}
 
 func (x *GetDocumentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[17]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1798,7 +2554,7 @@ func (x *GetDocumentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDocumentResponse.ProtoReflect.Descriptor instead.
 func (*GetDocumentResponse) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{17}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetDocumentResponse) GetDocument() *Document {
@@ -1827,14 +2583,34 @@ var File_ragloop_v1_retrieval_proto protoreflect.FileDescriptor
 const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\n" +
 	"\x1aragloop/v1/retrieval.proto\x12\n" +
-	"ragloop.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x19ragloop/v1/document.proto\"\xa5\x01\n" +
+	"ragloop.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19ragloop/v1/document.proto\"\xd9\x01\n" +
 	"\x06Filter\x12\x1c\n" +
 	"\tdocuments\x18\x01 \x03(\tR\tdocuments\x12\x12\n" +
 	"\x04tags\x18\x02 \x03(\tR\x04tags\x120\n" +
-	"\x04meta\x18\x03 \x03(\v2\x1c.ragloop.v1.Filter.MetaEntryR\x04meta\x1a7\n" +
+	"\x04meta\x18\x03 \x03(\v2\x1c.ragloop.v1.Filter.MetaEntryR\x04meta\x122\n" +
+	"\x05where\x18\x04 \x01(\v2\x1c.ragloop.v1.FilterExpressionR\x05where\x1a7\n" +
 	"\tMetaEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x96\x03\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xf7\x01\n" +
+	"\x10FilterExpression\x121\n" +
+	"\x03all\x18\x01 \x01(\v2\x1d.ragloop.v1.FilterExpressionsH\x00R\x03all\x121\n" +
+	"\x03any\x18\x02 \x01(\v2\x1d.ragloop.v1.FilterExpressionsH\x00R\x03any\x128\n" +
+	"\anegated\x18\x03 \x01(\v2\x1c.ragloop.v1.FilterExpressionH\x00R\anegated\x12;\n" +
+	"\tcondition\x18\x04 \x01(\v2\x1b.ragloop.v1.FilterConditionH\x00R\tconditionB\x06\n" +
+	"\x04kind\"A\n" +
+	"\x11FilterExpressions\x12,\n" +
+	"\x02of\x18\x01 \x03(\v2\x1c.ragloop.v1.FilterExpressionR\x02of\"\x90\x01\n" +
+	"\x0fFilterCondition\x12\x14\n" +
+	"\x05field\x18\x01 \x01(\tR\x05field\x126\n" +
+	"\boperator\x18\x02 \x01(\x0e2\x1a.ragloop.v1.FilterOperatorR\boperator\x12/\n" +
+	"\x06values\x18\x03 \x03(\v2\x17.ragloop.v1.FilterValueR\x06values\"\xa9\x01\n" +
+	"\vFilterValue\x12\x14\n" +
+	"\x04text\x18\x01 \x01(\tH\x00R\x04text\x12\x18\n" +
+	"\x06number\x18\x02 \x01(\x01H\x00R\x06number\x12\x1a\n" +
+	"\aboolean\x18\x03 \x01(\bH\x00R\aboolean\x120\n" +
+	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x04time\x12\x14\n" +
+	"\x04date\x18\x05 \x01(\tH\x00R\x04dateB\x06\n" +
+	"\x04kind\"\x96\x03\n" +
 	"\rSearchOptions\x12\x18\n" +
 	"\x05top_k\x18\x01 \x01(\x05H\x00R\x04topK\x88\x01\x01\x12#\n" +
 	"\n" +
@@ -1852,12 +2628,21 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\x0f_document_priorB\x16\n" +
 	"\x14_neighbour_smoothingB\x0e\n" +
 	"\f_require_allB\t\n" +
-	"\a_rerank\"\xb4\x01\n" +
+	"\a_rerank\"\xc7\x02\n" +
 	"\vPackOptions\x12>\n" +
 	"\x19max_segments_per_document\x18\x01 \x01(\x05H\x00R\x16maxSegmentsPerDocument\x88\x01\x01\x12.\n" +
 	"\x05order\x18\x02 \x01(\x0e2\x18.ragloop.v1.SegmentOrderR\x05order\x12\x17\n" +
-	"\ano_trim\x18\x03 \x01(\bR\x06noTrimB\x1c\n" +
-	"\x1a_max_segments_per_document\"\x9b\x02\n" +
+	"\ano_trim\x18\x03 \x01(\bR\x06noTrim\x12\x1f\n" +
+	"\btemplate\x18\x04 \x01(\tH\x01R\btemplate\x88\x01\x01\x12!\n" +
+	"\tdiversity\x18\x05 \x01(\x01H\x02R\tdiversity\x88\x01\x01\x12#\n" +
+	"\n" +
+	"neighbours\x18\x06 \x01(\x05H\x03R\n" +
+	"neighbours\x88\x01\x01B\x1c\n" +
+	"\x1a_max_segments_per_documentB\v\n" +
+	"\t_templateB\f\n" +
+	"\n" +
+	"_diversityB\r\n" +
+	"\v_neighbours\"\x9b\x02\n" +
 	"\x0fRetrieveRequest\x12\x14\n" +
 	"\x05query\x18\x01 \x01(\tR\x05query\x12\x1e\n" +
 	"\n" +
@@ -1868,7 +2653,7 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\x06search\x18\x05 \x01(\v2\x19.ragloop.v1.SearchOptionsR\x06search\x12+\n" +
 	"\x04pack\x18\x06 \x01(\v2\x17.ragloop.v1.PackOptionsR\x04pack\x12\x18\n" +
 	"\aexplain\x18\a \x01(\bR\aexplainB\x10\n" +
-	"\x0e_budget_tokens\"\xda\x03\n" +
+	"\x0e_budget_tokens\"\xb2\x04\n" +
 	"\x10RetrieveResponse\x12\x18\n" +
 	"\acontext\x18\x01 \x01(\tR\acontext\x12%\n" +
 	"\x0econtext_tokens\x18\x02 \x01(\x05R\rcontextTokens\x12#\n" +
@@ -1885,7 +2670,11 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	" \x03(\v2\x17.ragloop.v1.StageTimingR\x06stages\x125\n" +
 	"\n" +
 	"candidates\x18\v \x03(\v2\x15.ragloop.v1.CandidateR\n" +
-	"candidates\"\x98\x01\n" +
+	"candidates\x12\x1a\n" +
+	"\bwarnings\x18\f \x03(\tR\bwarnings\x12:\n" +
+	"\n" +
+	"neighbours\x18\r \x03(\v2\x1a.ragloop.v1.NeighbourChunkR\n" +
+	"neighbours\"\x98\x01\n" +
 	"\n" +
 	"Provenance\x12\x1e\n" +
 	"\n" +
@@ -1903,7 +2692,7 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"rankBefore\"V\n" +
 	"\vStageTiming\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
-	"\aelapsed\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\"\x87\x03\n" +
+	"\aelapsed\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\"\xe4\x03\n" +
 	"\aSegment\x12\x14\n" +
 	"\x05label\x18\x01 \x01(\tR\x05label\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12\x1a\n" +
@@ -1920,22 +2709,37 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\x06tokens\x18\v \x01(\x05R\x06tokens\x12\x14\n" +
 	"\x05score\x18\f \x01(\x01R\x05score\x120\n" +
 	"\x06chunks\x18\r \x03(\v2\x18.ragloop.v1.SegmentChunkR\x06chunks\x12\x18\n" +
-	"\atrimmed\x18\x0e \x01(\bR\atrimmed\"t\n" +
+	"\atrimmed\x18\x0e \x01(\bR\atrimmed\x123\n" +
+	"\fcontext_span\x18\x0f \x01(\v2\x10.ragloop.v1.SpanR\vcontextSpan\x12&\n" +
+	"\x05edits\x18\x10 \x03(\v2\x10.ragloop.v1.EditR\x05edits\"B\n" +
+	"\x04Edit\x12\x0e\n" +
+	"\x02at\x18\x01 \x01(\x05R\x02at\x12\x16\n" +
+	"\x06length\x18\x02 \x01(\x05R\x06length\x12\x12\n" +
+	"\x04with\x18\x03 \x01(\tR\x04with\"\x97\x01\n" +
 	"\fSegmentChunk\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04rank\x18\x02 \x01(\x05R\x04rank\x12\x1d\n" +
 	"\n" +
 	"dense_rank\x18\x03 \x01(\x05R\tdenseRank\x12!\n" +
-	"\flexical_rank\x18\x04 \x01(\x05R\vlexicalRank\"\xa4\x01\n" +
+	"\flexical_rank\x18\x04 \x01(\x05R\vlexicalRank\x12!\n" +
+	"\fneighbour_of\x18\x05 \x01(\tR\vneighbourOf\"\xa4\x01\n" +
 	"\fDroppedChunk\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12$\n" +
 	"\x04span\x18\x03 \x01(\v2\x10.ragloop.v1.SpanR\x04span\x12\x12\n" +
 	"\x04rank\x18\x04 \x01(\x05R\x04rank\x12.\n" +
-	"\x06reason\x18\x05 \x01(\x0e2\x16.ragloop.v1.DropReasonR\x06reason\"4\n" +
+	"\x06reason\x18\x05 \x01(\x0e2\x16.ragloop.v1.DropReasonR\x06reason\"\xd8\x01\n" +
+	"\x0eNeighbourChunk\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
+	"\bdocument\x18\x02 \x01(\tR\bdocument\x12$\n" +
+	"\x04span\x18\x03 \x01(\v2\x10.ragloop.v1.SpanR\x04span\x12!\n" +
+	"\fneighbour_of\x18\x04 \x01(\tR\vneighbourOf\x12\x18\n" +
+	"\asegment\x18\x05 \x01(\tR\asegment\x127\n" +
+	"\vdrop_reason\x18\x06 \x01(\x0e2\x16.ragloop.v1.DropReasonR\n" +
+	"dropReason\"4\n" +
 	"\bLegScore\x12\x14\n" +
 	"\x05score\x18\x01 \x01(\x01R\x05score\x12\x12\n" +
-	"\x04rank\x18\x02 \x01(\x05R\x04rank\"\xab\x02\n" +
+	"\x04rank\x18\x02 \x01(\x05R\x04rank\"\xfe\x02\n" +
 	"\tCandidate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12$\n" +
@@ -1945,13 +2749,17 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\x05fused\x18\x06 \x01(\x01R\x05fused\x12*\n" +
 	"\x05dense\x18\a \x01(\v2\x14.ragloop.v1.LegScoreR\x05dense\x12.\n" +
 	"\alexical\x18\b \x01(\v2\x14.ragloop.v1.LegScoreR\alexical\x120\n" +
-	"\breranked\x18\t \x01(\v2\x14.ragloop.v1.RerankedR\breranked\"x\n" +
+	"\breranked\x18\t \x01(\v2\x14.ragloop.v1.RerankedR\breranked\x12\x18\n" +
+	"\asegment\x18\n" +
+	" \x01(\tR\asegment\x127\n" +
+	"\vdrop_reason\x18\v \x01(\x0e2\x16.ragloop.v1.DropReasonR\n" +
+	"dropReason\"x\n" +
 	"\rSearchRequest\x12\x14\n" +
 	"\x05query\x18\x01 \x01(\tR\x05query\x12\x1e\n" +
 	"\n" +
 	"collection\x18\x02 \x01(\tR\n" +
 	"collection\x121\n" +
-	"\x06search\x18\x03 \x01(\v2\x19.ragloop.v1.SearchOptionsR\x06search\"\xe3\x01\n" +
+	"\x06search\x18\x03 \x01(\v2\x19.ragloop.v1.SearchOptionsR\x06search\"\xff\x01\n" +
 	"\x0eSearchResponse\x12)\n" +
 	"\x06chunks\x18\x01 \x03(\v2\x11.ragloop.v1.ChunkR\x06chunks\x12!\n" +
 	"\fretrieval_id\x18\x02 \x01(\tR\vretrievalId\x126\n" +
@@ -1959,7 +2767,8 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"provenance\x18\x03 \x01(\v2\x16.ragloop.v1.ProvenanceR\n" +
 	"provenance\x12\x1a\n" +
 	"\bdegraded\x18\x04 \x03(\tR\bdegraded\x12/\n" +
-	"\x06stages\x18\x05 \x03(\v2\x17.ragloop.v1.StageTimingR\x06stages\"\x83\x05\n" +
+	"\x06stages\x18\x05 \x03(\v2\x17.ragloop.v1.StageTimingR\x06stages\x12\x1a\n" +
+	"\bwarnings\x18\x06 \x03(\tR\bwarnings\"\x8c\x06\n" +
 	"\x05Chunk\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12\x1a\n" +
@@ -1982,10 +2791,14 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\alexical\x18\x11 \x01(\v2\x14.ragloop.v1.LegScoreR\alexical\x12\x12\n" +
 	"\x04tags\x18\x12 \x03(\tR\x04tags\x12/\n" +
 	"\x04meta\x18\x13 \x03(\v2\x1b.ragloop.v1.Chunk.MetaEntryR\x04meta\x120\n" +
-	"\breranked\x18\x14 \x01(\v2\x14.ragloop.v1.RerankedR\breranked\x1a7\n" +
+	"\breranked\x18\x14 \x01(\v2\x14.ragloop.v1.RerankedR\breranked\x125\n" +
+	"\x06fields\x18\x15 \x03(\v2\x1d.ragloop.v1.Chunk.FieldsEntryR\x06fields\x1a7\n" +
 	"\tMetaEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"j\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aP\n" +
+	"\vFieldsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12+\n" +
+	"\x05value\x18\x02 \x01(\v2\x15.ragloop.v1.MetaValueR\x05value:\x028\x01\"j\n" +
 	"\x12GetDocumentRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1e\n" +
 	"\n" +
@@ -1995,17 +2808,29 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\x13GetDocumentResponse\x120\n" +
 	"\bdocument\x18\x01 \x01(\v2\x14.ragloop.v1.DocumentR\bdocument\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12$\n" +
-	"\x04span\x18\x03 \x01(\v2\x10.ragloop.v1.SpanR\x04span*a\n" +
+	"\x04span\x18\x03 \x01(\v2\x10.ragloop.v1.SpanR\x04span*\x9f\x02\n" +
+	"\x0eFilterOperator\x12\x1f\n" +
+	"\x1bFILTER_OPERATOR_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15FILTER_OPERATOR_EQUAL\x10\x01\x12\x1d\n" +
+	"\x19FILTER_OPERATOR_NOT_EQUAL\x10\x02\x12\x18\n" +
+	"\x14FILTER_OPERATOR_LESS\x10\x03\x12!\n" +
+	"\x1dFILTER_OPERATOR_LESS_OR_EQUAL\x10\x04\x12\x1b\n" +
+	"\x17FILTER_OPERATOR_GREATER\x10\x05\x12$\n" +
+	" FILTER_OPERATOR_GREATER_OR_EQUAL\x10\x06\x12\x16\n" +
+	"\x12FILTER_OPERATOR_IN\x10\a\x12\x1a\n" +
+	"\x16FILTER_OPERATOR_EXISTS\x10\b*y\n" +
 	"\fSegmentOrder\x12\x1d\n" +
 	"\x19SEGMENT_ORDER_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12SEGMENT_ORDER_RANK\x10\x01\x12\x1a\n" +
-	"\x16SEGMENT_ORDER_DOCUMENT\x10\x02*}\n" +
+	"\x16SEGMENT_ORDER_DOCUMENT\x10\x02\x12\x16\n" +
+	"\x12SEGMENT_ORDER_ENDS\x10\x03*\x94\x01\n" +
 	"\n" +
 	"DropReason\x12\x1b\n" +
 	"\x17DROP_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15DROP_REASON_DUPLICATE\x10\x01\x12\x1b\n" +
 	"\x17DROP_REASON_OVER_BUDGET\x10\x02\x12\x1a\n" +
-	"\x16DROP_REASON_SOURCE_CAP\x10\x032\xe3\x01\n" +
+	"\x16DROP_REASON_SOURCE_CAP\x10\x03\x12\x15\n" +
+	"\x11DROP_REASON_APART\x10\x042\xe3\x01\n" +
 	"\tRetrieval\x12E\n" +
 	"\bRetrieve\x12\x1b.ragloop.v1.RetrieveRequest\x1a\x1c.ragloop.v1.RetrieveResponse\x12?\n" +
 	"\x06Search\x12\x19.ragloop.v1.SearchRequest\x1a\x1a.ragloop.v1.SearchResponse\x12N\n" +
@@ -2023,78 +2848,105 @@ func file_ragloop_v1_retrieval_proto_rawDescGZIP() []byte {
 	return file_ragloop_v1_retrieval_proto_rawDescData
 }
 
-var file_ragloop_v1_retrieval_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_ragloop_v1_retrieval_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_ragloop_v1_retrieval_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_ragloop_v1_retrieval_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_ragloop_v1_retrieval_proto_goTypes = []any{
-	(SegmentOrder)(0),           // 0: ragloop.v1.SegmentOrder
-	(DropReason)(0),             // 1: ragloop.v1.DropReason
-	(*Filter)(nil),              // 2: ragloop.v1.Filter
-	(*SearchOptions)(nil),       // 3: ragloop.v1.SearchOptions
-	(*PackOptions)(nil),         // 4: ragloop.v1.PackOptions
-	(*RetrieveRequest)(nil),     // 5: ragloop.v1.RetrieveRequest
-	(*RetrieveResponse)(nil),    // 6: ragloop.v1.RetrieveResponse
-	(*Provenance)(nil),          // 7: ragloop.v1.Provenance
-	(*Reranked)(nil),            // 8: ragloop.v1.Reranked
-	(*StageTiming)(nil),         // 9: ragloop.v1.StageTiming
-	(*Segment)(nil),             // 10: ragloop.v1.Segment
-	(*SegmentChunk)(nil),        // 11: ragloop.v1.SegmentChunk
-	(*DroppedChunk)(nil),        // 12: ragloop.v1.DroppedChunk
-	(*LegScore)(nil),            // 13: ragloop.v1.LegScore
-	(*Candidate)(nil),           // 14: ragloop.v1.Candidate
-	(*SearchRequest)(nil),       // 15: ragloop.v1.SearchRequest
-	(*SearchResponse)(nil),      // 16: ragloop.v1.SearchResponse
-	(*Chunk)(nil),               // 17: ragloop.v1.Chunk
-	(*GetDocumentRequest)(nil),  // 18: ragloop.v1.GetDocumentRequest
-	(*GetDocumentResponse)(nil), // 19: ragloop.v1.GetDocumentResponse
-	nil,                         // 20: ragloop.v1.Filter.MetaEntry
-	nil,                         // 21: ragloop.v1.Chunk.MetaEntry
-	(*durationpb.Duration)(nil), // 22: google.protobuf.Duration
-	(*Span)(nil),                // 23: ragloop.v1.Span
-	(*Document)(nil),            // 24: ragloop.v1.Document
+	(FilterOperator)(0),           // 0: ragloop.v1.FilterOperator
+	(SegmentOrder)(0),             // 1: ragloop.v1.SegmentOrder
+	(DropReason)(0),               // 2: ragloop.v1.DropReason
+	(*Filter)(nil),                // 3: ragloop.v1.Filter
+	(*FilterExpression)(nil),      // 4: ragloop.v1.FilterExpression
+	(*FilterExpressions)(nil),     // 5: ragloop.v1.FilterExpressions
+	(*FilterCondition)(nil),       // 6: ragloop.v1.FilterCondition
+	(*FilterValue)(nil),           // 7: ragloop.v1.FilterValue
+	(*SearchOptions)(nil),         // 8: ragloop.v1.SearchOptions
+	(*PackOptions)(nil),           // 9: ragloop.v1.PackOptions
+	(*RetrieveRequest)(nil),       // 10: ragloop.v1.RetrieveRequest
+	(*RetrieveResponse)(nil),      // 11: ragloop.v1.RetrieveResponse
+	(*Provenance)(nil),            // 12: ragloop.v1.Provenance
+	(*Reranked)(nil),              // 13: ragloop.v1.Reranked
+	(*StageTiming)(nil),           // 14: ragloop.v1.StageTiming
+	(*Segment)(nil),               // 15: ragloop.v1.Segment
+	(*Edit)(nil),                  // 16: ragloop.v1.Edit
+	(*SegmentChunk)(nil),          // 17: ragloop.v1.SegmentChunk
+	(*DroppedChunk)(nil),          // 18: ragloop.v1.DroppedChunk
+	(*NeighbourChunk)(nil),        // 19: ragloop.v1.NeighbourChunk
+	(*LegScore)(nil),              // 20: ragloop.v1.LegScore
+	(*Candidate)(nil),             // 21: ragloop.v1.Candidate
+	(*SearchRequest)(nil),         // 22: ragloop.v1.SearchRequest
+	(*SearchResponse)(nil),        // 23: ragloop.v1.SearchResponse
+	(*Chunk)(nil),                 // 24: ragloop.v1.Chunk
+	(*GetDocumentRequest)(nil),    // 25: ragloop.v1.GetDocumentRequest
+	(*GetDocumentResponse)(nil),   // 26: ragloop.v1.GetDocumentResponse
+	nil,                           // 27: ragloop.v1.Filter.MetaEntry
+	nil,                           // 28: ragloop.v1.Chunk.MetaEntry
+	nil,                           // 29: ragloop.v1.Chunk.FieldsEntry
+	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
+	(*Span)(nil),                  // 32: ragloop.v1.Span
+	(*Document)(nil),              // 33: ragloop.v1.Document
+	(*MetaValue)(nil),             // 34: ragloop.v1.MetaValue
 }
 var file_ragloop_v1_retrieval_proto_depIdxs = []int32{
-	20, // 0: ragloop.v1.Filter.meta:type_name -> ragloop.v1.Filter.MetaEntry
-	2,  // 1: ragloop.v1.SearchOptions.filter:type_name -> ragloop.v1.Filter
-	0,  // 2: ragloop.v1.PackOptions.order:type_name -> ragloop.v1.SegmentOrder
-	3,  // 3: ragloop.v1.RetrieveRequest.search:type_name -> ragloop.v1.SearchOptions
-	4,  // 4: ragloop.v1.RetrieveRequest.pack:type_name -> ragloop.v1.PackOptions
-	10, // 5: ragloop.v1.RetrieveResponse.segments:type_name -> ragloop.v1.Segment
-	12, // 6: ragloop.v1.RetrieveResponse.dropped:type_name -> ragloop.v1.DroppedChunk
-	7,  // 7: ragloop.v1.RetrieveResponse.provenance:type_name -> ragloop.v1.Provenance
-	9,  // 8: ragloop.v1.RetrieveResponse.stages:type_name -> ragloop.v1.StageTiming
-	14, // 9: ragloop.v1.RetrieveResponse.candidates:type_name -> ragloop.v1.Candidate
-	22, // 10: ragloop.v1.StageTiming.elapsed:type_name -> google.protobuf.Duration
-	23, // 11: ragloop.v1.Segment.span:type_name -> ragloop.v1.Span
-	11, // 12: ragloop.v1.Segment.chunks:type_name -> ragloop.v1.SegmentChunk
-	23, // 13: ragloop.v1.DroppedChunk.span:type_name -> ragloop.v1.Span
-	1,  // 14: ragloop.v1.DroppedChunk.reason:type_name -> ragloop.v1.DropReason
-	23, // 15: ragloop.v1.Candidate.span:type_name -> ragloop.v1.Span
-	13, // 16: ragloop.v1.Candidate.dense:type_name -> ragloop.v1.LegScore
-	13, // 17: ragloop.v1.Candidate.lexical:type_name -> ragloop.v1.LegScore
-	8,  // 18: ragloop.v1.Candidate.reranked:type_name -> ragloop.v1.Reranked
-	3,  // 19: ragloop.v1.SearchRequest.search:type_name -> ragloop.v1.SearchOptions
-	17, // 20: ragloop.v1.SearchResponse.chunks:type_name -> ragloop.v1.Chunk
-	7,  // 21: ragloop.v1.SearchResponse.provenance:type_name -> ragloop.v1.Provenance
-	9,  // 22: ragloop.v1.SearchResponse.stages:type_name -> ragloop.v1.StageTiming
-	23, // 23: ragloop.v1.Chunk.span:type_name -> ragloop.v1.Span
-	13, // 24: ragloop.v1.Chunk.dense:type_name -> ragloop.v1.LegScore
-	13, // 25: ragloop.v1.Chunk.lexical:type_name -> ragloop.v1.LegScore
-	21, // 26: ragloop.v1.Chunk.meta:type_name -> ragloop.v1.Chunk.MetaEntry
-	8,  // 27: ragloop.v1.Chunk.reranked:type_name -> ragloop.v1.Reranked
-	23, // 28: ragloop.v1.GetDocumentRequest.span:type_name -> ragloop.v1.Span
-	24, // 29: ragloop.v1.GetDocumentResponse.document:type_name -> ragloop.v1.Document
-	23, // 30: ragloop.v1.GetDocumentResponse.span:type_name -> ragloop.v1.Span
-	5,  // 31: ragloop.v1.Retrieval.Retrieve:input_type -> ragloop.v1.RetrieveRequest
-	15, // 32: ragloop.v1.Retrieval.Search:input_type -> ragloop.v1.SearchRequest
-	18, // 33: ragloop.v1.Retrieval.GetDocument:input_type -> ragloop.v1.GetDocumentRequest
-	6,  // 34: ragloop.v1.Retrieval.Retrieve:output_type -> ragloop.v1.RetrieveResponse
-	16, // 35: ragloop.v1.Retrieval.Search:output_type -> ragloop.v1.SearchResponse
-	19, // 36: ragloop.v1.Retrieval.GetDocument:output_type -> ragloop.v1.GetDocumentResponse
-	34, // [34:37] is the sub-list for method output_type
-	31, // [31:34] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	27, // 0: ragloop.v1.Filter.meta:type_name -> ragloop.v1.Filter.MetaEntry
+	4,  // 1: ragloop.v1.Filter.where:type_name -> ragloop.v1.FilterExpression
+	5,  // 2: ragloop.v1.FilterExpression.all:type_name -> ragloop.v1.FilterExpressions
+	5,  // 3: ragloop.v1.FilterExpression.any:type_name -> ragloop.v1.FilterExpressions
+	4,  // 4: ragloop.v1.FilterExpression.negated:type_name -> ragloop.v1.FilterExpression
+	6,  // 5: ragloop.v1.FilterExpression.condition:type_name -> ragloop.v1.FilterCondition
+	4,  // 6: ragloop.v1.FilterExpressions.of:type_name -> ragloop.v1.FilterExpression
+	0,  // 7: ragloop.v1.FilterCondition.operator:type_name -> ragloop.v1.FilterOperator
+	7,  // 8: ragloop.v1.FilterCondition.values:type_name -> ragloop.v1.FilterValue
+	30, // 9: ragloop.v1.FilterValue.time:type_name -> google.protobuf.Timestamp
+	3,  // 10: ragloop.v1.SearchOptions.filter:type_name -> ragloop.v1.Filter
+	1,  // 11: ragloop.v1.PackOptions.order:type_name -> ragloop.v1.SegmentOrder
+	8,  // 12: ragloop.v1.RetrieveRequest.search:type_name -> ragloop.v1.SearchOptions
+	9,  // 13: ragloop.v1.RetrieveRequest.pack:type_name -> ragloop.v1.PackOptions
+	15, // 14: ragloop.v1.RetrieveResponse.segments:type_name -> ragloop.v1.Segment
+	18, // 15: ragloop.v1.RetrieveResponse.dropped:type_name -> ragloop.v1.DroppedChunk
+	12, // 16: ragloop.v1.RetrieveResponse.provenance:type_name -> ragloop.v1.Provenance
+	14, // 17: ragloop.v1.RetrieveResponse.stages:type_name -> ragloop.v1.StageTiming
+	21, // 18: ragloop.v1.RetrieveResponse.candidates:type_name -> ragloop.v1.Candidate
+	19, // 19: ragloop.v1.RetrieveResponse.neighbours:type_name -> ragloop.v1.NeighbourChunk
+	31, // 20: ragloop.v1.StageTiming.elapsed:type_name -> google.protobuf.Duration
+	32, // 21: ragloop.v1.Segment.span:type_name -> ragloop.v1.Span
+	17, // 22: ragloop.v1.Segment.chunks:type_name -> ragloop.v1.SegmentChunk
+	32, // 23: ragloop.v1.Segment.context_span:type_name -> ragloop.v1.Span
+	16, // 24: ragloop.v1.Segment.edits:type_name -> ragloop.v1.Edit
+	32, // 25: ragloop.v1.DroppedChunk.span:type_name -> ragloop.v1.Span
+	2,  // 26: ragloop.v1.DroppedChunk.reason:type_name -> ragloop.v1.DropReason
+	32, // 27: ragloop.v1.NeighbourChunk.span:type_name -> ragloop.v1.Span
+	2,  // 28: ragloop.v1.NeighbourChunk.drop_reason:type_name -> ragloop.v1.DropReason
+	32, // 29: ragloop.v1.Candidate.span:type_name -> ragloop.v1.Span
+	20, // 30: ragloop.v1.Candidate.dense:type_name -> ragloop.v1.LegScore
+	20, // 31: ragloop.v1.Candidate.lexical:type_name -> ragloop.v1.LegScore
+	13, // 32: ragloop.v1.Candidate.reranked:type_name -> ragloop.v1.Reranked
+	2,  // 33: ragloop.v1.Candidate.drop_reason:type_name -> ragloop.v1.DropReason
+	8,  // 34: ragloop.v1.SearchRequest.search:type_name -> ragloop.v1.SearchOptions
+	24, // 35: ragloop.v1.SearchResponse.chunks:type_name -> ragloop.v1.Chunk
+	12, // 36: ragloop.v1.SearchResponse.provenance:type_name -> ragloop.v1.Provenance
+	14, // 37: ragloop.v1.SearchResponse.stages:type_name -> ragloop.v1.StageTiming
+	32, // 38: ragloop.v1.Chunk.span:type_name -> ragloop.v1.Span
+	20, // 39: ragloop.v1.Chunk.dense:type_name -> ragloop.v1.LegScore
+	20, // 40: ragloop.v1.Chunk.lexical:type_name -> ragloop.v1.LegScore
+	28, // 41: ragloop.v1.Chunk.meta:type_name -> ragloop.v1.Chunk.MetaEntry
+	13, // 42: ragloop.v1.Chunk.reranked:type_name -> ragloop.v1.Reranked
+	29, // 43: ragloop.v1.Chunk.fields:type_name -> ragloop.v1.Chunk.FieldsEntry
+	32, // 44: ragloop.v1.GetDocumentRequest.span:type_name -> ragloop.v1.Span
+	33, // 45: ragloop.v1.GetDocumentResponse.document:type_name -> ragloop.v1.Document
+	32, // 46: ragloop.v1.GetDocumentResponse.span:type_name -> ragloop.v1.Span
+	34, // 47: ragloop.v1.Chunk.FieldsEntry.value:type_name -> ragloop.v1.MetaValue
+	10, // 48: ragloop.v1.Retrieval.Retrieve:input_type -> ragloop.v1.RetrieveRequest
+	22, // 49: ragloop.v1.Retrieval.Search:input_type -> ragloop.v1.SearchRequest
+	25, // 50: ragloop.v1.Retrieval.GetDocument:input_type -> ragloop.v1.GetDocumentRequest
+	11, // 51: ragloop.v1.Retrieval.Retrieve:output_type -> ragloop.v1.RetrieveResponse
+	23, // 52: ragloop.v1.Retrieval.Search:output_type -> ragloop.v1.SearchResponse
+	26, // 53: ragloop.v1.Retrieval.GetDocument:output_type -> ragloop.v1.GetDocumentResponse
+	51, // [51:54] is the sub-list for method output_type
+	48, // [48:51] is the sub-list for method input_type
+	48, // [48:48] is the sub-list for extension type_name
+	48, // [48:48] is the sub-list for extension extendee
+	0,  // [0:48] is the sub-list for field type_name
 }
 
 func init() { file_ragloop_v1_retrieval_proto_init() }
@@ -2103,16 +2955,29 @@ func file_ragloop_v1_retrieval_proto_init() {
 		return
 	}
 	file_ragloop_v1_document_proto_init()
-	file_ragloop_v1_retrieval_proto_msgTypes[1].OneofWrappers = []any{}
-	file_ragloop_v1_retrieval_proto_msgTypes[2].OneofWrappers = []any{}
-	file_ragloop_v1_retrieval_proto_msgTypes[3].OneofWrappers = []any{}
+	file_ragloop_v1_retrieval_proto_msgTypes[1].OneofWrappers = []any{
+		(*FilterExpression_All)(nil),
+		(*FilterExpression_Any)(nil),
+		(*FilterExpression_Negated)(nil),
+		(*FilterExpression_Condition)(nil),
+	}
+	file_ragloop_v1_retrieval_proto_msgTypes[4].OneofWrappers = []any{
+		(*FilterValue_Text)(nil),
+		(*FilterValue_Number)(nil),
+		(*FilterValue_Boolean)(nil),
+		(*FilterValue_Time)(nil),
+		(*FilterValue_Date)(nil),
+	}
+	file_ragloop_v1_retrieval_proto_msgTypes[5].OneofWrappers = []any{}
+	file_ragloop_v1_retrieval_proto_msgTypes[6].OneofWrappers = []any{}
+	file_ragloop_v1_retrieval_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ragloop_v1_retrieval_proto_rawDesc), len(file_ragloop_v1_retrieval_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   20,
+			NumEnums:      3,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

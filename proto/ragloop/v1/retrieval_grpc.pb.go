@@ -34,7 +34,8 @@ const (
 // names each offending field by its path ("search.top_k"); NOT_FOUND with
 // google.rpc.ResourceInfo for an unknown collection or document;
 // FAILED_PRECONDITION when the collection was built with another embedder than
-// the server has; UNAVAILABLE when the index cannot be reached (may be
+// the server has, or the index refuses a filter on a field that it has no payload
+// index of; UNAVAILABLE when the index cannot be reached (may be
 // retried); RESOURCE_EXHAUSTED when the server handles too many calls;
 // DATA_LOSS when what is stored is damaged; DEADLINE_EXCEEDED and CANCELLED as
 // usual. The server ends a call after its own limit, as shipped 30 seconds.
@@ -105,7 +106,8 @@ func (c *retrievalClient) GetDocument(ctx context.Context, in *GetDocumentReques
 // names each offending field by its path ("search.top_k"); NOT_FOUND with
 // google.rpc.ResourceInfo for an unknown collection or document;
 // FAILED_PRECONDITION when the collection was built with another embedder than
-// the server has; UNAVAILABLE when the index cannot be reached (may be
+// the server has, or the index refuses a filter on a field that it has no payload
+// index of; UNAVAILABLE when the index cannot be reached (may be
 // retried); RESOURCE_EXHAUSTED when the server handles too many calls;
 // DATA_LOSS when what is stored is damaged; DEADLINE_EXCEEDED and CANCELLED as
 // usual. The server ends a call after its own limit, as shipped 30 seconds.

@@ -1,0 +1,88 @@
+package retrieve
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/ragloop/ragloop/internal/index"
+)
+
+// MaxNeighbours is the largest Params.Neighbours.
+const MaxNeighbours = 4
+
+// Neighbour is a chunk that is offered to the packer because it stands beside a
+// ranked one.
+type Neighbour struct {
+	Chunk *index.Chunk
+	Of    int // index of the ranked chunk
+}
+
+// Neighbours returns the chunks beside ranked ones, in the order in which the
+// packer is offered them: those of the best ranked chunk first, of each the
+// nearest first, of two equally near ones the later. A chunk that is ranked
+// itself, or stands beside a better one, is not repeated.
+func Neighbours(ranked []Ranked) []Neighbour {
+	var out []Neighbour
+	seen := make(map[index.ChunkID]bool, len(ranked))
+	for _, r := range ranked {
+		seen[r.Chunk.ID] = true
+	}
+	for i, r := range ranked {
+		for _, c := range r.Neighbours {
+			if !seen[c.ID] {
+				seen[c.ID] = true
+				out = append(out, Neighbour{c, i})
+			}
+		}
+	}
+	return out
+}
+
+// neighbours returns f with the neighbours of chunks up to n away. A document may
+// change between the search and this; what is gone then, degraded tells.
+func (r *Retriever) neighbours(ctx context.Context, f Found, chunks []index.Chunk, n int) (Found, error) {
+	if n == 0 || len(chunks) == 0 {
+		return f, nil
+	}
+	begin := r.now()
+	near, err := r.index.Neighbours(ctx, chunks, n)
+	if err != nil {
+		return f, fmt.Errorf("read the neighbours of the hits: %w", err)
+	}
+	missing := 0
+	for _, c := range chunks {
+		if c.ParentLast == 0 {
+			before, after := c.Ordinal, f.Records[c.Doc].ChunkCount-1-c.Ordinal
+			missing += max(min(n, before)+min(n, after)-len(near[c.ID]), 0)
+		}
+	}
+	if missing > 0 {
+		f.Degraded = append(slices.Clip(f.Degraded),
+			fmt.Sprintf("neighbours: %d are gone, as their documents were changed during the search", missing))
+	}
+	f.Neighbours = near
+	f.Stages = append(slices.Clip(f.Stages), Stage{"neighbours", r.now().Sub(begin)})
+	return f, nil
+}
+
+func chunksOf(ranked []Ranked) []index.Chunk {
+	out := make([]index.Chunk, len(ranked))
+	for i, r := range ranked {
+		out[i] = r.Chunk
+	}
+	return out
+}
+
+// expand gives ranked chunks their neighbours up to n away, as far as f has them.
+func expand(ranked []Ranked, f Found, n int) {
+	for i := range ranked {
+		at := ranked[i].Chunk.Ordinal
+		ranked[i].Neighbours = nil
+		for _, c := range f.Neighbours[ranked[i].Chunk.ID] {
+			if max(c.Ordinal-at, at-c.Ordinal) <= n {
+				ranked[i].Neighbours = append(ranked[i].Neighbours, c)
+			}
+		}
+	}
+}
