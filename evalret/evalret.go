@@ -274,6 +274,7 @@ func (o Options) search() retrieve.Params {
 	p := o.Settings[0].Params
 	for _, s := range o.Settings {
 		p.Candidates = max(p.Candidates, s.Params.Candidates)
+		p.Neighbours = max(p.Neighbours, s.Params.Neighbours)
 		p.RequireAll = p.RequireAll || s.Params.RequireAll
 	}
 	return p

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ragloop/ragloop/evalret/labels"
 	"github.com/ragloop/ragloop/evalret/metric"
+	"github.com/ragloop/ragloop/internal/filter"
 	"github.com/ragloop/ragloop/internal/text"
 	"github.com/ragloop/ragloop/retrieve"
 	"github.com/ragloop/ragloop/retrieve/pack"
@@ -23,7 +24,7 @@ import (
 var ErrAllFailed = errors.New("every query failed")
 
 // Evaluate runs every query of set once through f and scores what it found
-// under each setting of o.
+// under each setting of o. A query's own filter holds beside that of the settings.
 //
 // A query whose search fails counts 0 under every setting and is listed; when
 // all fail, that is an error. Errors: [ErrOptions], the errors of
@@ -108,7 +109,7 @@ func ask(ctx context.Context, queries []labels.Query, f Finder, o Options) ([]ou
 	group.SetLimit(limit)
 	for i, q := range queries {
 		group.Go(func() error {
-			found, err := f.Find(ctx, q.Text, params)
+			found, err := f.Find(ctx, q.Text, narrowed(params, q.Filter))
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -141,6 +142,18 @@ func ask(ctx context.Context, queries []labels.Query, f Finder, o Options) ([]ou
 		}
 	}
 	return nil, fmt.Errorf("%w: %w", ErrAllFailed, results[0].err)
+}
+
+// narrowed returns p for a query that has a filter of its own: both hold.
+func narrowed(p retrieve.Params, own filter.Expr) retrieve.Params {
+	switch where := &p.Filter.Where; {
+	case own.IsZero():
+	case where.IsZero():
+		*where = own
+	default:
+		*where = filter.Expr{Op: filter.And, Of: []filter.Expr{*where, own}}
+	}
+	return p
 }
 
 // outcome is everything that is known about one query.

@@ -43,6 +43,7 @@ type Parameters struct {
 	Candidates         int     `json:"candidates"`
 	DocumentPrior      float64 `json:"document_prior"`
 	NeighbourSmoothing float64 `json:"neighbour_smoothing"`
+	Neighbours         int     `json:"neighbours,omitempty"`
 	Rerank             *Rerank `json:"rerank,omitempty"` // nil: off
 	Filter             *Filter `json:"filter,omitempty"`
 	Order              string  `json:"order"`
@@ -61,15 +62,16 @@ type Rerank struct {
 
 // Filter is a retrieval filter as files show it.
 type Filter struct {
-	Docs []text.DocID      `json:"docs,omitempty"`
-	Tags []string          `json:"tags,omitempty"`
-	Meta map[string]string `json:"meta,omitempty"`
+	Docs  []text.DocID      `json:"docs,omitempty"`
+	Tags  []string          `json:"tags,omitempty"`
+	Meta  map[string]string `json:"meta,omitempty"`
+	Where string            `json:"where,omitempty"` // in its canonical form
 }
 
 func parameters(s Setting, tokenizer, reranker string) Parameters {
 	p := Parameters{
 		Fusion: s.Params.Fusion.String(), TopK: s.Params.TopK, Candidates: s.Params.Candidates,
-		DocumentPrior: s.Params.DocumentPrior, NeighbourSmoothing: s.Params.NeighbourSmoothing,
+		DocumentPrior: s.Params.DocumentPrior, NeighbourSmoothing: s.Params.NeighbourSmoothing, Neighbours: s.Params.Neighbours,
 		Order: s.Pack.Order, MaxPerSource: s.Pack.MaxPerSource, Trim: !s.Pack.NoTrim, Tokenizer: tokenizer,
 		Diversity: s.Pack.Diversity, Template: s.Pack.Template.Fingerprint(),
 	}
@@ -79,8 +81,8 @@ func parameters(s Setting, tokenizer, reranker string) Parameters {
 	if s.Params.Rerank > 0 {
 		p.Rerank = &Rerank{Depth: s.Params.Rerank, Reranker: reranker}
 	}
-	if f := s.Params.Filter; len(f.Docs)+len(f.Tags)+len(f.Meta) > 0 {
-		p.Filter = &Filter{Docs: f.Docs, Tags: f.Tags, Meta: f.Meta}
+	if f := s.Params.Filter; len(f.Docs)+len(f.Tags)+len(f.Meta) > 0 || !f.Where.IsZero() {
+		p.Filter = &Filter{Docs: f.Docs, Tags: f.Tags, Meta: f.Meta, Where: f.Where.String()}
 	}
 	return p
 }

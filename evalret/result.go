@@ -41,6 +41,7 @@ type Query struct {
 	ID           string     `json:"id"`
 	Text         string     `json:"query"`
 	Tags         []string   `json:"tags,omitempty"`
+	Filter       string     `json:"filter,omitempty"` // of its own, in its canonical form
 	Unanswerable bool       `json:"unanswerable,omitempty"`
 	Evidence     []Evidence `json:"evidence,omitempty"`
 	// Grades holds the document judgements, those that evidence implies

@@ -149,6 +149,9 @@ func TestRankedAsServed(t *testing.T) {
 		}
 		settings = append(settings, evalret.Setting{Name: name, Params: p, Pack: pack.Options{Order: pack.ByDocument}})
 	}
+	near := base
+	near.TopK, near.Neighbours = 2, 2
+	settings = append(settings, evalret.Setting{Name: "neighbours", Params: near})
 	e, err := evalret.Evaluate(ctx, set, r, evalret.Options{
 		Settings: settings, Metrics: metric.Defaults([]int{40, 120}), Counter: counter, Tokenizer: counter.Name(),
 		Texts: func(ctx context.Context, doc text.DocID) (string, error) {
@@ -163,6 +166,7 @@ func TestRankedAsServed(t *testing.T) {
 	if e.Labels.Moved != 10 || len(e.Labels.Broken) != 0 {
 		t.Errorf("labels: %+v, want 10 of 20 moved", e.Labels)
 	}
+	offered := 0
 	for i, s := range settings {
 		run := e.Runs[i]
 		for k, q := range set.Queries {
@@ -170,6 +174,7 @@ func TestRankedAsServed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			offered += len(retrieve.Neighbours(served.Chunks))
 			var docs []text.DocID
 			for _, c := range served.Candidates {
 				docs = append(docs, c.Chunk.Doc)
@@ -188,20 +193,16 @@ func TestRankedAsServed(t *testing.T) {
 			t.Errorf("%s: evidence_recall@120t = %v, want at least 0.5 on so easy a set", s.Name, x)
 		}
 	}
+	if offered == 0 {
+		t.Error("the setting neighbours shows nothing: there are none")
+	}
 }
 
 // servedContext packs the chunks of a search as the server would.
 func servedContext(t *testing.T, r retrieve.Result, counter pack.Counter, o pack.Options, budget int) []evalret.Segment {
 	t.Helper()
-	var chunks []pack.Chunk
-	for _, c := range r.Chunks {
-		chunks = append(chunks, pack.Chunk{
-			Doc: c.Chunk.Doc, Rev: c.Chunk.Rev, URI: c.Record.URI, Title: c.Record.Title, Ordinal: c.Chunk.Ordinal,
-			Span: c.Chunk.Span, Text: c.Chunk.Text, Gap: c.Chunk.Gap, Score: c.Score,
-		})
-	}
 	o.BudgetTokens = budget
-	packed, err := pack.Pack(chunks, counter, o)
+	packed, err := pack.Pack(retrieve.Packable(r.Chunks), counter, o)
 	if err != nil {
 		t.Fatal(err)
 	}

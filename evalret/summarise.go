@@ -24,7 +24,7 @@ func summarise(set, checked labels.Set, report *labels.Report, results []outcome
 	}
 	numbers := sources(checked.Queries)
 	for i, q := range checked.Queries {
-		evaluated := Query{ID: q.ID, Text: q.Text, Tags: q.Tags, Unanswerable: q.Unanswerable, Answer: q.Answer, Grades: q.Grades(), Source: numbers[i]}
+		evaluated := Query{ID: q.ID, Text: q.Text, Tags: q.Tags, Unanswerable: q.Unanswerable, Answer: q.Answer, Grades: q.Grades(), Filter: q.Filter.String(), Source: numbers[i]}
 		for _, ev := range q.Evidence {
 			evaluated.Evidence = append(evaluated.Evidence, Evidence{ev.Doc, ev.Span.Start, ev.Span.End, ev.Quote})
 		}

@@ -12,10 +12,12 @@
 // Stored layout: JSON Lines, UTF-8, one query a line, blank lines ignored:
 //
 //	{"id":"q1","query":"…","evidence":[{"doc":"a.md","start":10,"end":42,"quote":"…"}],
-//	 "docs":{"a.md":2},"answerable":true,"answer":"…","tags":["table"]}
+//	 "docs":{"a.md":2},"answerable":true,"answer":"…","tags":["table"],"filter":"year>=2024"}
 //
 // Only id and query are required. start and end are needed in every evidence
-// object; quote is what lets a label survive a change of the document.
+// object; quote is what lets a label survive a change of the document. filter is
+// an expression of package filter, as an app sends it with the query: only
+// documents for which it holds are searched.
 package labels
 
 import (
@@ -29,6 +31,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/ragloop/ragloop/internal/filter"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -51,7 +54,8 @@ type Query struct {
 	Unanswerable bool
 	Answer       string // reference answer; empty: none
 	Tags         []string
-	Line         int // in the file it was read from, from 1; 0: not read from a file
+	Filter       filter.Expr // what the query is searched with; zero: all documents
+	Line         int         // in the file it was read from, from 1; 0: not read from a file
 }
 
 // MaxGrade is the largest grade that a query set may give a document.
@@ -121,7 +125,8 @@ func encode(q Query) []byte {
 		Answerable bool               `json:"answerable"`
 		Answer     string             `json:"answer,omitempty"`
 		Tags       []string           `json:"tags,omitempty"`
-	}{ID: q.ID, Query: q.Text, Docs: q.Docs, Answerable: !q.Unanswerable, Answer: q.Answer, Tags: q.Tags}
+		Filter     string             `json:"filter,omitempty"` // in its canonical form
+	}{ID: q.ID, Query: q.Text, Docs: q.Docs, Answerable: !q.Unanswerable, Answer: q.Answer, Tags: q.Tags, Filter: q.Filter.String()}
 	for _, e := range q.Evidence {
 		line.Evidence = append(line.Evidence, evidence{e.Doc, e.Span.Start, e.Span.End, e.Quote})
 	}
@@ -205,8 +210,8 @@ func (f *faults) err() error {
 }
 
 // Validate checks what needs no document: ids present and unique, queries not
-// empty, spans in order, grades in range, and no labels on a query that is
-// marked unanswerable. The error joins up to 20 [LineError]s.
+// empty, spans in order, grades in range, filters valid, and no labels on a query
+// that is marked unanswerable. The error joins up to 20 [LineError]s.
 func (s Set) Validate() error {
 	var f faults
 	first := make(map[string]int, len(s.Queries))
@@ -249,6 +254,9 @@ func (s Set) Validate() error {
 			if g := q.Docs[doc]; g < 0 || g > MaxGrade {
 				fault("docs."+string(doc), "grade %d; allowed: 0 to %d", g, MaxGrade)
 			}
+		}
+		if err := q.Filter.Check(); err != nil {
+			fault("filter", "%s", strings.TrimPrefix(err.Error(), filter.ErrInvalid.Error()+": "))
 		}
 		if q.Unanswerable && len(q.Evidence) > 0 {
 			fault("answerable", "is false, but the query has evidence")

@@ -63,6 +63,36 @@ func TestReadAndWrite(t *testing.T) {
 	}
 }
 
+func TestFilterOfQuery(t *testing.T) {
+	read := func(line string) Set {
+		t.Helper()
+		s, err := Read(strings.NewReader(line), "f")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	with := read(`{"id":"a","query":"x","filter":"tags = policy and year>=2024"}`)
+	var b bytes.Buffer
+	if err := Write(&b, with); err != nil {
+		t.Fatal(err)
+	}
+	want := `{"id":"a","query":"x","answerable":true,"filter":"tags=policy AND year>=2024"}` + "\n"
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("Write (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(with, read(b.String())); diff != "" {
+		t.Errorf("Read(Write(set)) (-want +got):\n%s", diff)
+	}
+	if f := with.Fingerprint(); f != read(want).Fingerprint() || f == read(`{"id":"a","query":"x"}`).Fingerprint() {
+		t.Errorf("the fingerprint %s is not that of the canonical filter alone", f)
+	}
+	with.Queries[0].Filter.Of = nil
+	if err := with.Validate(); err == nil || err.Error() != `f:1: query "a": filter: AND of 0 expressions` {
+		t.Errorf("Validate of a broken filter: %v", err)
+	}
+}
+
 func TestReadAcceptsByteOrderMarkAndCRLF(t *testing.T) {
 	got, err := Read(strings.NewReader("\ufeff{\"id\":\"a\",\"query\":\"x\"}\r\n"), "f")
 	if err != nil || len(got.Queries) != 1 || got.Queries[0].ID != "a" {
@@ -72,7 +102,10 @@ func TestReadAcceptsByteOrderMarkAndCRLF(t *testing.T) {
 
 func TestReadRefuses(t *testing.T) {
 	tests := map[string]string{
-		`{"id":"a","query":"x","evidense":[]}`:                                                 `f:1: query "a": evidense: unknown key; allowed: id, query, evidence, docs, answerable, answer, tags`,
+		`{"id":"a","query":"x","evidense":[]}`:                                                 `f:1: query "a": evidense: unknown key; allowed: id, query, evidence, docs, answerable, answer, tags, filter`,
+		`{"id":"a","query":"x","filter":"year>>2"}`:                                            `f:1: query "a": filter: ">" where > needs a value, at character 6 of "year>>2"`,
+		`{"id":"a","query":"x","filter":""}`:                                                   `f:1: query "a": filter: the end where a field should be named`,
+		`{"id":"a","query":"x","filter":["a"]}`:                                                `f:1: query "a": filter: is ["a"]; want a string (an expression)`,
 		`{"id":"a","query":"x","evidence":[{"doc":"d","start":0,"end":3,"text":"y"}]}`:         `f:1: query "a": evidence[0].text: unknown key; allowed: doc, start, end, quote`,
 		`{"id":"a","query":"x","ID":"b"}`:                                                      `ID: unknown key`,
 		`{"id":"a","query":"x","id":"b"}`:                                                      `id: is given twice`,

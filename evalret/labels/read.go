@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ragloop/ragloop/internal/filter"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -104,7 +105,7 @@ func decode(line []byte) (Query, *LineError) {
 	if !utf8.Valid(line) {
 		return q, &LineError{Problem: "is not valid UTF-8"}
 	}
-	fault := object(line, "", []string{"id", "query", "evidence", "docs", "answerable", "answer", "tags"}, []string{"id", "query"},
+	fault := object(line, "", []string{"id", "query", "evidence", "docs", "answerable", "answer", "tags", "filter"}, []string{"id", "query"},
 		func(key string, raw json.RawMessage) *LineError {
 			switch key {
 			case "id":
@@ -115,6 +116,8 @@ func decode(line []byte) (Query, *LineError) {
 				return value(raw, key, "a string", &q.Answer)
 			case "tags":
 				return tags(raw, &q)
+			case "filter":
+				return where(raw, &q)
 			case "answerable":
 				answerable := true
 				fault := value(raw, key, "true or false", &answerable)
@@ -140,6 +143,22 @@ func tags(raw json.RawMessage, q *Query) *LineError {
 			return fault
 		}
 		q.Tags = append(q.Tags, tag)
+	}
+	return nil
+}
+
+func where(raw json.RawMessage, q *Query) *LineError {
+	var s string
+	if fault := value(raw, "filter", "a string (an expression)", &s); fault != nil {
+		return fault
+	}
+	var err error
+	if q.Filter, err = filter.Parse(s); err != nil {
+		problem := err.Error()
+		if syntax := (*filter.SyntaxError)(nil); errors.As(err, &syntax) {
+			problem = fmt.Sprintf("%s, at character %d of %s", syntax.Problem, syntax.Offset+1, abbreviate(raw))
+		}
+		return &LineError{Field: "filter", Problem: problem}
 	}
 	return nil
 }

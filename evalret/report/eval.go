@@ -237,6 +237,9 @@ func (v *evalView) metrics(e evalret.Evaluation) {
 			{"document prior", fmt.Sprint(p.DocumentPrior)}, {"neighbour smoothing", fmt.Sprint(p.NeighbourSmoothing)},
 			{"order", p.Order}, {"trim", strconv.FormatBool(p.Trim)}, {"fingerprint", r.Fingerprints.Retrieval},
 		}}
+		if p.Neighbours > 0 {
+			head.Parameters = append(head.Parameters, fact{"neighbours on either side", strconv.Itoa(p.Neighbours)})
+		}
 		if p.Rerank != nil {
 			head.Parameters = append(head.Parameters, fact{"reranked", fmt.Sprintf("the first %d by %s", p.Rerank.Depth, p.Rerank.Reranker)})
 		}

@@ -215,6 +215,7 @@ func (c *Comparison) comparable(metrics []metric.Metric, force bool) error {
 	each("candidates", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.Candidates) })
 	each("document prior", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.DocumentPrior) })
 	each("neighbour smoothing", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.NeighbourSmoothing) })
+	each("neighbours", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.Neighbours) })
 	each("rerank", false, func(s Side) string {
 		if r := s.Run.Parameters.Rerank; r != nil {
 			return fmt.Sprintf("%s, %d deep", r.Reranker, r.Depth)

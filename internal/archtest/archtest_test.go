@@ -23,13 +23,13 @@ var allow = []struct {
 	pkg  string
 	want []string
 }{
-	{"cmd/ragloop", []string{"*", "*/*", "proto/*/*", "ingest/chunk/preview", "ingest/extract/isolate", "internal/*", "internal/embed/convert", "internal/embed/modelfile"}},
+	{"cmd/ragloop", []string{"*", "*/*", "proto/*/*", "ingest/chunk/preview", "ingest/extract/isolate", "internal/*", "evalret/labels/convert", "internal/embed/convert", "internal/embed/modelfile"}},
 	{"cmd/demolabel", []string{"ingest/extract", "internal/demo", "internal/text"}}, // writes the demo's query set
 
 	{"evalret", []string{"evalret/labels", "evalret/metric", "evalret/stats", "retrieve", "retrieve/pack", "internal/*"}},
 	{"evalret/tune", []string{"evalret", "evalret/labels", "evalret/metric", "evalret/stats", "ingest/chunk", "retrieve", "retrieve/pack", "internal/*"}},
 	{"evalret/report", []string{"evalret", "evalret/labels", "evalret/metric", "evalret/runs", "evalret/stats", "evalret/tune", "internal/*"}},
-	{"evalret/labels", []string{"internal/text"}},
+	{"evalret/labels", []string{"internal/filter", "internal/text"}},
 	{"evalret/labels/convert", []string{"evalret/labels", "internal/text"}},
 	{"evalret/metric", []string{"internal/text"}},
 	{"evalret/stats", nil},
@@ -38,21 +38,23 @@ var allow = []struct {
 
 	{"retrieve", []string{"retrieve/pack", "internal/index", "internal/embed", "internal/lexical", "internal/text", "internal/tokens"}},
 	{"retrieve/pack", []string{"internal/text"}},
-	{"retrieve/server", []string{"retrieve", "retrieve/pack", "proto/*/*", "internal/index", "internal/text", "internal/tokens"}},
+	{"retrieve/server", []string{"retrieve", "retrieve/pack", "proto/*/*", "internal/filter", "internal/index", "internal/meta", "internal/text", "internal/tokens"}},
 
 	{"ingest", []string{"ingest/extract", "ingest/chunk", "internal/index", "internal/embed", "internal/failpoint", "internal/lexical", "internal/meta", "internal/text", "internal/tokens"}},
 	{"ingest/extract", []string{"internal/meta", "internal/text"}},
 	{"ingest/extract/isolate", []string{"ingest/extract"}},
+	{"ingest/watch", []string{"ingest", "internal/text"}},
 	{"ingest/chunk", []string{"ingest/extract", "internal/text", "internal/tokens"}},
 	{"ingest/chunk/preview", []string{"ingest/chunk", "ingest/extract", "internal/text", "internal/webpage"}},
 
 	{"proto/*/*", nil},
-	{"internal/index", []string{"internal/qdrantlocal", "internal/failpoint", "internal/lexical", "internal/text"}},
+	{"internal/index", []string{"internal/qdrantlocal", "internal/failpoint", "internal/filter", "internal/lexical", "internal/meta", "internal/text"}},
 	{"internal/qdrantlocal", []string{"internal/failpoint", "internal/simd", "internal/lexical"}},
 	{"internal/embed", []string{"internal/embed/bert", "internal/embed/modelfile", "internal/embed/wordpiece"}},
 	{"internal/embed/bert", []string{"internal/embed/modelfile", "internal/simd"}},
-	{"internal/embed/convert", []string{"internal/embed", "internal/embed/bert", "internal/embed/modelfile", "internal/embed/wordpiece"}},
+	{"internal/embed/convert", []string{"internal/embed", "internal/embed/bert", "internal/embed/modelfile", "internal/embed/wordpiece", "internal/simd"}},
 	{"internal/embed/*", nil},
+	{"internal/filter", []string{"internal/meta"}},
 	{"internal/*", nil}, // leaves: the standard library and outside modules only
 }
 
@@ -66,6 +68,8 @@ var outside = map[string][]string{
 	"github.com/ledongthuc/pdf":       {"ingest/extract"},
 	"github.com/pkoukk/tiktoken-go":   {"internal/tokens"},
 	"go.etcd.io/bbolt":                {"internal/embed"},
+	"github.com/bmatcuk/doublestar":   {"ingest"},
+	"github.com/fsnotify/fsnotify":    {"ingest/watch"},
 	"github.com/google/go-cmp":        nil,
 	"testing":                         nil,
 	"github.com/rogpeppe/go-internal": nil,

@@ -25,6 +25,8 @@ type Config struct {
 	Collection string   `yaml:"collection" doc:"collection to write and read"`
 	LogLevel   string   `yaml:"log_level" doc:"debug, info, warn or error"`
 	Qdrant     Qdrant   `yaml:"qdrant"`
+	Index      Index    `yaml:"index"`
+	Source     Source   `yaml:"source"`
 	Extract    Extract  `yaml:"extract"`
 	PDF        PDF      `yaml:"pdf"`
 	Chunk      Chunk    `yaml:"chunk"`
@@ -38,6 +40,20 @@ type Qdrant struct {
 	Addr   string `yaml:"addr" doc:"host:port of a Qdrant server's gRPC API; empty: local mode in data_dir"`
 	APIKey string `yaml:"api_key" doc:"API key of the server" secret:"true"`
 	TLS    bool   `yaml:"tls" doc:"connect with TLS"`
+}
+
+// Index says what is stored so that filters find it at once.
+type Index struct {
+	Filterable []string `yaml:"filterable" doc:"keys of metadata that get a payload index, such as year:integer, a list or parted by commas; kinds are string, strings, integer, float, time and bool"`
+}
+
+// Source says which files of a directory are documents, and how it is watched.
+type Source struct {
+	Include  []string      `yaml:"include" doc:"globs as in .ragloopignore, a list or parted by commas: of directories take these files alone"`
+	Exclude  []string      `yaml:"exclude" doc:"globs as in .ragloopignore: leave these files and directories out"`
+	Quiet    time.Duration `yaml:"quiet" doc:"ingest --watch: a file that was written to is read once it has not changed for so long, 10ms to 1h"`
+	Rescan   time.Duration `yaml:"rescan" doc:"ingest --watch: every so often all is looked at again, whether a change was heard of or not, 100ms to 24h"`
+	PathMeta string        `yaml:"path_meta" doc:"pattern that takes metadata from paths, such as {year:int}/{team}/**; empty: none"`
 }
 
 // Extract limits what one document may cost; see ingest/extract/isolate.
@@ -85,7 +101,10 @@ type Retrieve struct {
 	RequireAll         bool    `yaml:"require_all" doc:"fail instead of answering degraded when a leg fails"`
 	BudgetTokens       int     `yaml:"budget_tokens" doc:"largest context, labels and separators counted, 1 to 1000000"`
 	MaxPerSource       int     `yaml:"max_per_source" doc:"segments of one document in a context, 0 is no cap"`
-	Order              string  `yaml:"order" doc:"order of segments in a context: rank or document"`
+	Neighbours         int     `yaml:"neighbours" doc:"chunks on either side of a ranked one that may make its segment longer, 0 (off) to 4"`
+	Order              string  `yaml:"order" doc:"order of segments in a context: rank, document or ends (the best first and last)"`
+	Diversity          float64 `yaml:"diversity" doc:"weight of not resembling what is in the context already, against rank, 0 (off) to 1"`
+	Template           string  `yaml:"template" doc:"what stands around each text in a context: plain, xml, markdown or the path of a template file"`
 }
 
 // Rerank selects what puts the best candidates into their final order.
@@ -108,13 +127,14 @@ func Default() Config {
 		DataDir:    ".ragloop",
 		Collection: "default",
 		LogLevel:   "warn",
+		Source:     Source{Quiet: 2 * time.Second, Rescan: 5 * time.Minute},
 		Extract:    Extract{Timeout: 9 * time.Second, MemoryMB: 320},
 		PDF:        PDF{Backend: "auto"},
 		Chunk:      Chunk{Strategy: "structure", SizeTokens: 200, Overlap: 0, IndexPrefix: true, Tokenizer: "o200k_base"},
 		Embedder:   Embedder{Kind: "builtin", Timeout: 60 * time.Second, Cache: true},
 		Retrieve: Retrieve{
 			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8, Rerank: Rerank{Depth: 30},
-			BudgetTokens: 2048, Order: "rank",
+			BudgetTokens: 2048, Order: "rank", Template: "plain",
 		},
 		Serve: Serve{Listen: "127.0.0.1:6363", MaxConcurrent: 256, DrainTimeout: 10 * time.Second},
 	}
@@ -158,6 +178,10 @@ func (l *Loaded) validate() error {
 		notEmpty("data_dir", c.DataDir),
 		notEmpty("collection", c.Collection),
 		oneOf("log_level", c.LogLevel, "debug", "info", "warn", "error"),
+		{"source.quiet", 10*time.Millisecond <= c.Source.Quiet && c.Source.Quiet <= time.Hour,
+			fmt.Sprintf("is %v, allowed are 10ms to 1h", c.Source.Quiet)},
+		{"source.rescan", 100*time.Millisecond <= c.Source.Rescan && c.Source.Rescan <= 24*time.Hour,
+			fmt.Sprintf("is %v, allowed are 100ms to 24h", c.Source.Rescan)},
 		{"extract.timeout", 100*time.Millisecond <= c.Extract.Timeout && c.Extract.Timeout <= time.Hour,
 			fmt.Sprintf("is %v, allowed are 100ms to 1h", c.Extract.Timeout)},
 		between("extract.memory_mb", c.Extract.MemoryMB, 64, 65536),
@@ -181,7 +205,10 @@ func (l *Loaded) validate() error {
 			"is set, but without retrieve.rerank.model nothing is reranked"},
 		between("retrieve.budget_tokens", c.Retrieve.BudgetTokens, 1, 1_000_000),
 		between("retrieve.max_per_source", c.Retrieve.MaxPerSource, 0, 1000),
-		oneOf("retrieve.order", c.Retrieve.Order, "rank", "document"),
+		between("retrieve.neighbours", c.Retrieve.Neighbours, 0, 4),
+		oneOf("retrieve.order", c.Retrieve.Order, "rank", "document", "ends"),
+		share("retrieve.diversity", c.Retrieve.Diversity, 1),
+		notEmpty("retrieve.template", c.Retrieve.Template),
 		notEmpty("serve.listen", c.Serve.Listen),
 		between("serve.max_concurrent", c.Serve.MaxConcurrent, 1, 100_000),
 		positive("serve.drain_timeout", c.Serve.DrainTimeout),

@@ -59,6 +59,12 @@ func TestBad(t *testing.T) {
 		{"not a number", "chunk:\n  size_tokens: many\n", nil, nil, "chunk.size_tokens", "whole number"},
 		{"NaN", "chunk:\n  overlap: NaN\n", nil, nil, "chunk.overlap", "a number is expected"},
 		{"too short", "extract:\n  timeout: 10ms\n", nil, nil, "extract.timeout", "is 10ms, allowed are 100ms to 1h"},
+		{"list in a list", "source:\n  include: [[a]]\n", nil, nil, "source.include", "must be a list of single values"},
+		{"mapping for a list", "source:\n  exclude: {a: b}\n", nil, nil, "source.exclude", "must be a list of single values"},
+		{"comma in a list", "source:\n  exclude: ['a,b']\n", nil, nil, "source.exclude", "holds \"a,b\", but no part of a list may have a comma"},
+		{"empty value in a list", "source:\n  exclude: ['']\n", nil, nil, "source.exclude", "holds an empty value"},
+		{"restless", "source:\n  quiet: 0s\n", nil, nil, "source.quiet", "is 0s, allowed are 10ms to 1h"},
+		{"seldom", "source:\n  rescan: 48h\n", nil, nil, "source.rescan", "is 48h0m0s, allowed are 100ms to 24h"},
 		{"too little", "extract:\n  memory_mb: 1\n", nil, nil, "extract.memory_mb", "is 1, allowed are 64 to 65536"},
 		{"strategy", "chunk:\n  strategy: magic\n", nil, nil, "chunk.strategy", "allowed are structure, fixed, row, page, parent"},
 		{"overlap of pages", "chunk:\n  strategy: page\n  overlap: 0.1\n", nil, nil, "chunk.overlap", "is 0.1, but chunk.strategy page repeats nothing, allowed is 0"},
@@ -67,6 +73,7 @@ func TestBad(t *testing.T) {
 		{"bad bool", "", []string{"RAGLOOP_QDRANT_TLS=perhaps"}, nil, "qdrant.tls", "allowed are true and false"},
 		{"bad variable", "", []string{"RAGLOOP_LOGLEVEL=info"}, nil, "RAGLOOP_LOGLEVEL", "did you mean RAGLOOP_LOG_LEVEL?"},
 		{"budget", "", nil, map[string]string{"retrieve.budget_tokens": "0"}, "retrieve.budget_tokens", "allowed are 1 to 1000000"},
+		{"neighbours", "", nil, map[string]string{"retrieve.neighbours": "5"}, "retrieve.neighbours", "allowed are 0 to 4"},
 		{"candidates below top-k", "", nil, map[string]string{"retrieve.top_k": "200", "retrieve.candidates": "150"}, "retrieve.candidates", "allowed are 200 (retrieve.top_k) to 1000"},
 		{"top-k above candidates' limit", "", nil, map[string]string{"retrieve.top_k": "2000"}, "retrieve.top_k", "allowed are 1 to 1000"},
 		{"duration", "serve:\n  drain_timeout: 5\n", nil, nil, "serve.drain_timeout", "a duration such as"},
@@ -109,6 +116,34 @@ func TestDepthFollowsCandidates(t *testing.T) {
 	}
 	if got := l.Config.Retrieve.Rerank.Depth; got != 12 {
 		t.Errorf("retrieve.rerank.depth with 12 candidates = %d, want 12", got)
+	}
+}
+
+// TestLists: as YAML, as the environment and as a flag give them.
+func TestLists(t *testing.T) {
+	l, err := Load(write(t, "source:\n  include: ['*.md', docs/]\n  exclude: '*.tmp'\n"), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"*.md", "docs/"}, l.Config.Source.Include); d != "" {
+		t.Errorf("include (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]string{"*.tmp"}, l.Config.Source.Exclude); d != "" {
+		t.Errorf("exclude (-want +got):\n%s", d)
+	}
+	again, err := Load(write(t, l.Effective()), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(l.Config, again.Config); d != "" {
+		t.Errorf("reading back (-want +got):\n%s", d)
+	}
+	l, err = Load("", []string{"RAGLOOP_SOURCE_INCLUDE=a,b"}, map[string]string{"source.exclude": "c,d"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"a", "b", "c", "d"}, append(l.Config.Source.Include, l.Config.Source.Exclude...)); d != "" {
+		t.Errorf("environment and flag (-want +got):\n%s", d)
 	}
 }
 

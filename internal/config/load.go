@@ -152,10 +152,14 @@ func (l *Loaded) walk(path, prefix string, n *yaml.Node, byKey map[string]field)
 			}
 			continue
 		}
-		if _, known := byKey[key]; known && value.Kind != yaml.ScalarNode {
-			return &Error{Key: key, Origin: at, Problem: "must be a single value"}
+		text := value.Value
+		if f, known := byKey[key]; known {
+			var problem string
+			if text, problem = f.scalar(value); problem != "" {
+				return &Error{Key: key, Origin: at, Problem: problem}
+			}
 		}
-		if err := l.set(byKey, key, value.Value, at); err != nil {
+		if err := l.set(byKey, key, text, at); err != nil {
 			return err
 		}
 	}
@@ -223,6 +227,8 @@ func (f field) parse(s string) error {
 			return fmt.Errorf("is %q, a number is expected", s)
 		}
 		*p = x
+	case *[]string:
+		*p = splitList(s)
 	case *time.Duration:
 		d, err := time.ParseDuration(s)
 		if err != nil {
@@ -234,6 +240,41 @@ func (f field) parse(s string) error {
 		return fmt.Errorf("has a type that cannot be set")
 	}
 	return nil
+}
+
+// splitList reads a list as the environment and flags give it, parted by commas.
+func splitList(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
+}
+
+// scalar returns the value of a YAML node as parse wants it. problem says why
+// it has none.
+func (f field) scalar(n *yaml.Node) (value, problem string) {
+	if _, list := f.v.Interface().([]string); !list || n.Kind != yaml.SequenceNode {
+		if n.Kind == yaml.ScalarNode {
+			return n.Value, ""
+		}
+		if list {
+			return "", "must be a list of single values"
+		}
+		return "", "must be a single value"
+	}
+	var parts []string
+	for _, c := range n.Content {
+		switch {
+		case c.Kind != yaml.ScalarNode:
+			return "", "must be a list of single values"
+		case strings.Contains(c.Value, ","):
+			return "", fmt.Sprintf("holds %q, but no part of a list may have a comma", c.Value)
+		case c.Value == "":
+			return "", "holds an empty value"
+		}
+		parts = append(parts, c.Value)
+	}
+	return strings.Join(parts, ","), ""
 }
 
 // suggest returns ", did you mean …?" for the nearest of names, or lists nothing

@@ -36,15 +36,27 @@ func (l *Loaded) Effective() string {
 		if f.secret && v != "" {
 			v = "********"
 		}
-		if f.v.Kind().String() == "string" {
+		switch x := f.v.Interface().(type) {
+		case string:
 			v = fmt.Sprintf("%q", v)
+		case []string:
+			var parts []string
+			for _, part := range x {
+				parts = append(parts, fmt.Sprintf("%q", part))
+			}
+			v = "[" + strings.Join(parts, ", ") + "]"
 		}
 		fmt.Fprintf(&b, "%-42s # %s\n", indent+name+": "+v, l.Origin[f.key])
 	}
 	return b.String()
 }
 
-func (f field) text() string { return fmt.Sprint(f.v.Interface()) }
+func (f field) text() string {
+	if list, ok := f.v.Interface().([]string); ok {
+		return strings.Join(list, ",")
+	}
+	return fmt.Sprint(f.v.Interface())
+}
 
 func code(s string) string {
 	if s == "" {
