@@ -171,6 +171,10 @@ func (a *app) evaluate(ctx context.Context, gen *index.Generation, e embed.Embed
 	if err != nil {
 		return evalret.Evaluation{}, err
 	}
+	packing, err := a.packing()
+	if err != nil {
+		return evalret.Evaluation{}, err
+	}
 	counter, err := tokens.New(gen.Recipe.Chunker.Tokenizer)
 	if err != nil {
 		return evalret.Evaluation{}, err
@@ -182,7 +186,7 @@ func (a *app) evaluate(ctx context.Context, gen *index.Generation, e embed.Embed
 	p := a.progress()
 	defer p.done()
 	return evalret.Evaluate(ctx, set, r, evalret.Options{
-		Settings:  evalret.Standard(params, a.packing()),
+		Settings:  evalret.Standard(params, packing),
 		Metrics:   f.parsedMetrics,
 		Also:      f.outputs.metrics(),
 		Counter:   counter,
@@ -211,14 +215,44 @@ func (a *app) params() (retrieve.Params, error) {
 	}
 	return retrieve.Params{
 		TopK: c.TopK, Candidates: c.Candidates, Fusion: fusion, DocumentPrior: c.DocumentPrior,
-		NeighbourSmoothing: c.NeighbourSmoothing, Rerank: depth, RequireAll: c.RequireAll,
+		NeighbourSmoothing: c.NeighbourSmoothing, Neighbours: c.Neighbours, Rerank: depth, RequireAll: c.RequireAll,
 	}, nil
 }
 
 // packing returns the configured packing options, without a budget.
-func (a *app) packing() pack.Options {
+func (a *app) packing() (pack.Options, error) {
 	c := a.cfg.Config.Retrieve
-	return pack.Options{MaxPerSource: c.MaxPerSource, Order: c.Order}
+	t, err := contextTemplate(c.Template)
+	if err != nil {
+		return pack.Options{}, &config.Error{Key: "retrieve.template", Origin: a.cfg.Origin["retrieve.template"], Problem: err.Error()}
+	}
+	return pack.Options{MaxPerSource: c.MaxPerSource, Order: c.Order, Diversity: c.Diversity, Template: t}, nil
+}
+
+// contextTemplate returns the built-in template with a name, or else the one in
+// the file of that path.
+func contextTemplate(name string) (*pack.Template, error) {
+	t, unknown := pack.BuiltinTemplate(name)
+	if unknown == nil {
+		return t, nil
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("%w; nor is it a file: %w", unknown, err)
+	}
+	if !info.Mode().IsRegular() { // opening a pipe could wait for ever
+		return nil, fmt.Errorf("%w; %s is not a regular file", unknown, name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	source, err := io.ReadAll(io.LimitReader(f, pack.MaxTemplateBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the context template: %w", err)
+	}
+	return pack.ParseTemplate(name, string(source))
 }
 
 // texts returns the function that labels are checked with.

@@ -2,33 +2,24 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"iter"
-	"os"
-	"path"
-	"path/filepath"
 	"slices"
-	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/ragloop/ragloop/ingest"
-	"github.com/ragloop/ragloop/ingest/extract"
 	"github.com/ragloop/ragloop/internal/config"
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
-	"github.com/ragloop/ragloop/internal/text"
 )
 
 func (a *app) ingestCmd() *cobra.Command {
-	var rebuild bool
+	var rebuild, dryRun bool
 	var o ingest.Options
 	var tags []string
+	var fed feedFlags
+	var watched watchFlags
 	cmd := &cobra.Command{
 		Use:   "ingest PATH…",
 		Short: "Bring a collection up to date with files and directories",
@@ -37,41 +28,99 @@ changed. A document's id is its path below the PATH that was given. Hidden files
 and symbolic links are left out. A file that cannot be read does not stop the
 others: it is listed, recorded and makes the exit code 1. One that is damaged, or
 takes its parser too much time or memory, is quarantined: it is listed again, but
-not tried again until it has changed or --retry-failed asks for it.`,
-		Args: atLeast("PATH"),
+not tried again until it has changed or --retry-failed asks for it.
+
+--prune removes what came from PATH… before and is not there any more, or is named
+by a .ragloopignore file now; documents from elsewhere stay, and so does what
+--include and --exclude leave out. --rebuild makes the collection anew from PATH…
+alone, and is refused where other documents would be lost, unless --prune says
+that they may be. --dry-run prints what would be done. An interrupt (Ctrl-C) lets
+the documents in hand be finished, and the same command goes on from there; a
+second one ends it at once, which loses nothing but time.
+
+` + watchHelp + "\n\n" + feedHelp,
+		Args: fed.args,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkTags(tags); err != nil {
+			if err := errors.Join(checkTags(cmd, tags), fed.limit(cmd, &o, rebuild), watched.check(cmd, args)); err != nil {
 				return err
 			}
-			src, done, err := a.paths(args, tags)
+			if watched.on {
+				plan := ingest.Plan{Collection: a.cfg.Config.Collection, Chunker: a.chunker()}
+				return a.watch(cmd.Context(), plan, args, tags, o)
+			}
+			src, done, err := a.source(cmd.Context(), args, tags, fed)
 			if err != nil {
 				return err
 			}
 			defer done()
 			plan := ingest.Plan{Collection: a.cfg.Config.Collection, Chunker: a.chunker(), Rebuild: rebuild}
+			if !fed.given() {
+				selection, err := a.selection()
+				if err != nil {
+					return err
+				}
+				o.Scope = scope(args, selection)
+			}
+			if dryRun {
+				return a.dryRun(cmd.Context(), plan, src, o)
+			}
 			built, err := a.build(cmd.Context(), plan, src, o)
-			if errors.Is(err, index.ErrRecipe) {
-				return fmt.Errorf("%w: \"ragloop ingest --rebuild PATH…\"", err)
-			}
-			if err != nil {
-				return err
-			}
-			if err := a.printSummary(built); err != nil {
-				return err
-			}
-			if n := built.Summary.Failed; n > 0 {
-				return fmt.Errorf("ingest %w: %d of %d documents could not be read; the others are indexed", errFailed, n, built.Summary.Documents)
-			}
-			return nil
+			return a.ingested(built, err)
 		},
 	}
 	f := cmd.Flags()
-	f.BoolVar(&o.Prune, "prune", false, "remove documents that are stored but not at PATH… any more")
+	f.BoolVar(&o.Prune, "prune", false, "remove documents that came from PATH… and are not there any more, or that the feed does not name")
 	f.BoolVar(&o.RetryFailed, "retry-failed", false, "try quarantined documents again though they have not changed")
 	f.BoolVar(&rebuild, "rebuild", false, "build a new generation and serve it when it is complete")
 	f.StringSliceVar(&tags, "tag", nil, "tag of all these documents, for filters; may be repeated")
+	f.BoolVar(&dryRun, "dry-run", false, "print what would be done, and write nothing")
+	f.BoolVarP(&a.verbose, "verbose", "v", false, "print what becomes of every document that is not unchanged; with --dry-run, of all")
+	fed.bind(cmd)
+	a.bindSelection(cmd)
+	a.bindWatch(cmd, &watched)
 	a.bindChunking(cmd)
 	return cmd
+}
+
+// ingested reports what a build did and how it ended.
+func (a *app) ingested(built ingest.Built, err error) error {
+	s := built.Summary
+	partial := errors.Is(err, ingest.ErrInterrupted) || errors.Is(err, ingest.ErrUnlisted)
+	if built.Generation != nil && (err == nil || partial) {
+		if err := a.printSummary(built); err != nil {
+			return err
+		}
+	}
+	switch {
+	case errors.Is(err, ingest.ErrInterrupted):
+		return fmt.Errorf("ingest %w: %d documents done; the same command goes on from there", ingest.ErrInterrupted, s.Documents)
+	case errors.Is(err, ingest.ErrUnlisted):
+		return fmt.Errorf("ingest %w: %w", errFailed, err)
+	case advised(err) != nil:
+		return advised(err)
+	case err != nil && !partial && s.Documents > 0:
+		return fmt.Errorf("%w; %d documents were done before, and the same command goes on from there", err, s.Documents)
+	case err != nil:
+		return err
+	case s.Failed > 0:
+		return fmt.Errorf("ingest %w: %d of %d documents could not be read; the others are indexed", errFailed, s.Failed, s.Documents)
+	case len(s.Unlisted) > 0:
+		return fmt.Errorf("ingest %w: %d parts of the source could not be listed; what could be is indexed", errFailed, len(s.Unlisted))
+	}
+	return nil
+}
+
+// advised adds to an error of a build what helps; nil where there is no advice.
+func advised(err error) error {
+	switch {
+	case errors.Is(err, index.ErrRecipe):
+		return fmt.Errorf("%w: \"ragloop ingest --rebuild PATH…\"", err)
+	case errors.Is(err, ingest.ErrElsewhere):
+		return fmt.Errorf("%w; give every PATH…, or --prune to make it of these alone", err)
+	case errors.Is(err, index.ErrDamaged):
+		return fmt.Errorf("%w; \"ragloop verify --repair\" lists what is damaged and mends what it can, and then the same command goes on", err)
+	}
+	return nil
 }
 
 // bindChunking adds the flags of the recipe of a new collection.
@@ -84,7 +133,10 @@ func (a *app) bindChunking(cmd *cobra.Command) {
 }
 
 // checkTags refuses what the service refuses, too.
-func checkTags(tags []string) error {
+func checkTags(cmd *cobra.Command, tags []string) error {
+	if len(tags) == 0 && cmd.Flags().Changed("tag") {
+		return errors.New("ingest: --tag is empty")
+	}
 	for i, tag := range tags {
 		switch {
 		case tag == "":
@@ -116,16 +168,28 @@ func (a *app) build(ctx context.Context, plan ingest.Plan, src ingest.Source, o 
 		return ingest.Built{}, err
 	}
 	defer closing(&err, done)
-	if !plan.Rebuild {
-		gen, err := client.Open(ctx, plan.Collection)
-		if err != nil && !errors.Is(err, index.ErrNoCollection) {
-			return ingest.Built{}, err
-		}
-		if err == nil {
-			plan.Chunker = a.followed(gen.Recipe.Chunker)
-		}
+	if plan, err = a.following(ctx, client, plan); err != nil {
+		return ingest.Built{}, err
 	}
-	return a.buildOn(ctx, client, e, plan, src, o)
+	// An interrupt lets the documents in hand be finished; a second one ends
+	// the process, which is as safe.
+	o.Stop = ctx.Done()
+	return a.buildOn(context.WithoutCancel(ctx), client, e, plan, src, o)
+}
+
+// following returns plan with the stored chunking where nobody set another one.
+func (a *app) following(ctx context.Context, client *index.Client, plan ingest.Plan) (ingest.Plan, error) {
+	if plan.Rebuild {
+		return plan, nil
+	}
+	gen, err := client.Open(ctx, plan.Collection)
+	switch {
+	case err == nil:
+		plan.Chunker = a.followed(gen.Recipe.Chunker)
+	case !errors.Is(err, index.ErrNoCollection):
+		return plan, err
+	}
+	return plan, nil
 }
 
 // followed returns the chunking to update a collection with: what the user set,
@@ -161,246 +225,18 @@ func (a *app) buildOn(ctx context.Context, client *index.Client, e embed.Embedde
 		return ingest.Built{}, err
 	}
 	o.Embedder, o.OnEvent = e, p.event
+	if o.Stop != nil {
+		ended, said := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(said)
+			select {
+			case <-o.Stop:
+				p.say("stopping when the documents in hand are finished; another interrupt ends this at once")
+			case <-ended:
+			}
+		}()
+		defer func() { close(ended); <-said }()
+	}
+	p.list(ctx, src, o.Stop)
 	return ingest.Build(ctx, client, plan, src, o)
-}
-
-// paths makes one source of files and directories. done closes it.
-func (a *app) paths(names, tags []string) (src ingest.Source, done func(), err error) {
-	var sources []ingest.Source
-	var roots []*os.Root
-	done = func() {
-		for _, r := range roots {
-			r.Close()
-		}
-	}
-	for _, name := range names {
-		info, err := os.Stat(name)
-		if err != nil {
-			done()
-			return nil, nil, fmt.Errorf("ingest: %w", err)
-		}
-		dir := name
-		if !info.IsDir() {
-			dir = filepath.Dir(name)
-		}
-		root, err := os.OpenRoot(dir)
-		if err != nil {
-			done()
-			return nil, nil, fmt.Errorf("ingest: %w", err)
-		}
-		roots = append(roots, root)
-		told := map[string]bool{} // a new collection reads its source twice
-		o := ingest.FSOptions{
-			URIPrefix: uriPrefix(dir),
-			Skipped: func(name, reason string) {
-				if !told[name] {
-					a.say("skipped %s: %s", printable(filepath.Join(dir, name)), reason)
-					told[name] = true
-				}
-			},
-		}
-		if info.IsDir() {
-			sources = append(sources, ingest.FS(root.FS(), o))
-		} else {
-			sources = append(sources, ingest.Files(root.FS(), o, filepath.Base(name)))
-		}
-	}
-	return distinct{tagged{ingest.Concat(sources...), tags}}, done, nil
-}
-
-// uriPrefix keeps the path as the user gave it: contexts and reports then say
-// the same on every machine that holds the same tree.
-func uriPrefix(dir string) string {
-	p := path.Clean(filepath.ToSlash(dir))
-	switch p {
-	case ".":
-		return ""
-	case "/":
-		return "/"
-	}
-	return p + "/"
-}
-
-// tagged adds tags to every document of a source.
-type tagged struct {
-	ingest.Source
-	tags []string
-}
-
-func (t tagged) Items(ctx context.Context) iter.Seq2[ingest.Item, error] {
-	return func(yield func(ingest.Item, error) bool) {
-		for item, err := range t.Source.Items(ctx) {
-			item.Tags = append(item.Tags, t.tags...)
-			if !yield(item, err) {
-				return
-			}
-		}
-	}
-}
-
-// distinct ends a run when two paths give the same document id: one of them
-// would silently replace the other.
-type distinct struct{ ingest.Source }
-
-func (d distinct) Items(ctx context.Context) iter.Seq2[ingest.Item, error] {
-	return func(yield func(ingest.Item, error) bool) {
-		uri := map[text.DocID]string{}
-		for item, err := range d.Source.Items(ctx) {
-			if item.ID != "" {
-				if first, ok := uri[item.ID]; ok {
-					yield(ingest.Item{}, fmt.Errorf("ingest: %s and %s both have the id %s; ingest a common parent directory instead", first, item.URI, item.ID))
-					return
-				}
-				uri[item.ID] = item.URI
-			}
-			if !yield(item, err) {
-				return
-			}
-		}
-	}
-}
-
-// summaryJSON is the machine form of an ingest summary.
-type summaryJSON struct {
-	Generation   string        `json:"generation"`
-	Recipe       string        `json:"recipe"`
-	Created      bool          `json:"created"`
-	Documents    int           `json:"documents"`
-	Indexed      int           `json:"indexed"`
-	Replaced     int           `json:"replaced"`
-	Unchanged    int           `json:"unchanged"`
-	Removed      int           `json:"removed"`
-	Failed       int           `json:"failed"`
-	Quarantined  int           `json:"quarantined"`
-	Skipped      int           `json:"skipped"`
-	Vanished     int           `json:"vanished"`
-	Chunks       int           `json:"chunks"`
-	Tokens       int           `json:"tokens"`
-	WindowSplits int           `json:"window_splits"`
-	Failures     []failureJSON `json:"failures"`
-	Warnings     []warningJSON `json:"warnings"`
-}
-
-type failureJSON struct {
-	Doc     text.DocID     `json:"doc"`
-	Error   string         `json:"error"`
-	Reason  extract.Reason `json:"reason,omitempty"`
-	Skipped bool           `json:"skipped"`
-	Kept    bool           `json:"kept"`
-}
-
-type warningJSON struct {
-	Doc     text.DocID `json:"doc"`
-	Warning string     `json:"warning"`
-}
-
-func (a *app) printSummary(b ingest.Built) error {
-	s := b.Summary
-	if a.json {
-		out := summaryJSON{
-			Generation: b.Generation.String(), Recipe: b.Generation.Recipe.Fingerprint(), Created: b.Created, Documents: s.Documents,
-			Indexed: s.Indexed, Replaced: s.Replaced, Unchanged: s.Unchanged, Removed: s.Removed, Failed: s.Failed, Quarantined: s.Quarantined, Skipped: s.Skipped, Vanished: s.Vanished,
-			Chunks: s.Chunks, Tokens: s.Tokens, WindowSplits: s.WindowSplits, Failures: []failureJSON{}, Warnings: []warningJSON{},
-		}
-		for _, f := range s.Failures {
-			out.Failures = append(out.Failures, failureJSON{f.Doc, f.Err.Error(), f.Reason, f.Skipped, f.Kept})
-		}
-		for _, w := range s.Warnings {
-			out.Warnings = append(out.Warnings, warningJSON{w.Doc, w.Text})
-		}
-		return json.NewEncoder(a.out).Encode(out)
-	}
-	for _, w := range s.Warnings {
-		a.say("warning: %s: %s", printable(string(w.Doc)), printable(w.Text))
-	}
-	for _, f := range s.Failures {
-		what, kept := "failed", ""
-		switch {
-		case f.Skipped:
-			what = "still quarantined (" + string(f.Reason) + ")"
-		case f.Reason != "":
-			what = "quarantined (" + string(f.Reason) + ")"
-		}
-		if f.Kept {
-			kept = " (the version indexed before stays)"
-		}
-		a.say("%s: %s: %s%s", what, printable(string(f.Doc)), printable(f.Err.Error()), kept)
-	}
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "documents\tindexed\treplaced\tunchanged\tremoved\tfailed\tchunks\ttokens\t")
-	fmt.Fprintf(w, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t\n", s.Documents, s.Indexed, s.Replaced, s.Unchanged, s.Removed, s.Failed, s.Chunks, s.Tokens)
-	if err := w.Flush(); err != nil {
-		return err
-	}
-	if s.WindowSplits > 0 {
-		a.say("%d chunks were made smaller than chunk.size_tokens: the embedder's window was full", s.WindowSplits)
-	}
-	if s.Skipped > 0 {
-		a.say("%d quarantined documents have not changed and were not tried again; --retry-failed does", s.Skipped)
-	}
-	if s.Vanished > 0 {
-		a.say("%d stored documents are not at the given paths any more; --prune removes them", s.Vanished)
-	}
-	a.say("%s is served, recipe %s", b.Generation, b.Generation.Recipe.Fingerprint())
-	return nil
-}
-
-// progress shows one changing line on a terminal, and nothing anywhere else.
-type progress struct {
-	w     io.Writer // nil: not a terminal
-	start time.Time
-	shown bool
-}
-
-func (a *app) progress() *progress {
-	p := &progress{start: time.Now()}
-	if terminal(a.err) {
-		p.w = a.err
-	}
-	return p
-}
-
-func (p *progress) event(e ingest.Event) {
-	if p.w == nil {
-		return
-	}
-	p.shown = true
-	rate := float64(e.ChunksEmbedded) / max(time.Since(p.start).Seconds(), 0.001)
-	fmt.Fprintf(p.w, "\r\x1b[K%d documents done, %d of %d chunks so far, %.1f chunks/s", e.Documents, e.ChunksEmbedded, e.ChunksFound, rate)
-}
-
-func (p *progress) count(what string) func(done, total int) {
-	return func(done, total int) {
-		if p.w == nil {
-			return
-		}
-		p.shown = true
-		fmt.Fprintf(p.w, "\r\x1b[K%d of %d %s", done, total, what)
-	}
-}
-
-func (p *progress) done() {
-	if p.shown {
-		fmt.Fprint(p.w, "\r\x1b[K")
-		p.shown = false
-	}
-}
-
-// reopened makes a source of the files that records name by their URI, for
-// building the same documents again under another recipe.
-func reopened(records []index.Record) ingest.Source {
-	var items []ingest.Item
-	for _, r := range records {
-		items = append(items, ingest.Item{
-			ID: r.Doc, URI: r.URI, Tags: r.Tags, Meta: r.Meta,
-			Open: func() (io.ReadCloser, error) {
-				f, err := os.Open(filepath.FromSlash(r.URI))
-				if errors.Is(err, fs.ErrNotExist) {
-					return nil, fmt.Errorf("%w; give the PATH… that were ingested", err)
-				}
-				return f, err
-			},
-		})
-	}
-	return ingest.Documents(items)
 }

@@ -7,7 +7,7 @@
 //
 // Exit codes: 0 success, 1 the command ran and found something wrong (a
 // document failed, a label is broken), 2 it could not run (usage, bad input,
-// infrastructure).
+// infrastructure), 130 an interrupt ended it.
 package main
 
 import (

@@ -24,7 +24,7 @@ func (a *app) indexOptions() index.Options {
 	c := a.cfg.Config
 	return index.Options{
 		Addr: c.Qdrant.Addr, APIKey: c.Qdrant.APIKey, TLS: c.Qdrant.TLS,
-		DataDir: filepath.Join(c.DataDir, "index"),
+		DataDir: filepath.Join(c.DataDir, "index"), Filterable: a.filterable,
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -16,7 +15,10 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/ragloop/ragloop/internal/filter"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
+	"github.com/ragloop/ragloop/retrieve/pack"
+	"github.com/ragloop/ragloop/retrieve/server"
 )
 
 // maxMessageBytes is the largest response the client accepts; the server sends
@@ -26,6 +28,7 @@ const maxMessageBytes = 64 << 20
 func (a *app) queryCmd() *cobra.Command {
 	var addr string
 	var explain bool
+	var where string
 	var tags, docs []string
 	cmd := &cobra.Command{
 		Use:   `query "QUESTION"`,
@@ -38,6 +41,10 @@ RetrieveResponse as protobuf JSON, --explain the ranking behind it.`,
 			if !utf8.ValidString(args[0]) {
 				return fmt.Errorf("query: the question %q is not valid UTF-8", args[0])
 			}
+			wanted, err := parseFilter(where)
+			if err != nil {
+				return fmt.Errorf("query: %w", err)
+			}
 			ctx := cmd.Context()
 			conn, done, err := a.connect(ctx, addr)
 			if err != nil {
@@ -46,8 +53,8 @@ RetrieveResponse as protobuf JSON, --explain the ranking behind it.`,
 			defer closing(&err, done)
 			req := a.retrieveRequest(args[0], addr != "")
 			req.Explain = explain
-			if len(tags)+len(docs) > 0 {
-				req.Search.Filter = &ragloopv1.Filter{Tags: tags, Documents: docs}
+			if len(tags)+len(docs) > 0 || !wanted.IsZero() {
+				req.Search.Filter = &ragloopv1.Filter{Tags: tags, Documents: docs, Where: server.Where(wanted)}
 			}
 			resp, err := ragloopv1.NewRetrievalClient(conn).Retrieve(ctx, req)
 			if err != nil {
@@ -66,11 +73,20 @@ RetrieveResponse as protobuf JSON, --explain the ranking behind it.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&addr, "addr", "", "host:port of a running ragloop service")
-	f.BoolVar(&explain, "explain", false, "show legs, fusion and packing of every candidate")
+	f.BoolVar(&explain, "explain", false, "show legs, fusion and packing of every candidate, and the tokens of every segment")
+	f.StringVar(&where, "filter", "", "only documents for which this `EXPRESSION` holds, such as 'tags=policy AND year>=2024'")
 	f.StringSliceVar(&tags, "tag", nil, "only documents with one of these tags")
 	f.StringSliceVar(&docs, "doc", nil, "only these documents")
 	a.bindRetrieval(cmd)
 	return cmd
+}
+
+// parseFilter reads the value of a flag; empty stands for no filter.
+func parseFilter(s string) (filter.Expr, error) {
+	if s == "" {
+		return filter.Expr{}, nil
+	}
+	return filter.Parse(s)
 }
 
 // bindRetrieval adds the flags of the retrieval parameters.
@@ -79,6 +95,17 @@ func (a *app) bindRetrieval(cmd *cobra.Command) {
 	a.bind(cmd, "top-k", "retrieve.top_k", "ranked chunks given to the packer")
 	a.bind(cmd, "candidates", "retrieve.candidates", "hits per leg before fusion")
 	a.bind(cmd, "fusion", "retrieve.fusion", "zscore(w=0.6), minmax(w=0.5), dbsf, rrf(k=60,w=0.5), dense or lexical")
+	a.bind(cmd, "neighbours", "retrieve.neighbours", "chunks on either side of a ranked one that may make its segment longer, 0 to 4")
+	a.bind(cmd, "order", "retrieve.order", "order of segments: rank, document or ends")
+	a.bind(cmd, "diversity", "retrieve.diversity", "weight of not resembling what is in the context already, 0 to 1")
+	a.bind(cmd, "template", "retrieve.template", "what stands around each text: plain, xml, markdown or the path of a template file")
+}
+
+// segmentOrders are the orders of a configuration as the wire has them.
+var segmentOrders = map[string]ragloopv1.SegmentOrder{
+	pack.ByRank:     ragloopv1.SegmentOrder_SEGMENT_ORDER_RANK,
+	pack.ByDocument: ragloopv1.SegmentOrder_SEGMENT_ORDER_DOCUMENT,
+	pack.ByEnds:     ragloopv1.SegmentOrder_SEGMENT_ORDER_ENDS,
 }
 
 // retrieveRequest makes the request for a question. Against the service in this
@@ -86,7 +113,7 @@ func (a *app) bindRetrieval(cmd *cobra.Command) {
 // what the flags say and keeps its own defaults for the rest.
 func (a *app) retrieveRequest(question string, remote bool) *ragloopv1.RetrieveRequest {
 	c := a.cfg.Config
-	req := &ragloopv1.RetrieveRequest{Query: question, Search: &ragloopv1.SearchOptions{}}
+	req := &ragloopv1.RetrieveRequest{Query: question, Search: &ragloopv1.SearchOptions{}, Pack: &ragloopv1.PackOptions{}}
 	if !remote {
 		return req
 	}
@@ -105,6 +132,18 @@ func (a *app) retrieveRequest(question string, remote bool) *ragloopv1.RetrieveR
 	}
 	if set("retrieve.fusion") {
 		req.Search.Fusion = c.Retrieve.Fusion
+	}
+	if set("retrieve.neighbours") {
+		req.Pack.Neighbours = new(int32(c.Retrieve.Neighbours))
+	}
+	if set("retrieve.order") {
+		req.Pack.Order = segmentOrders[c.Retrieve.Order]
+	}
+	if set("retrieve.diversity") {
+		req.Pack.Diversity = new(c.Retrieve.Diversity)
+	}
+	if set("retrieve.template") {
+		req.Pack.Template = new(c.Retrieve.Template)
 	}
 	return req
 }
@@ -128,9 +167,12 @@ func (a *app) connect(ctx context.Context, addr string) (conn *grpc.ClientConn, 
 // what is to be known about it on standard error.
 func (a *app) printContext(resp *ragloopv1.RetrieveResponse) error {
 	if len(resp.Candidates) > 0 {
-		if err := a.printCandidates(resp); err != nil {
+		if err := a.printExplanation(resp); err != nil {
 			return err
 		}
+	}
+	for _, w := range resp.Warnings {
+		a.say("warning: %s", w)
 	}
 	if resp.Context == "" {
 		a.say("nothing found in collection %s", resp.Provenance.GetCollection())
@@ -149,11 +191,11 @@ func (a *app) printContext(resp *ragloopv1.RetrieveResponse) error {
 func summary(resp *ragloopv1.RetrieveResponse) string {
 	dropped := map[string]int{}
 	for _, d := range resp.Dropped {
-		dropped[strings.ToLower(strings.TrimPrefix(d.Reason.String(), "DROP_REASON_"))]++
+		dropped[reason(d.Reason)]++
 	}
 	var why []string
-	for _, reason := range sortedKeys(dropped) {
-		why = append(why, fmt.Sprintf("%d %s", dropped[reason], strings.ReplaceAll(reason, "_", " ")))
+	for _, r := range sortedKeys(dropped) {
+		why = append(why, fmt.Sprintf("%d %s", dropped[r], strings.ReplaceAll(r, "_", " ")))
 	}
 	s := fmt.Sprintf("%d of %d tokens (%s), %d segments", resp.ContextTokens, resp.BudgetTokens, resp.Tokenizer, len(resp.Segments))
 	if len(why) > 0 {
@@ -164,57 +206,6 @@ func summary(resp *ragloopv1.RetrieveResponse) string {
 		stages = append(stages, fmt.Sprintf("%s %.1f ms", st.Name, float64(st.Elapsed.AsDuration().Microseconds())/1000))
 	}
 	return s + "; " + strings.Join(stages, ", ")
-}
-
-// printCandidates prints the table of candidates: what each leg said, what came
-// out of fusion, and where the chunk ended up.
-func (a *app) printCandidates(resp *ragloopv1.RetrieveResponse) error {
-	fate := map[string]string{}
-	for _, s := range resp.Segments {
-		for _, c := range s.Chunks {
-			fate[c.Id] = "in [" + s.Label + "]"
-		}
-	}
-	for _, d := range resp.Dropped {
-		fate[d.Id] = strings.ToLower(strings.TrimPrefix(d.Reason.String(), "DROP_REASON_"))
-	}
-	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	reranked := slices.ContainsFunc(resp.Candidates, func(c *ragloopv1.Candidate) bool { return c.Reranked != nil })
-	column := func(s string) string { // of the reranker, if it took part
-		if !reranked {
-			return ""
-		}
-		return s + "\t"
-	}
-	fmt.Fprintln(w, "rank\tscore\tfused\tdense\tlexical\t"+column("reranked")+"document\tspan\tcontext")
-	for _, c := range resp.Candidates {
-		where, ok := fate[c.Id]
-		if !ok {
-			where = "below top-k"
-		}
-		fmt.Fprintf(w, "%d\t%.4f\t%.4f\t%s\t%s\t%s%s\t%d-%d\t%s\n", c.Rank, c.Score, c.Fused, leg(c.Dense), leg(c.Lexical), column(before(c.Reranked)),
-			printable(c.Document), c.Span.GetStart(), c.Span.GetEnd(), where)
-	}
-	fmt.Fprintln(w)
-	return w.Flush()
-}
-
-// leg formats a leg's score and its rank there; "-" where the leg did not
-// return the chunk.
-func leg(l *ragloopv1.LegScore) string {
-	if l.GetRank() == 0 {
-		return fmt.Sprintf("%.4f (-)", l.GetScore())
-	}
-	return fmt.Sprintf("%.4f (#%d)", l.GetScore(), l.GetRank())
-}
-
-// before formats a reranker's score and the rank before it; "-" where the chunk
-// was not reranked.
-func before(r *ragloopv1.Reranked) string {
-	if r == nil {
-		return "-"
-	}
-	return fmt.Sprintf("%.4f (was #%d)", r.Score, r.RankBefore)
 }
 
 // describe turns a gRPC status into an error that reads like ours: the message,

@@ -17,6 +17,7 @@ import (
 	"github.com/ragloop/ragloop/ingest"
 	"github.com/ragloop/ragloop/ingest/extract/isolate"
 	"github.com/ragloop/ragloop/internal/config"
+	"github.com/ragloop/ragloop/internal/index"
 )
 
 const (
@@ -46,6 +47,11 @@ type app struct {
 	flags   map[string]string // configuration keys set by flags
 	cfg     *config.Loaded    // set before any subcommand runs
 	log     *slog.Logger
+
+	filterable []index.Filterable  // index.filterable
+	pathMeta   *ingest.PathPattern // source.path_meta; nil: none
+
+	omitted *omissions    // by the sources of the command; set by watchable
 	parsers *isolate.Pool // set by the first call of extractor
 }
 
@@ -98,7 +104,7 @@ labelled queries, tune what you ship. Start with "ragloop demo".`,
 	a.bindPersistent(root, "log-level", "log_level", "debug, info, warn or error")
 	root.AddCommand(
 		a.demoCmd(), a.ingestCmd(), a.queryCmd(), a.serveCmd(), a.evalCmd(), a.tuneCmd(), a.compareCmd(), a.scoreCmd(), a.metricsCmd(),
-		a.docsCmd(), a.labelsCmd(), a.generationsCmd(), a.extractCmd(), a.chunkCmd(), a.embedCmd(), a.modelCmd(), a.localdbCmd(),
+		a.docsCmd(), a.labelsCmd(), a.generationsCmd(), a.verifyCmd(), a.extractCmd(), a.chunkCmd(), a.embedCmd(), a.modelCmd(), a.localdbCmd(),
 		a.configCmd(), a.doctorCmd(), a.versionCmd(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -114,6 +120,9 @@ func (a *app) load(cmd *cobra.Command) error {
 		return err
 	}
 	a.cfg = cfg
+	if err := a.parseSettings(); err != nil {
+		return err
+	}
 	if a.json && cmd.Annotations[noJSON] != "" {
 		return fmt.Errorf("%s has no --json output", words(cmd))
 	}
@@ -122,6 +131,25 @@ func (a *app) load(cmd *cobra.Command) error {
 		return fmt.Errorf("read configuration: log_level: %w", err)
 	}
 	a.log = slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
+	return nil
+}
+
+// parseSettings reads the settings whose form other packages know and a wrong one
+// of which no command should run with.
+func (a *app) parseSettings() (err error) {
+	c := a.cfg.Config
+	bad := func(key string, err error) error {
+		problem := strings.TrimPrefix(err.Error(), index.ErrInvalid.Error()+": ")
+		return &config.Error{Key: key, Origin: a.cfg.Origin[key], Problem: "is not allowed: " + problem}
+	}
+	if a.filterable, err = index.ParseFilterable(c.Index.Filterable); err != nil {
+		return bad("index.filterable", err)
+	}
+	if c.Source.PathMeta != "" {
+		if a.pathMeta, err = ingest.ParsePathPattern(c.Source.PathMeta); err != nil {
+			return bad("source.path_meta", err)
+		}
+	}
 	return nil
 }
 
@@ -197,6 +225,22 @@ func (a *app) bind(cmd *cobra.Command, name, key, usage string) {
 func (a *app) bindBool(cmd *cobra.Command, name, key, usage string) {
 	cmd.Flags().Var(keyFlag{flags: a.flags, key: key, bool: true}, name, usage)
 	cmd.Flags().Lookup(name).NoOptDefVal = "true"
+}
+
+// listFlag is a flag that adds to a configuration key that is a list.
+type listFlag struct{ keyFlag }
+
+func (l listFlag) Set(s string) error {
+	if before, given := l.flags[l.key]; given {
+		s = before + "," + s
+	}
+	return l.keyFlag.Set(s)
+}
+
+// bindList adds a flag that overrides a configuration key that is a list, with
+// all of its values together.
+func (a *app) bindList(cmd *cobra.Command, name, key, usage string) {
+	cmd.Flags().Var(listFlag{keyFlag{flags: a.flags, key: key}}, name, usage)
 }
 
 func (a *app) bindPersistent(cmd *cobra.Command, name, key, usage string) {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/ragloop/ragloop/ingest"
 	"github.com/ragloop/ragloop/ingest/extract"
+	"github.com/ragloop/ragloop/ingest/extract/isolate"
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
@@ -101,7 +102,10 @@ func (a *app) newServer(client *index.Client, e embed.Embedder) (*server.Server,
 		return nil, err
 	}
 	c := a.cfg.Config
-	o := a.packing()
+	o, err := a.packing()
+	if err != nil {
+		return nil, err
+	}
 	o.BudgetTokens = c.Retrieve.BudgetTokens
 	served := newServed(client, e, extractor, c.Collection)
 	if served.reranker, err = a.reranker(); err != nil {
@@ -236,27 +240,41 @@ type pushed struct{ w *ingest.Worker }
 
 func (p pushed) Put(ctx context.Context, d server.NewDocument) (server.PutResult, error) {
 	r, err := p.w.Put(ctx, ingest.Item{
-		ID: d.ID, URI: d.URI, MediaType: d.MediaType, Title: d.Title, Tags: d.Tags, Meta: d.Meta, Open: ingest.Bytes(d.Content),
+		ID: d.ID, URI: d.URI, MediaType: d.MediaType, Title: d.Title, Tags: d.Tags, ACL: d.ACL, Meta: d.Meta,
+		Deleted: d.Deleted, Open: ingest.Bytes(d.Content),
 	})
+	if errors.Is(err, embed.ErrUnavailable) || errors.Is(err, isolate.ErrUnavailable) {
+		err = fmt.Errorf("%w: %w", server.ErrUnavailable, err)
+	}
 	if err != nil {
 		return server.PutResult{}, err
 	}
 	out := server.PutResult{Record: r.Record, Warnings: r.Warnings}
 	switch r.Outcome {
 	case ingest.Failed, ingest.Quarantined:
-		field := "content"
-		if errors.Is(r.Err, extract.ErrUnsupported) {
-			field = "media_type"
-		}
-		return out, &server.RejectedError{Field: field, Err: r.Err}
+		return out, rejected(d, r)
 	case ingest.Unchanged:
 		out.Outcome = server.Unchanged
 	case ingest.Replaced:
 		out.Outcome = server.Replaced
+	case ingest.Removed:
+		out.Outcome = server.Removed
 	default:
 		out.Outcome = server.Indexed
 	}
 	return out, nil
+}
+
+// rejected says why d was not ingested, and which field of it is to blame.
+func rejected(d server.NewDocument, r ingest.Result) error {
+	e := &server.RejectedError{Field: "content", Err: r.Err}
+	if r.Outcome == ingest.Quarantined {
+		e.Reason = r.Record.Reason
+	}
+	if e.Reason == string(extract.ReasonUnsupported) && d.MediaType != "" {
+		e.Field = "media_type"
+	}
+	return e
 }
 
 func (p pushed) Delete(ctx context.Context, doc text.DocID) (bool, error) {

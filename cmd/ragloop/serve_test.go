@@ -108,6 +108,13 @@ func TestServe(t *testing.T) {
 	if out := mustRun(t, "query", "--addr", s.addr, "how fast is the valve?"); !strings.Contains(out, "closes in 6 seconds") {
 		t.Errorf("query --addr prints %q", out)
 	}
+	out := mustRun(t, "query", "--addr", s.addr, "--template", "xml", "--order", "ends", "--diversity", "0.2", "--neighbours", "1", "--explain", "how fast is the valve?")
+	if !strings.Contains(out, `<source id="1"`) || !strings.Contains(out, "segment  tokens") {
+		t.Errorf("query --addr with options of the context prints %q", out)
+	}
+	if code, _, stderr := command(t, "query", "--addr", s.addr, "--template", "none.tmpl", "valve"); code == exitOK || !strings.Contains(stderr, "pack.template") {
+		t.Errorf("query --addr with a template file = %d, %s", code, stderr)
+	}
 
 	// The directory has one owner; everybody else is told so.
 	if code, _, stderr := command(t, "query", "--data", data, "valve"); code != exitUsage || !strings.Contains(stderr, "in use") {

@@ -115,6 +115,10 @@ func (a *app) tune(ctx context.Context, f tuneFlags, paths []string) (err error)
 	if reranker == nil && slices.ContainsFunc(grid.Reranks, func(n int) bool { return n > 0 }) {
 		return errors.New("tune: --rerank needs a reranker, which retrieve.rerank.model names")
 	}
+	packing, err := a.packing()
+	if err != nil {
+		return err
+	}
 	counter, err := tokens.New(recipe.Chunker.Tokenizer)
 	if err != nil {
 		return err
@@ -135,7 +139,7 @@ func (a *app) tune(ctx context.Context, f tuneFlags, paths []string) (err error)
 			Chunking: tune.Chunking{Strategy: chunk.Strategy(recipe.Chunker.Strategy), SizeTokens: recipe.Chunker.SizeTokens, Overlap: recipe.Chunker.Overlap},
 			TopK:     params.TopK, Fusion: params.Fusion, Rerank: params.Rerank,
 		},
-		Base: params, Pack: a.packing(), Counter: counter, Tokenizer: counter.Name(),
+		Base: params, Pack: packing, Counter: counter, Tokenizer: counter.Name(),
 		Primary: primary, Margin: f.margin, HoldOut: f.holdOut, Seed: f.seed, Code: codeVersion(), Reranker: rerankerFingerprint(reranker),
 		Progress: func(tp tune.Progress) {
 			p.count(fmt.Sprintf("queries on chunking %s (%d of %d)", tp.Chunking, tp.Number, tp.Chunkings))(tp.Queries, tp.Total)
