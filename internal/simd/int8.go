@@ -41,8 +41,9 @@ func quantisePortable(q []uint8, x []float32) (scale, centre float32) {
 	return half / 127, centre
 }
 
-// extentPortable returns the least and the largest element of x and 0. If one
-// is no number, one of the two is none.
+// extentPortable returns the least and the largest element of x and 0. If an
+// element is no number, at least one of the two is none, and so are the centre
+// and the half width.
 func extentPortable(x []float32) (least, largest float32) {
 	for _, v := range x {
 		least, largest = min(least, v), max(largest, v)
@@ -92,8 +93,8 @@ func joinPortable(y, upper, lower []float32) {
 	}
 }
 
-// quantiseMin is the half width or magnitude below which a row counts as zero, so that its
-// inverse is finite.
+// quantiseMin is the half width or magnitude below which a row counts as zero, so
+// that its inverse is finite.
 const quantiseMin = 1e-30
 
 func quantum(v, inverse float32) uint8 {
@@ -105,5 +106,3 @@ func scaleBiasPortable(y []float32, row float32, col, bias []float32) {
 		y[j] = float32(float32(y[j]*row)*col[j]) + bias[j]
 	}
 }
-
-func abs(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }

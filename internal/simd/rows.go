@@ -119,3 +119,5 @@ func geluPortable(x []float32) {
 		x[i] = max(v, 0) - float32(abs(v)*tail)
 	}
 }
+
+func abs(x float32) float32 { return math.Float32frombits(math.Float32bits(x) &^ (1 << 31)) }

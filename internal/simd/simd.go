@@ -22,8 +22,9 @@
 //
 // # Integers
 //
-// Activations are bytes from 1 to 255 that stand for -127 to 127, weights bytes
-// from -128 to 127. Sums are 32 bits wide: with at most 65,536 columns, 65,536 ·
+// Activations are bytes from 1 to 255 that stand for -127 to 127 steps, weights
+// bytes from -128 to 127; the centre that steps count from is no part of the
+// sums. Sums are 32 bits wide: with at most 65,536 columns, 65,536 ·
 // 255 · 128 is below 2³¹, so that no sum can wrap even before the offset of the
 // activations is taken back, in whatever order it is formed. The instructions
 // that multiply bytes and add to 32 bits (VPDPBUSD, SDOT) do not saturate; the

@@ -311,6 +311,31 @@ func TestMatrixZeroRow(t *testing.T) {
 	})
 }
 
+// TestMatrixConstantRow: 0 is in the range of a row, so that one of equal
+// elements is as good as any other.
+func TestMatrixConstantRow(t *testing.T) {
+	onEach(t, func(t *testing.T) {
+		for _, cols := range []int{36, 64} {
+			m, dense := matrix(t, MatrixRows, cols, []int{7}, 54)
+			bias := random(MatrixRows, 1, 55)
+			for _, v := range []float32{3, -3, 1.0 / 3, 1e-29, -1e30} {
+				want, size := make([]float64, MatrixRows), make([]float64, MatrixRows)
+				for r, row := range dense {
+					want[r], size[r] = float64(bias[r]), math.Abs(float64(bias[r]))
+					for _, w := range row {
+						want[r] += w * float64(v)
+						size[r] += math.Abs(w * float64(v))
+					}
+				}
+				x := slices.Repeat([]float32{v}, cols)
+				for name, mul := range map[string]mulFunc{"MulInt8": (*Matrix).MulInt8, "MulInt16": (*Matrix).MulInt16} {
+					wantNear(t, fmt.Sprintf("%s of %d times %v", name, cols, v), product(mul, m, x, bias, 1), want, size, 1e-6)
+				}
+			}
+		}
+	})
+}
+
 func TestNewMatrixErrors(t *testing.T) {
 	for _, c := range []struct {
 		rows, cols, values, scales int

@@ -47,7 +47,7 @@ var floatVector = floatTiles{six: vecTile, four: vecTile4}
 //go:noescape
 func vecMax(x *float32, n int) float32
 
-// vecExtent is extentPortable.
+// vecExtent is extentPortable, but for the sign of a least element of 0.
 //
 //go:noescape
 func vecExtent(x *float32, n int) (least, largest float32)

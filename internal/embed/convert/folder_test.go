@@ -22,6 +22,7 @@ type folder struct {
 	dtype, pooling, prefix       string
 	cased                        bool
 	shards                       int // 0: one file without an index
+	padding                      int // rows of word embeddings beyond the pieces
 }
 
 const (
@@ -46,7 +47,7 @@ func (f *folder) write(t testing.TB) string {
 	}
 	put("config.json", fmt.Sprintf(`{"model_type":"bert","hidden_size":%d,"num_hidden_layers":%d,"num_attention_heads":%d,
 		"intermediate_size":%d,"max_position_embeddings":%d,"vocab_size":%d,"layer_norm_eps":1e-12,"hidden_act":"gelu"}`,
-		f.hidden, f.layers, f.heads, f.inner, folderPositions, folderPieces))
+		f.hidden, f.layers, f.heads, f.inner, folderPositions, folderPieces+f.padding))
 	put("vocab.txt", folderVocabulary)
 	put("tokenizer_config.json", fmt.Sprintf(`{"do_lower_case":%v}`, !f.cased))
 	put("modules.json", `[{"path":"","type":"x.Transformer"},{"path":"1_Pooling","type":"x.Pooling"}]`)
@@ -58,7 +59,7 @@ func (f *folder) write(t testing.TB) string {
 func (f *folder) writeWeights(t testing.TB, put func(name, content string)) {
 	t.Helper()
 	needed := shapes(modelfile.Architecture{Layers: f.layers, Hidden: f.hidden, Intermediate: f.inner})
-	needed[wordEmbeddings][0], needed[positionEmbeddings][0], needed[typeEmbeddings][0] = folderPieces, folderPositions, 2
+	needed[wordEmbeddings][0], needed[positionEmbeddings][0], needed[typeEmbeddings][0] = folderPieces+f.padding, folderPositions, 2
 	r := rand.New(rand.NewPCG(uint64(f.hidden), 4))
 	type shard struct {
 		entries map[string]any
@@ -163,6 +164,7 @@ func TestReadErrors(t *testing.T) {
 		{embedding, "config.json", nil, "config.json: no such file"},
 		{embedding, "vocab.txt", nil, "there is neither vocab.txt nor tokenizer.json"},
 		{embedding, "vocab.txt", replace("[CLS]", "[cls]"), "lacks [CLS]"},
+		{embedding, "vocab.txt", replace("##9\n", ""), "the vocabulary has 142 pieces, config.json says vocab_size 143; more than the pieces is supported as padding"},
 		{embedding, "tokenizer_config.json", replace("BertTokenizer", "MPNetTokenizer"), `tokenizer_class is "MPNetTokenizer"`},
 		{embedding, "tokenizer_config.json", add(`"cls_token":"<s>"`), `cls_token is "<s>", only "[CLS]" is supported`},
 		{embedding, "tokenizer_config.json", add(`"sep_token":{"content":"</s>"}`), `sep_token is "</s>", only "[SEP]" is supported`},
@@ -195,6 +197,12 @@ func TestReadErrors(t *testing.T) {
 		{embedding, "model.safetensors", content(prelude(`{"x":3}`)), `tensor "x"`},
 		{embedding, "model.safetensors", content(prelude(`{"x":{"dtype":"F16","shape":[1],"data_offsets":[0,2]}}`)), "payload of 0"},
 		{embedding, "model.safetensors", content(prelude(`{"x":{"dtype":"F16","shape":[0],"data_offsets":[0,0]},"y":{},"x":{}}`)), `"x" is listed twice`},
+		{embedding, "model.safetensors", content(prelude(`{"x":{"dtype":"F16","shape":[1],"data_offsets":[2,4]}}`) + "four"), `bytes 0 to 2 of the payload, before tensor "x", belong to no tensor`},
+		{embedding, "model.safetensors", content(prelude(`{"y":{"data_offsets":[0,3]},"x":{"data_offsets":[2,4]}}`) + "four"), `tensors "y" and "x" share bytes`},
+		{embedding, "model.safetensors", content(prelude(`{"y":{"data_offsets":[0,4]},"x":{"data_offsets":[0,4]}}`) + "four"), `tensors "x" and "y" share bytes`},
+		{embedding, "model.safetensors", content(prelude(`{"x":{"data_offsets":[0,3]},"y":{"data_offsets":[3,3]}}`) + "four"), "1 bytes after the last tensor belong to none"},
+		{embedding, "model.safetensors", func(s string) string { return s + "\x00" }, "1 bytes after the last tensor belong to none"},
+		{embedding, "model.safetensors.index.json", content(`{"weight_map":{"x":"model.safetensors"}}`), "there are both model.safetensors and model.safetensors.index.json"},
 		{embedding, "model.safetensors", content(prelude(`{}`)), `no tensor "embeddings.word_embeddings.weight", also not behind one of ["bert." "0.auto_model."]`},
 		{embedding, "model.safetensors", replace(`"embeddings.LayerNorm.bias": {"dtype": "F16"`, `"embeddings.LayerNorm.bias": {"dtype": "F64"`), `dtype is "F64", supported are F32, F16 and BF16`},
 		{embedding, "model.safetensors", replace(`"embeddings.LayerNorm.bias": {"dtype": "F16"`, `"embeddings.LayerNorm.bias": {"dtype": "F32"`), "shape [64] of F32 and 128 bytes"},
@@ -260,25 +268,14 @@ func TestOptionErrors(t *testing.T) {
 
 // TestPaddedVocabulary: some models have more word embeddings than pieces.
 func TestPaddedVocabulary(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS("testdata/embedding")); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(dir, "vocab.txt")
-	vocabulary, err := os.ReadFile(path)
+	f := folder{layers: 1, hidden: 32, heads: 2, inner: 32, dtype: "F32", pooling: "cls", padding: 64 - folderPieces}
+	_, data := built(t, f.write(t), Options{})
+	file, err := modelfile.Parse(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, []byte(strings.TrimSuffix(string(vocabulary), "##9\n")), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	_, data := built(t, dir, Options{})
-	f, err := modelfile.Parse(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := f.Rows(wordEmbeddings); got != 142 {
-		t.Errorf("%d word embeddings, want 142", got)
+	if got := file.Rows(wordEmbeddings); got != folderPieces {
+		t.Errorf("%d word embeddings, want %d", got, folderPieces)
 	}
 }
 

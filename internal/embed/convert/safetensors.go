@@ -2,136 +2,18 @@ package convert
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash"
-	"io/fs"
 	"maps"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/ragloop/ragloop/internal/embed/modelfile"
 )
-
-// tensor is one decoded array, row major.
-type tensor struct {
-	name   string
-	shape  []int
-	values []float32
-}
-
-const (
-	weightsFile = "model.safetensors"
-	shardsFile  = "model.safetensors.index.json"
-)
-
-// readWeights reads the tensors of the architecture, which a file may have
-// under a prefix, and leaves what it does not need. Position embeddings beyond
-// the window, and word embeddings beyond the vocabulary, with which some models
-// are padded, are cut off.
-func (s *Source) readWeights(cfg config, pieces int) error {
-	stored, sum, err := readStored(s.dir)
-	if err != nil {
-		return err
-	}
-	s.Header.SourceSHA256 = fmt.Sprintf("%x", sum.Sum(nil))
-	prefix, err := findPrefix(stored)
-	if err != nil {
-		return err
-	}
-	a := s.Header.Architecture
-	if pieces > cfg.VocabSize {
-		return fmt.Errorf("the vocabulary has %d pieces, config.json says vocab_size %d", pieces, cfg.VocabSize)
-	}
-	needed := shapes(a)
-	needed[wordEmbeddings][0] = cfg.VocabSize
-	needed[positionEmbeddings][0] = cfg.MaxPositions
-	needed[typeEmbeddings][0] = cfg.TypeVocabSize
-	keep := map[string]int{wordEmbeddings: pieces, positionEmbeddings: a.MaxTokens}
-	for _, name := range slices.Sorted(maps.Keys(needed)) {
-		full := prefix + name
-		if strings.HasPrefix(name, "classifier.") {
-			full = name // beside the encoder, not in it
-		}
-		entry, ok := stored[full]
-		if !ok {
-			return fmt.Errorf("read %s: there is no tensor %q", weightsFile, full)
-		}
-		if !slices.Equal(entry.Shape, needed[name]) {
-			return fmt.Errorf("read %s: tensor %q has shape %v, config.json asks for %v", entry.file, full, entry.Shape, needed[name])
-		}
-		values, err := entry.decode()
-		if err != nil {
-			return fmt.Errorf("read %s: tensor %q: %w", entry.file, full, err)
-		}
-		shape := slices.Clone(entry.Shape)
-		if rows, ok := keep[name]; ok {
-			shape[0], values = rows, values[:rows*shape[1]]
-		}
-		s.tensors = append(s.tensors, tensor{name, shape, values})
-	}
-	return nil
-}
-
-// prefixes are what may stand in front of the names of an encoder's tensors.
-var prefixes = []string{"", "bert.", "0.auto_model."}
-
-func findPrefix(stored map[string]entry) (string, error) {
-	for _, p := range prefixes {
-		if _, ok := stored[p+wordEmbeddings]; ok {
-			return p, nil
-		}
-	}
-	return "", fmt.Errorf("read %s: there is no tensor %q, also not behind one of %q", weightsFile, wordEmbeddings, prefixes[1:])
-}
-
-// readStored reads model.safetensors, or the files that its index names.
-func readStored(dir string) (map[string]entry, hash.Hash, error) {
-	sum := sha256.New()
-	files := []string{weightsFile}
-	if _, err := os.Stat(filepath.Join(dir, weightsFile)); errors.Is(err, fs.ErrNotExist) {
-		var index struct {
-			Files map[string]string `json:"weight_map"`
-		}
-		found, err := readJSON(dir, shardsFile, false, &index)
-		if err != nil {
-			return nil, nil, err
-		}
-		if !found {
-			return nil, nil, fmt.Errorf("there is neither %s nor %s; other formats of weights are not read", weightsFile, shardsFile)
-		}
-		files = slices.Compact(slices.Sorted(maps.Values(index.Files)))
-	}
-	all := make(map[string]entry)
-	for _, name := range files {
-		if !filepath.IsLocal(name) {
-			return nil, nil, fmt.Errorf("read %s: %q is outside the folder", shardsFile, name)
-		}
-		data, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			return nil, nil, err
-		}
-		sum.Write(data)
-		entries, err := parseSafetensors(data)
-		if err != nil {
-			return nil, nil, fmt.Errorf("read %s: %w", name, err)
-		}
-		for key, e := range entries {
-			if other, twice := all[key]; twice {
-				return nil, nil, fmt.Errorf("read %s: tensor %q is in %s, too", name, key, other.file)
-			}
-			e.file = name
-			all[key] = e
-		}
-	}
-	return all, sum, nil
-}
 
 // entry is a stored array.
 type entry struct {
@@ -144,7 +26,8 @@ type entry struct {
 }
 
 // parseSafetensors reads the entries of a file in the safetensors format: a
-// uint64 header length, a JSON header, the arrays. The arrays alias data.
+// uint64 header length, a JSON header, the arrays one after the other. The
+// arrays alias data.
 func parseSafetensors(data []byte) (map[string]entry, error) {
 	if len(data) < 8 {
 		return nil, errors.New("the file is shorter than its 8 byte prelude")
@@ -174,7 +57,31 @@ func parseSafetensors(data []byte) (map[string]entry, error) {
 		e.raw = payload[e.Offsets[0]:e.Offsets[1]]
 		out[name] = e
 	}
-	return out, nil
+	return out, checkPayload(out, uint64(len(payload)))
+}
+
+// checkPayload makes sure that the arrays follow one another without overlap,
+// gap or rest, as the format demands: anything else is a damaged file.
+func checkPayload(entries map[string]entry, size uint64) error {
+	order := slices.SortedFunc(maps.Keys(entries), func(x, y string) int {
+		a, b := entries[x].Offsets, entries[y].Offsets
+		return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1]), strings.Compare(x, y))
+	})
+	var end uint64
+	var before string
+	for _, name := range order {
+		switch start := entries[name].Offsets[0]; {
+		case start < end:
+			return fmt.Errorf("tensors %q and %q share bytes", before, name)
+		case start > end:
+			return fmt.Errorf("bytes %d to %d of the payload, before tensor %q, belong to no tensor", end, start, name)
+		}
+		before, end = name, entries[name].Offsets[1]
+	}
+	if end < size {
+		return fmt.Errorf("%d bytes after the last tensor belong to none", size-end)
+	}
+	return nil
 }
 
 // repeatedKey returns a key that a valid JSON object has twice: package json

@@ -17,7 +17,7 @@
 //
 // A tensor's offset counts from the start of the payload. Matrices are row
 // major. A matrix M of dtype i8 has a companion "M.scale" with one scale per
-// row: a value is scale × integer. It may have columns that are not rounded to
+// row, 0 or more: a value is scale × integer. It may have columns that are not rounded to
 // 8 bits: "M.exact_columns" (i32) lists them in ascending order, "M.exact" has
 // their values, a row for each row of M, and the integers in their place are 0.
 // Because every offset is a multiple of 64 the file can be memory mapped, and

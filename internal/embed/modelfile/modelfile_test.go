@@ -222,7 +222,6 @@ func TestTensorErrors(t *testing.T) {
 	}
 }
 
-// TestHalf checks all 65,536 halves against their definition.
 func TestNegativeScale(t *testing.T) {
 	var b Builder
 	negative := matrix
@@ -241,6 +240,7 @@ func TestNegativeScale(t *testing.T) {
 	}
 }
 
+// TestHalf checks all 65,536 halves against their definition.
 func TestHalf(t *testing.T) {
 	for i := range 1 << 16 {
 		h := uint16(i)
