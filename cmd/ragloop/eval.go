@@ -78,7 +78,7 @@ qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 	fl.StringVar(&f.metrics, "metrics", "", `metrics to compute, for example "nDCG@10,R@100,evidence_recall@1024t" (default: a standard list)`)
 	fl.StringVar(&f.out, "out", "report.html", `file of the HTML report; "" writes none`)
 	fl.Uint64Var(&f.seed, "seed", defaultSeed, "seed of the intervals and tests")
-	f.bind(fl)
+	f.bind(cmd)
 	a.bindRetrieval(cmd)
 	a.bindChunking(cmd)
 	return cmd

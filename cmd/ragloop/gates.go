@@ -7,7 +7,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"github.com/ragloop/ragloop/evalret"
 	"github.com/ragloop/ragloop/evalret/metric"
@@ -26,7 +26,8 @@ type outputs struct {
 	base   *runs.Side
 }
 
-func (o *outputs) bind(fl *pflag.FlagSet) {
+func (o *outputs) bind(cmd *cobra.Command) {
+	fl := cmd.Flags()
 	fl.StringVar(&o.save, "save", "", `directory to save the run in, for "ragloop compare" and --baseline`)
 	fl.StringVar(&o.csv, "csv", "", "file of the per-query values")
 	fl.StringVar(&o.markdown, "markdown", "", "file of a Markdown summary")
