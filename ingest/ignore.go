@@ -111,8 +111,8 @@ type Selection struct{ include, exclude []pattern }
 // are none, without those that one of the exclude globs names. Globs are as the
 // lines of an [IgnoreFile] at the root of the tree, but for "!" and for spaces in
 // front, which do not count either; one that names a directory means everything
-// below it. Neither an include glob nor a line of
-// an ignore file takes back in what an exclude glob names.
+// below it. Neither an include glob nor a line of an ignore file takes back in
+// what an exclude glob names.
 func Select(include, exclude []string) (Selection, error) {
 	var s Selection
 	for _, list := range []struct {

@@ -123,8 +123,8 @@ const (
 type Value struct {
 	Kind   Kind
 	Text   string
-	Number float64   // finite
-	Bool   bool      //
+	Number float64 // finite
+	Bool   bool
 	Time   time.Time // UTC, whole microseconds; with Day its midnight
 }
 
@@ -208,7 +208,7 @@ func (e Expr) CheckCondition() error {
 	return nil
 }
 
-// Check returns nil where f can be named; otherwise an error that wraps
+// check returns nil where f can be named; otherwise an error that wraps
 // ErrInvalid.
 func (f Field) check() error {
 	switch {
