@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -150,14 +151,18 @@ func takeSample(docs int) sample {
 	return s
 }
 
-// slope is the least-squares slope of the heap, in bytes per document.
+// slope is the slope of the heap in bytes per document: the median of the slopes
+// between any two samples (Theil 1950, Sen 1968), since some samples meet more of
+// what is under way than others.
 func slope(samples []sample) float64 {
-	var n, sx, sy, sxx, sxy float64
-	for _, s := range samples {
-		x, y := float64(s.docs), s.heap*(1<<20)
-		n, sx, sy, sxx, sxy = n+1, sx+x, sy+y, sxx+x*x, sxy+x*y
+	var slopes []float64
+	for i, a := range samples {
+		for _, b := range samples[i+1:] {
+			slopes = append(slopes, (b.heap-a.heap)*(1<<20)/float64(b.docs-a.docs))
+		}
 	}
-	return (n*sxy - sx*sy) / (n*sxx - sx*sx)
+	slices.Sort(slopes)
+	return slopes[len(slopes)/2]
 }
 
 // TestScale ingests many documents with an embedder that takes no time, twice:
