@@ -27,7 +27,7 @@ func (a *app) docsCmd() *cobra.Command {
 		Use: "ls", Short: "List the documents of a collection", Args: args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.listDocs(cmd.Context(), state, where) },
 	}
-	ls.Flags().StringVar(&state, "state", "", "only documents in this state: indexed, failed or quarantined")
+	ls.Flags().StringVar(&state, "state", "", "only documents in this state: indexed, failed or quarantined; one whose newer version is not accepted is in two")
 	ls.Flags().StringVar(&where, "filter", "", "only documents for which this `EXPRESSION` holds, as of \"ragloop query\"")
 	return group("docs", "List, show, retry and remove documents", ls, &cobra.Command{
 		Use: "show DOC", Short: "Print the stored text of a document, and what is known about it",
@@ -112,7 +112,7 @@ func (a *app) listDocs(ctx context.Context, state, where string) error {
 			if err != nil {
 				return err
 			}
-			if (state == "" || string(r.State) == state) && wanted.Match(filtered(r)) {
+			if (state == "" || in(r, index.State(state))) && wanted.Match(filtered(r)) {
 				records = append(records, r)
 			}
 		}
@@ -157,6 +157,18 @@ func (a *app) printDocs(gen *index.Generation, records []index.Record) error {
 	}
 	a.say("%d documents in %s", len(records), gen)
 	return nil
+}
+
+// in reports whether a document is in a state. One whose newer version could not
+// be ingested is in two: its older version is indexed and stays findable.
+func in(r index.Record, state index.State) bool {
+	switch state {
+	case index.Quarantined:
+		return r.State == state || r.Reason != ""
+	case index.Failed:
+		return r.State == state || r.Error != "" && r.Reason == ""
+	}
+	return r.State == state
 }
 
 // problem says why a document could not be ingested.
