@@ -43,6 +43,8 @@ type Parameters struct {
 	Candidates         int     `json:"candidates"`
 	DocumentPrior      float64 `json:"document_prior"`
 	NeighbourSmoothing float64 `json:"neighbour_smoothing"`
+	PhraseBoost        float64 `json:"phrase_boost,omitempty"`
+	Feedback           float64 `json:"feedback,omitempty"`
 	Neighbours         int     `json:"neighbours,omitempty"`
 	Rerank             *Rerank `json:"rerank,omitempty"` // nil: off
 	Filter             *Filter `json:"filter,omitempty"`
@@ -72,6 +74,7 @@ func parameters(s Setting, tokenizer, reranker string) Parameters {
 	p := Parameters{
 		Fusion: s.Params.Fusion.String(), TopK: s.Params.TopK, Candidates: s.Params.Candidates,
 		DocumentPrior: s.Params.DocumentPrior, NeighbourSmoothing: s.Params.NeighbourSmoothing, Neighbours: s.Params.Neighbours,
+		PhraseBoost: s.Params.PhraseBoost, Feedback: s.Params.Feedback,
 		Order: s.Pack.Order, MaxPerSource: s.Pack.MaxPerSource, Trim: !s.Pack.NoTrim, Tokenizer: tokenizer,
 		Diversity: s.Pack.Diversity, Template: s.Pack.Template.Fingerprint(),
 	}

@@ -24,6 +24,7 @@ type memory struct {
 	recFail    error
 	parentFail error
 	nearFail   error // of Neighbours
+	vectorFail error // of Vectors
 	torn       bool  // no parent is stored as a whole, and no neighbour at all
 	mu         sync.Mutex
 	limits     []int // of the calls of Legs
@@ -92,6 +93,16 @@ func (m *memory) Records(ctx context.Context, docs []text.DocID) (map[text.DocID
 		}
 	}
 	return out, m.recFail
+}
+
+func (m *memory) Vectors(_ context.Context, ids []index.ChunkID) (map[index.ChunkID][]float32, error) {
+	out := map[index.ChunkID][]float32{}
+	for _, p := range m.points {
+		if slices.Contains(ids, p.Chunk.ID) {
+			out[p.Chunk.ID] = p.Dense
+		}
+	}
+	return out, m.vectorFail
 }
 
 // Parents joins the chunks without gaps between them, as build makes them.

@@ -48,29 +48,54 @@ func (r *Retriever) find(ctx context.Context, query string, p Params, want legs)
 	if err := q.prepare(ctx, query); err != nil {
 		return Found{}, contextFirst(ctx, err)
 	}
-	for limit := p.Candidates; ; limit = min(2*limit, MaxCandidates) {
+	visible, records, err := q.visible(ctx)
+	if err != nil {
+		return Found{}, contextFirst(ctx, err)
+	}
+	if p.Feedback > 0 && q.search.Dense != nil {
+		switch moved, err := q.feedback(ctx, visible); {
+		case err != nil && (p.RequireAll || ctx.Err() != nil):
+			return Found{}, contextFirst(ctx, fmt.Errorf("%w: feedback: %w", ErrLeg, err))
+		case err != nil:
+			q.degraded = append(q.degraded, "feedback: "+err.Error())
+		case moved:
+			if visible, records, err = q.visible(ctx); err != nil {
+				return Found{}, contextFirst(ctx, err)
+			}
+		}
+	}
+	parents, err := q.parents(ctx, visible)
+	if err != nil {
+		return Found{}, contextFirst(ctx, err)
+	}
+	warnings, err := q.warnings(ctx, visible)
+	if err != nil {
+		return Found{}, contextFirst(ctx, err)
+	}
+	shares, missing := r.held(r.phrases(query), visible, func(c index.Chunk) string { return records[c.Doc].Title })
+	return Found{
+		Legs: index.Legs{Candidates: visible}, Records: records, Parents: parents, Phrases: shares,
+		Degraded: q.degraded, Warnings: append(warnings, missing...), Stages: q.stages,
+	}, nil
+}
+
+// visible runs the legs as deep as it takes and returns the visible candidates
+// with the records of their documents.
+func (q *finding) visible(ctx context.Context) ([]index.Candidate, map[text.DocID]index.Record, error) {
+	for limit := q.p.Candidates; ; limit = min(2*limit, MaxCandidates) {
 		hits, err := q.run(ctx, limit)
 		if err != nil {
-			return Found{}, contextFirst(ctx, err)
+			return nil, nil, err
 		}
 		records, err := q.records(ctx, hits)
 		if err != nil {
-			return Found{}, contextFirst(ctx, err)
+			return nil, nil, err
 		}
 		visible := keepVisible(hits.Candidates, records)
-		if limit < MaxCandidates && (short(hits.Candidates, visible, denseRank, limit, p.Candidates) ||
-			short(hits.Candidates, visible, lexicalRank, limit, p.Candidates)) {
-			continue
+		if limit == MaxCandidates || !short(hits.Candidates, visible, denseRank, limit, q.p.Candidates) &&
+			!short(hits.Candidates, visible, lexicalRank, limit, q.p.Candidates) {
+			return visible, records, nil
 		}
-		parents, err := q.parents(ctx, visible)
-		if err != nil {
-			return Found{}, contextFirst(ctx, err)
-		}
-		warnings, err := q.warnings(ctx, visible)
-		if err != nil {
-			return Found{}, contextFirst(ctx, err)
-		}
-		return Found{Legs: index.Legs{Candidates: visible}, Records: records, Parents: parents, Degraded: q.degraded, Warnings: warnings, Stages: q.stages}, nil
 	}
 }
 

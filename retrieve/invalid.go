@@ -52,10 +52,13 @@ func (p Params) Validate() error {
 	for _, w := range []struct {
 		field string
 		value float64
-	}{{"document_prior", p.DocumentPrior}, {"neighbour_smoothing", p.NeighbourSmoothing}} {
+	}{{"document_prior", p.DocumentPrior}, {"neighbour_smoothing", p.NeighbourSmoothing}, {"phrase_boost", p.PhraseBoost}} {
 		if !within(w.value, 0, maxRescoreWeight) {
 			reject(w.field, "is %v, allowed are 0 to %d", w.value, maxRescoreWeight)
 		}
+	}
+	if !within(p.Feedback, 0, 1) {
+		reject("feedback", "is %v, allowed are 0 (off) to 1", p.Feedback)
 	}
 	f := p.Filter
 	if len(f.Docs) > MaxFilterValues {

@@ -37,9 +37,10 @@ func order(f Found, p Params) []Ranked {
 	cs := admit(f.Legs.Candidates, p)
 	fused := p.Fusion.fuse(cs)
 	final := rescore(cs, fused, p)
+	boost(cs, fused, final, f.Phrases, p)
 	all := make([]Ranked, len(cs))
 	for i, c := range cs {
-		all[i] = Ranked{Candidate: c, Score: final[i], Fused: fused[i], Record: f.Records[c.Chunk.Doc], Parent: f.Parents[c.Chunk.ID]}
+		all[i] = Ranked{Candidate: c, Score: final[i], Fused: fused[i], Phrases: f.Phrases[c.Chunk.ID], Record: f.Records[c.Chunk.Doc], Parent: f.Parents[c.Chunk.ID]}
 	}
 	slices.SortFunc(all, func(a, b Ranked) int {
 		return cmp.Or(

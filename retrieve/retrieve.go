@@ -43,6 +43,8 @@ type Params struct {
 	Fusion             Fusion  // default zscore(w=0.6)
 	DocumentPrior      float64 // 0..10, 0 off; default 0.8
 	NeighbourSmoothing float64 // 0..10, 0 off, the default
+	Feedback           float64 // weight of what the dense leg finds first against the query, 0..1, 0 off, the default
+	PhraseBoost        float64 // what the query's phrases are worth, 0..10 standard deviations of the fused scores, 0 off; default 2
 	Rerank             int     // how many of the best are reranked, 0..Candidates; 0 off, the default
 	Neighbours         int     // chunks on either side of a ranked one that Packable offers, 0..4; 0 off, the default
 	RequireAll         bool    // fail instead of degrading when a leg or the reranker fails
@@ -57,18 +59,20 @@ func DefaultParams() Params {
 		Candidates:    100,
 		Fusion:        Fusion{Method: ZScore, Weight: 0.6},
 		DocumentPrior: 0.8,
+		PhraseBoost:   2,
 	}
 }
 
 // Ranked is one chunk of the final order.
 type Ranked struct {
 	index.Candidate
-	Rank   int      // 1-based
-	Score  float64  // after fusion and rescoring; comparable within one query only
-	Fused  float64  // before rescoring
-	Rerank Reranked // where it is not zero, it decided Rank
-	Record index.Record
-	Parent *index.Chunk // what is delivered instead of the chunk; nil: the chunk
+	Rank    int      // 1-based
+	Score   float64  // after fusion and rescoring; comparable within one query only
+	Fused   float64  // before rescoring
+	Phrases float64  // share of the query's phrases that the chunk holds, 0..1
+	Rerank  Reranked // where it is not zero, it decided Rank
+	Record  index.Record
+	Parent  *index.Chunk // what is delivered instead of the chunk; nil: the chunk
 	// Neighbours are the chunks up to Params.Neighbours away, in the order of
 	// index.Generation.Neighbours. Of a search only Result.Chunks have them.
 	Neighbours []*index.Chunk
@@ -85,7 +89,7 @@ type Result struct {
 
 // Stage is a measured step.
 type Stage struct {
-	Name    string // "embed", "legs", "records", "parents", "rerank", "fuse", "neighbours"
+	Name    string // "embed", "legs", "records", "feedback", "parents", "rerank", "fuse", "neighbours"
 	Elapsed time.Duration
 }
 
@@ -97,6 +101,7 @@ type Found struct {
 	Legs     index.Legs
 	Records  map[text.DocID]index.Record    // of every candidate's document
 	Reranked map[index.ChunkID]float64      // the reranker's scores, of the candidates that it has seen
+	Phrases  map[index.ChunkID]float64      // 0..1: share of the query's phrases that a candidate holds; missing: none
 	Parents  map[index.ChunkID]*index.Chunk // of the candidates that have one; see index.Generation.Parents
 	// Neighbours of the candidates, up to Params.Neighbours away; see index.Generation.Neighbours.
 	Neighbours map[index.ChunkID][]*index.Chunk
@@ -110,6 +115,7 @@ type Found struct {
 type searcher interface {
 	Legs(ctx context.Context, s index.Search) (index.Legs, error)
 	Records(ctx context.Context, docs []text.DocID) (map[text.DocID]index.Record, error)
+	Vectors(ctx context.Context, ids []index.ChunkID) (map[index.ChunkID][]float32, error)
 	Parents(ctx context.Context, chunks []index.Chunk) (map[index.ChunkID]*index.Chunk, error)
 	Neighbours(ctx context.Context, chunks []index.Chunk, n int) (map[index.ChunkID][]*index.Chunk, error)
 	Unknown(ctx context.Context, keys []string) ([]string, error)

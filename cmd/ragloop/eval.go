@@ -215,6 +215,7 @@ func (a *app) params() (retrieve.Params, error) {
 	}
 	return retrieve.Params{
 		TopK: c.TopK, Candidates: c.Candidates, Fusion: fusion, DocumentPrior: c.DocumentPrior,
+		PhraseBoost: c.PhraseBoost, Feedback: c.Feedback,
 		NeighbourSmoothing: c.NeighbourSmoothing, Neighbours: c.Neighbours, Rerank: depth, RequireAll: c.RequireAll,
 	}, nil
 }

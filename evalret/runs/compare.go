@@ -215,6 +215,8 @@ func (c *Comparison) comparable(metrics []metric.Metric, force bool) error {
 	each("candidates", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.Candidates) })
 	each("document prior", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.DocumentPrior) })
 	each("neighbour smoothing", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.NeighbourSmoothing) })
+	each("phrase boost", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.PhraseBoost) })
+	each("feedback", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.Feedback) })
 	each("neighbours", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.Neighbours) })
 	each("rerank", false, func(s Side) string {
 		if r := s.Run.Parameters.Rerank; r != nil {

@@ -97,6 +97,8 @@ type Retrieve struct {
 	Fusion             string  `yaml:"fusion" doc:"zscore(w=…), minmax(w=…), dbsf, rrf(k=…,w=…), dense or lexical; w is the dense weight"`
 	DocumentPrior      float64 `yaml:"document_prior" doc:"weight of the best chunk of the same document, 0 is off"`
 	NeighbourSmoothing float64 `yaml:"neighbour_smoothing" doc:"weight of the better adjacent chunk, 0 is off"`
+	PhraseBoost        float64 `yaml:"phrase_boost" doc:"weight of the phrases in quotation marks and the identifiers of a query, in standard deviations of the fused scores, 0 is off"`
+	Feedback           float64 `yaml:"feedback" doc:"weight of what the dense leg finds first against the query (pseudo-relevance feedback), 0 (off) to 1"`
 	Rerank             Rerank  `yaml:"rerank"`
 	RequireAll         bool    `yaml:"require_all" doc:"fail instead of answering degraded when a leg fails"`
 	BudgetTokens       int     `yaml:"budget_tokens" doc:"largest context, labels and separators counted, 1 to 1000000"`
@@ -133,7 +135,7 @@ func Default() Config {
 		Chunk:      Chunk{Strategy: "structure", SizeTokens: 200, Overlap: 0, IndexPrefix: true, Tokenizer: "o200k_base"},
 		Embedder:   Embedder{Kind: "builtin", Timeout: 60 * time.Second, Cache: true},
 		Retrieve: Retrieve{
-			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8, Rerank: Rerank{Depth: 30},
+			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8, PhraseBoost: 2, Rerank: Rerank{Depth: 30},
 			BudgetTokens: 2048, Order: "rank", Template: "plain",
 		},
 		Serve: Serve{Listen: "127.0.0.1:6363", MaxConcurrent: 256, DrainTimeout: 10 * time.Second},
@@ -199,6 +201,8 @@ func (l *Loaded) validate() error {
 			fmt.Sprintf("is %d, allowed are %d (retrieve.top_k) to 1000", c.Retrieve.Candidates, c.Retrieve.TopK)},
 		share("retrieve.document_prior", c.Retrieve.DocumentPrior, 10),
 		share("retrieve.neighbour_smoothing", c.Retrieve.NeighbourSmoothing, 10),
+		share("retrieve.phrase_boost", c.Retrieve.PhraseBoost, 10),
+		share("retrieve.feedback", c.Retrieve.Feedback, 1),
 		{"retrieve.rerank.depth", 1 <= c.Retrieve.Rerank.Depth && c.Retrieve.Rerank.Depth <= c.Retrieve.Candidates,
 			fmt.Sprintf("is %d, allowed are 1 to %d (retrieve.candidates)", c.Retrieve.Rerank.Depth, c.Retrieve.Candidates)},
 		{"retrieve.rerank.depth", c.Retrieve.Rerank.Model != "" || c.Retrieve.Rerank.Depth == l.defaultDepth(),

@@ -97,6 +97,12 @@ func (d Defaults) searchParams(in *ragloopv1.SearchOptions, bad *invalidRequest)
 	if in.NeighbourSmoothing != nil {
 		p.NeighbourSmoothing = *in.NeighbourSmoothing
 	}
+	if in.PhraseBoost != nil {
+		p.PhraseBoost = *in.PhraseBoost
+	}
+	if in.Feedback != nil {
+		p.Feedback = *in.Feedback
+	}
 	if in.RequireAll != nil {
 		p.RequireAll = *in.RequireAll
 	}

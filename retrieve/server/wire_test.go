@@ -160,7 +160,7 @@ func TestRoundTripChunk(t *testing.T) {
 			ID: index.ChunkID(m.Id), Doc: text.DocID(m.Document), Rev: m.Revision, Ordinal: int(m.Ordinal), Span: runeSpan(m.Span),
 			Text: m.Text, Heading: m.Heading, PageStart: int(m.PageStart), PageEnd: int(m.PageEnd), Tokens: int(m.Tokens), Tags: m.Tags, Meta: fieldsOf(m.Fields),
 		}
-		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Rerank: rerankedOf(m.Reranked), Record: index.Record{URI: m.Uri, Title: m.Title}}
+		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Phrases: m.Phrases, Rerank: rerankedOf(m.Reranked), Record: index.Record{URI: m.Uri, Title: m.Title}}
 	}, onlyFields[index.Record]("URI", "Title"), onlyFields[index.Chunk]("ID", "Doc", "Rev", "Ordinal", "Span", "Text", "Heading",
 		"PageStart", "PageEnd", "Tokens", "Tags", "Meta"), cmpopts.IgnoreFields(retrieve.Ranked{}, "Neighbours"))
 }
@@ -170,7 +170,7 @@ func TestRoundTripCandidate(t *testing.T) {
 	roundTrips(t, encode, func(m *ragloopv1.Candidate) retrieve.Ranked {
 		c := candidateOf(m.Dense, m.Lexical)
 		c.Chunk = index.Chunk{ID: index.ChunkID(m.Id), Doc: text.DocID(m.Document), Span: runeSpan(m.Span)}
-		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Rerank: rerankedOf(m.Reranked)}
+		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Phrases: m.Phrases, Rerank: rerankedOf(m.Reranked)}
 	}, onlyFields[index.Record](), onlyFields[index.Chunk]("ID", "Doc", "Span"), cmpopts.IgnoreFields(retrieve.Ranked{}, "Neighbours"))
 }
 
@@ -203,7 +203,7 @@ func TestRoundTripSegment(t *testing.T) {
 func wireSearch(p retrieve.Params) *ragloopv1.SearchOptions {
 	out := &ragloopv1.SearchOptions{
 		TopK: new(int32(p.TopK)), Candidates: new(int32(p.Candidates)), Fusion: p.Fusion.String(),
-		DocumentPrior: &p.DocumentPrior, NeighbourSmoothing: &p.NeighbourSmoothing, RequireAll: &p.RequireAll, Rerank: new(int32(p.Rerank)),
+		DocumentPrior: &p.DocumentPrior, NeighbourSmoothing: &p.NeighbourSmoothing, PhraseBoost: &p.PhraseBoost, Feedback: &p.Feedback, RequireAll: &p.RequireAll, Rerank: new(int32(p.Rerank)),
 		Filter: &ragloopv1.Filter{Tags: p.Filter.Tags, Meta: p.Filter.Meta, Where: Where(p.Filter.Where)},
 	}
 	for _, d := range p.Filter.Docs {

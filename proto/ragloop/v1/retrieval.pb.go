@@ -706,7 +706,17 @@ type SearchOptions struct {
 	// ahead of the others. Range: 0..candidates; 0: none. More than 0 is an error
 	// where the server has no reranker. Unset: the server's depth, or candidates
 	// where that is smaller; 0 where it has no reranker.
-	Rerank        *int32 `protobuf:"varint,8,opt,name=rerank,proto3,oneof" json:"rerank,omitempty"`
+	Rerank *int32 `protobuf:"varint,8,opt,name=rerank,proto3,oneof" json:"rerank,omitempty"`
+	// What the phrases of the query are worth: what stands in double quotation
+	// marks, and words such as "XJ-1200/B" that have a digit and a mark inside. A
+	// chunk that holds all of them, word for word, gains this many standard
+	// deviations of the fused scores, one that holds some its share. Range: 0..10;
+	// 0 switches it off. Unset: 2.
+	PhraseBoost *float64 `protobuf:"fixed64,9,opt,name=phrase_boost,json=phraseBoost,proto3,oneof" json:"phrase_boost,omitempty"`
+	// Weight of what the dense leg finds first against the query (pseudo-relevance
+	// feedback). Range: 0..1; 0 switches it off, more costs a second search. Unset:
+	// 0.
+	Feedback      *float64 `protobuf:"fixed64,10,opt,name=feedback,proto3,oneof" json:"feedback,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -793,6 +803,20 @@ func (x *SearchOptions) GetFilter() *Filter {
 func (x *SearchOptions) GetRerank() int32 {
 	if x != nil && x.Rerank != nil {
 		return *x.Rerank
+	}
+	return 0
+}
+
+func (x *SearchOptions) GetPhraseBoost() float64 {
+	if x != nil && x.PhraseBoost != nil {
+		return *x.PhraseBoost
+	}
+	return 0
+}
+
+func (x *SearchOptions) GetFeedback() float64 {
+	if x != nil && x.Feedback != nil {
+		return *x.Feedback
 	}
 	return 0
 }
@@ -1304,7 +1328,7 @@ func (x *Reranked) GetRankBefore() int32 {
 // StageTiming is the time that one stage took.
 type StageTiming struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the stage: "embed", "legs", "records", "parents", "rerank", "fuse",
+	// Name of the stage: "embed", "legs", "records", "feedback", "parents", "rerank", "fuse",
 	// "neighbours", "pack".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Elapsed time, not processor time.
@@ -1952,7 +1976,9 @@ type Candidate struct {
 	Segment string `protobuf:"bytes,10,opt,name=segment,proto3" json:"segment,omitempty"`
 	// Why it is in none. Unset where `segment` is not empty, and for a chunk after
 	// the first top_k unless it was offered to the packer as a neighbour.
-	DropReason    DropReason `protobuf:"varint,11,opt,name=drop_reason,json=dropReason,proto3,enum=ragloop.v1.DropReason" json:"drop_reason,omitempty"`
+	DropReason DropReason `protobuf:"varint,11,opt,name=drop_reason,json=dropReason,proto3,enum=ragloop.v1.DropReason" json:"drop_reason,omitempty"`
+	// Share of the query's phrases that the chunk holds, 0..1.
+	Phrases       float64 `protobuf:"fixed64,12,opt,name=phrases,proto3" json:"phrases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2062,6 +2088,13 @@ func (x *Candidate) GetDropReason() DropReason {
 		return x.DropReason
 	}
 	return DropReason_DROP_REASON_UNSPECIFIED
+}
+
+func (x *Candidate) GetPhrases() float64 {
+	if x != nil {
+		return x.Phrases
+	}
+	return 0
 }
 
 // SearchRequest asks for ranked chunks.
@@ -2268,7 +2301,9 @@ type Chunk struct {
 	// What the reranker says. Unset: the chunk was not reranked.
 	Reranked *Reranked `protobuf:"bytes,20,opt,name=reranked,proto3" json:"reranked,omitempty"`
 	// Metadata of the document.
-	Fields        map[string]*MetaValue `protobuf:"bytes,21,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Fields map[string]*MetaValue `protobuf:"bytes,21,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Share of the query's phrases that the chunk holds, 0..1.
+	Phrases       float64 `protobuf:"fixed64,22,opt,name=phrases,proto3" json:"phrases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2450,6 +2485,13 @@ func (x *Chunk) GetFields() map[string]*MetaValue {
 	return nil
 }
 
+func (x *Chunk) GetPhrases() float64 {
+	if x != nil {
+		return x.Phrases
+	}
+	return 0
+}
+
 // GetDocumentRequest asks for a document with its text.
 type GetDocumentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2610,7 +2652,7 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\aboolean\x18\x03 \x01(\bH\x00R\aboolean\x120\n" +
 	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x04time\x12\x14\n" +
 	"\x04date\x18\x05 \x01(\tH\x00R\x04dateB\x06\n" +
-	"\x04kind\"\x96\x03\n" +
+	"\x04kind\"\xfd\x03\n" +
 	"\rSearchOptions\x12\x18\n" +
 	"\x05top_k\x18\x01 \x01(\x05H\x00R\x04topK\x88\x01\x01\x12#\n" +
 	"\n" +
@@ -2622,13 +2664,18 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\vrequire_all\x18\x06 \x01(\bH\x04R\n" +
 	"requireAll\x88\x01\x01\x12*\n" +
 	"\x06filter\x18\a \x01(\v2\x12.ragloop.v1.FilterR\x06filter\x12\x1b\n" +
-	"\x06rerank\x18\b \x01(\x05H\x05R\x06rerank\x88\x01\x01B\b\n" +
+	"\x06rerank\x18\b \x01(\x05H\x05R\x06rerank\x88\x01\x01\x12&\n" +
+	"\fphrase_boost\x18\t \x01(\x01H\x06R\vphraseBoost\x88\x01\x01\x12\x1f\n" +
+	"\bfeedback\x18\n" +
+	" \x01(\x01H\aR\bfeedback\x88\x01\x01B\b\n" +
 	"\x06_top_kB\r\n" +
 	"\v_candidatesB\x11\n" +
 	"\x0f_document_priorB\x16\n" +
 	"\x14_neighbour_smoothingB\x0e\n" +
 	"\f_require_allB\t\n" +
-	"\a_rerank\"\xc7\x02\n" +
+	"\a_rerankB\x0f\n" +
+	"\r_phrase_boostB\v\n" +
+	"\t_feedback\"\xc7\x02\n" +
 	"\vPackOptions\x12>\n" +
 	"\x19max_segments_per_document\x18\x01 \x01(\x05H\x00R\x16maxSegmentsPerDocument\x88\x01\x01\x12.\n" +
 	"\x05order\x18\x02 \x01(\x0e2\x18.ragloop.v1.SegmentOrderR\x05order\x12\x17\n" +
@@ -2739,7 +2786,7 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"dropReason\"4\n" +
 	"\bLegScore\x12\x14\n" +
 	"\x05score\x18\x01 \x01(\x01R\x05score\x12\x12\n" +
-	"\x04rank\x18\x02 \x01(\x05R\x04rank\"\xfe\x02\n" +
+	"\x04rank\x18\x02 \x01(\x05R\x04rank\"\x98\x03\n" +
 	"\tCandidate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12$\n" +
@@ -2753,7 +2800,8 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\asegment\x18\n" +
 	" \x01(\tR\asegment\x127\n" +
 	"\vdrop_reason\x18\v \x01(\x0e2\x16.ragloop.v1.DropReasonR\n" +
-	"dropReason\"x\n" +
+	"dropReason\x12\x18\n" +
+	"\aphrases\x18\f \x01(\x01R\aphrases\"x\n" +
 	"\rSearchRequest\x12\x14\n" +
 	"\x05query\x18\x01 \x01(\tR\x05query\x12\x1e\n" +
 	"\n" +
@@ -2768,7 +2816,7 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"provenance\x12\x1a\n" +
 	"\bdegraded\x18\x04 \x03(\tR\bdegraded\x12/\n" +
 	"\x06stages\x18\x05 \x03(\v2\x17.ragloop.v1.StageTimingR\x06stages\x12\x1a\n" +
-	"\bwarnings\x18\x06 \x03(\tR\bwarnings\"\x8c\x06\n" +
+	"\bwarnings\x18\x06 \x03(\tR\bwarnings\"\xa6\x06\n" +
 	"\x05Chunk\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12\x1a\n" +
@@ -2792,7 +2840,8 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\x04tags\x18\x12 \x03(\tR\x04tags\x12/\n" +
 	"\x04meta\x18\x13 \x03(\v2\x1b.ragloop.v1.Chunk.MetaEntryR\x04meta\x120\n" +
 	"\breranked\x18\x14 \x01(\v2\x14.ragloop.v1.RerankedR\breranked\x125\n" +
-	"\x06fields\x18\x15 \x03(\v2\x1d.ragloop.v1.Chunk.FieldsEntryR\x06fields\x1a7\n" +
+	"\x06fields\x18\x15 \x03(\v2\x1d.ragloop.v1.Chunk.FieldsEntryR\x06fields\x12\x18\n" +
+	"\aphrases\x18\x16 \x01(\x01R\aphrases\x1a7\n" +
 	"\tMetaEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aP\n" +

@@ -1,0 +1,57 @@
+package lexical
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestHolds(t *testing.T) {
+	a := analyzer(t, nil)
+	sensitive := analyzer(t, func(p *Params) { p.CaseSensitive = true })
+	for _, test := range []struct {
+		a      *Analyzer
+		phrase string
+		texts  []string
+		want   bool
+	}{
+		{a, "the end of the line", []string{"It was The End,\nof the line."}, true},
+		{a, "the end of the line", []string{"the end of line"}, false},    // stop words count
+		{a, "running costs", []string{"run cost"}, false},                 // no stemming
+		{a, "a b a b c", []string{"a b a b a b c"}, true},                 // attempts overlap
+		{a, "XJ-1200/B", []string{"part xj 1200 b of 3"}, true},           // separators are alike
+		{a, "XJ-1200/B", []string{"part xj-1200", "b of 3"}, false},       // not across texts
+		{a, "XJ-1200/B", []string{"nothing", "part XJ-1200/B"}, true},     // in any text
+		{a, "one", []string{"two one"}, true},                             // one word
+		{a, "", []string{"a"}, false}, {a, "...", []string{"..."}, false}, // no word
+		{a, "ÉTÉ", []string{"un été"}, true}, {a, "ΟΔΟΣ", []string{"οδος"}, true}, // full lower-casing
+		{sensitive, "IT", []string{"it is"}, false}, {sensitive, "IT", []string{"the IT team"}, true},
+		{a, "word", []string{"words", "sword"}, false},
+	} {
+		p := test.a.Phrase(test.phrase)
+		if got := test.a.Holds([]Phrase{p}, test.texts...); !slices.Equal(got, []bool{test.want}) {
+			t.Errorf("Holds(%q, %q) = %v, want %v", test.phrase, test.texts, got, test.want)
+		}
+	}
+	if got, want := a.Holds([]Phrase{a.Phrase("b c"), a.Phrase("c b"), {}}, "a b c d"), []bool{true, false, false}; !slices.Equal(got, want) {
+		t.Errorf("Holds of three = %v, want %v", got, want)
+	}
+}
+
+// What the automaton finds is what a search for the joined words finds.
+func FuzzHolds(f *testing.F) {
+	f.Add("a b a", "a b a b a")
+	f.Add("the Cat", "catch the cat")
+	a, err := New(Default())
+	if err != nil {
+		f.Fatal(err)
+	}
+	joined := func(s string) string { return " " + strings.Join(a.Phrase(s).words, " ") + " " }
+	f.Fuzz(func(t *testing.T, phrase, text string) {
+		p := a.Phrase(phrase)
+		want := p.Len() > 0 && strings.Contains(joined(text), joined(phrase))
+		if got := a.Holds([]Phrase{p}, text)[0]; got != want {
+			t.Errorf("Holds(%q, %q) = %v, want %v", phrase, text, got, want)
+		}
+	})
+}

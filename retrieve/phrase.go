@@ -1,0 +1,130 @@
+package retrieve
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/lexical"
+)
+
+// maxPhrases bounds the phrases of a query that are looked for: the first.
+const maxPhrases = 16
+
+// quotes are the pairs of quotation marks that make a phrase, by the opening
+// one. Single ones do not: they are apostrophes, too.
+var quotes = map[rune]string{'"': `"`, '“': "”", '„': "“”", '«': "»", '「': "」"}
+
+// quoted returns what stands in quotation marks in a query, in order, each once.
+// A mark that is not closed opens nothing.
+func quoted(query string) []string {
+	var out []string
+	for rest := query; rest != ""; {
+		open := strings.IndexFunc(rest, func(r rune) bool { return quotes[r] != "" })
+		if open < 0 {
+			break
+		}
+		mark := []rune(rest[open:])[0]
+		rest = rest[open+len(string(mark)):]
+		end := strings.IndexAny(rest, quotes[mark])
+		if end < 0 {
+			continue
+		}
+		if s := strings.TrimSpace(rest[:end]); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+		_, after, _ := strings.Cut(rest[end:], string([]rune(rest[end:])[0]))
+		rest = after
+	}
+	return out
+}
+
+// identifiers returns the words of a query that look like the name of a part, a
+// version or a paragraph, in order, each once: a digit and, inside, a mark that
+// the lexical leg splits words at. "XJ-1200/B" is three words to that leg, which
+// does not know that they belong together.
+func identifiers(query string) []string {
+	var out []string
+	for word := range strings.FieldsSeq(query) {
+		word = strings.TrimFunc(word, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) })
+		if strings.ContainsFunc(word, unicode.IsNumber) && strings.ContainsAny(word, "-/._:#+") && !slices.Contains(out, word) {
+			out = append(out, word)
+		}
+	}
+	return out
+}
+
+// phrases are what of a query has to stand in a text as it is.
+type phrases struct {
+	texts  []string
+	parsed []lexical.Phrase
+}
+
+// phrases returns those of a query that have a word.
+func (r *Retriever) phrases(query string) phrases {
+	var out phrases
+	for _, s := range append(quoted(query), identifiers(query)...) {
+		p := r.analyzer.Phrase(s)
+		if p.Len() > 0 && len(out.texts) < maxPhrases && !slices.Contains(out.texts, s) {
+			out.texts, out.parsed = append(out.texts, s), append(out.parsed, p)
+		}
+	}
+	return out
+}
+
+// held returns the share of the phrases that each candidate holds, in its text
+// or, if the recipe has the index prefix, in its title or a heading; candidates
+// that hold none are left out. The warnings name the phrases that none holds.
+func (r *Retriever) held(ps phrases, cs []index.Candidate, titles func(index.Chunk) string) (map[index.ChunkID]float64, []string) {
+	if len(ps.texts) == 0 || len(cs) == 0 {
+		return nil, nil
+	}
+	shares := map[index.ChunkID]float64{}
+	known := make([]bool, len(ps.texts))
+	for _, c := range cs {
+		texts := []string{c.Chunk.Text}
+		if r.prefix {
+			texts = append(append(texts, titles(c.Chunk)), c.Chunk.Heading...)
+		}
+		n := 0
+		for i, held := range r.analyzer.Holds(ps.parsed, texts...) {
+			if held {
+				n++
+				known[i] = true
+			}
+		}
+		if n > 0 {
+			shares[c.Chunk.ID] = float64(n) / float64(len(ps.texts))
+		}
+	}
+	var warnings []string
+	for i, s := range ps.texts {
+		if !known[i] {
+			warnings = append(warnings, fmt.Sprintf("phrase: no candidate has %q as it is", s))
+		}
+	}
+	return shares, warnings
+}
+
+// boost adds to final what the phrases are worth: p.PhraseBoost standard
+// deviations of the fused scores to a chunk that holds them all, so that it
+// means the same under every fusion.
+func boost(cs []index.Candidate, fused, final []float64, shares map[index.ChunkID]float64, p Params) {
+	if p.PhraseBoost == 0 || len(shares) == 0 {
+		return
+	}
+	unit := 1.0 // where all are equal any number decides
+	if lo, hi := bounds(fused); lo < hi {
+		mean, squares := mean(fused), 0.0
+		for _, x := range fused {
+			squares += float64((x - mean) * (x - mean))
+		}
+		unit = math.Sqrt(squares / float64(len(fused)))
+	}
+	for i, c := range cs {
+		final[i] += finite(float64(p.PhraseBoost * unit * shares[c.Chunk.ID]))
+	}
+}

@@ -1,0 +1,165 @@
+package retrieve
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/lexical"
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+func TestQuoted(t *testing.T) {
+	for query, want := range map[string][]string{
+		`what is "force majeure"?`:          {"force majeure"},
+		`"a b" or "c", "a b"`:               {"a b", "c"},
+		`“curly” „low” and «guillemets»「角」`: {"curly", "low", "guillemets", "角"},
+		`an open "mark`:                     nil,
+		`5" pipe and 6" pipe`:               {"pipe and 6"}, // who writes inches that way means it, for all we know
+		`don't 'quote' it`:                  nil,
+		`"" " "`:                            {""},
+		`“mixed" marks”`:                    {`mixed" marks`},
+		`an “open "inner" one`:              {"inner"},
+		"":                                  nil,
+	} {
+		if got := quoted(query); !slices.Equal(got, want) {
+			t.Errorf("quoted(%q) = %q, want %q", query, got, want)
+		}
+	}
+}
+
+func TestIdentifiers(t *testing.T) {
+	for query, want := range map[string][]string{
+		"torque of the XJ-1200/B?":         {"XJ-1200/B"},
+		"is v1.2.3 (or RFC-2119) required": {"v1.2.3", "RFC-2119"},
+		"on 2024-05-31, 2024-05-31":        {"2024-05-31"},
+		"state-of-the-art and/or e.g.":     nil, // no digit
+		"room 12, p53":                     nil, // no mark inside
+		"-5 +3 .":                          nil,
+	} {
+		if got := identifiers(query); !slices.Equal(got, want) {
+			t.Errorf("identifiers(%q) = %q, want %q", query, got, want)
+		}
+	}
+}
+
+// manual has the words of a phrase in several documents and the phrase in one,
+// which by itself is not first.
+func manual(t *testing.T) *memory {
+	return build(t, map[text.DocID][]string{
+		"apart":  {"the badge of the beach"},
+		"turned": {"beach beach badge badge"},
+		"phrase": {"your own Badge,\nBEACH run"},
+		"other":  {"egg"},
+	})
+}
+
+func TestPhraseBoost(t *testing.T) {
+	r := retriever(t, manual(t), letters{})
+	first := func(query string, boost float64) string {
+		t.Helper()
+		p := params(func(p *Params) { p.PhraseBoost, p.DocumentPrior = boost, 0 })
+		got, err := r.Search(t.Context(), query, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(got.Chunks[0].Chunk.Doc)
+	}
+	for _, test := range []struct {
+		query string
+		boost float64
+		want  string
+	}{
+		{`"badge beach"`, 0, "turned"},
+		{`"badge beach"`, 10, "phrase"},
+		{`badge beach`, 10, "turned"}, // not quoted
+		{`"no such" badge beach`, 10, "turned"},
+		{`"badge of the beach"`, 10, "apart"}, // stop words count
+	} {
+		if got := first(test.query, test.boost); got != test.want {
+			t.Errorf("%s with boost %v: first is %s, want %s", test.query, test.boost, got, test.want)
+		}
+	}
+}
+
+// The boost is in standard deviations, under every fusion.
+func TestPhraseBoostUnit(t *testing.T) {
+	r := retriever(t, library(t), letters{})
+	const query = `hedge "beach badge" head`
+	for _, f := range allFusions() {
+		p := params(func(p *Params) { p.Fusion, p.PhraseBoost, p.TopK, p.Candidates = f, 3, 100, 100 })
+		got, err := r.Search(t.Context(), query, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.PhraseBoost = 0
+		plain, err := r.Search(t.Context(), query, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, fused := map[index.ChunkID]float64{}, []float64{}
+		for _, c := range plain.Candidates {
+			before[c.Chunk.ID] = c.Score
+			fused = append(fused, c.Fused)
+		}
+		mean, squares := mean(fused), 0.0
+		for _, x := range fused {
+			squares += (x - mean) * (x - mean)
+		}
+		unit := math.Sqrt(squares / float64(len(fused)))
+		held := 0
+		for _, c := range got.Candidates {
+			if c.Phrases > 0 {
+				held++
+			}
+			if gain := c.Score - before[c.Chunk.ID]; math.Abs(gain-3*unit*c.Phrases) > 1e-9 {
+				t.Errorf("%s: a chunk with the share %v gains %v, want %v", f, c.Phrases, gain, 3*unit*c.Phrases)
+			}
+		}
+		if held == 0 || held == len(got.Candidates) {
+			t.Errorf("%s: %d of %d candidates hold the phrase, the test needs some", f, held, len(got.Candidates))
+		}
+	}
+}
+
+func TestPhraseShares(t *testing.T) {
+	m := manual(t)
+	r, err := newRetriever(m, index.Recipe{
+		Lexical: lexical.Default(), Embedder: index.EmbedderRecipe{Fingerprint: "letters-1"}, Chunker: index.ChunkerRecipe{IndexPrefix: true},
+	}, letters{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := r.Search(t.Context(), `"badge beach" "title of apart" "in none" beach`, params(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shares := map[string]float64{}
+	for _, c := range got.Candidates {
+		if c.Phrases > 0 {
+			shares[string(c.Chunk.Doc)] = c.Phrases
+		}
+	}
+	if d := cmp.Diff(map[string]float64{"phrase": 1. / 3, "apart": 1. / 3}, shares); d != "" {
+		t.Errorf("shares (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff([]string{`phrase: no candidate has "in none" as it is`}, got.Warnings); d != "" {
+		t.Errorf("warnings (-want +got):\n%s", d)
+	}
+}
+
+// FuzzQuoted: phrases come from the query, and no query makes it panic.
+func FuzzQuoted(f *testing.F) {
+	f.Add(`a "b" “c`)
+	f.Add("\xff\"\xff\"")
+	f.Fuzz(func(t *testing.T, query string) {
+		for _, s := range append(quoted(query), identifiers(query)...) {
+			if len(s) > len(query) {
+				t.Errorf("%q is longer than its query %q", s, query)
+			}
+		}
+	})
+}
