@@ -167,7 +167,7 @@ func TestBuildResumedWithChangedSource(t *testing.T) {
 	wire := &cut{left: -1}
 	c := dial(t, index.Options{InMemory: true, Interceptors: []grpc.UnaryClientInterceptor{wire.intercept}})
 	o := Options{Embedder: &hashed{}, Extractor: InProcess{}, BatchChunks: 1}
-	wire.after(12) // some documents in
+	wire.after(18) // some documents in
 	if _, err := Build(t.Context(), c, plan("docs"), texts("a", "One.", "b", "Two.", "c", "Three.", "d", "Four."), o); err == nil {
 		t.Fatal("the build was not interrupted")
 	}

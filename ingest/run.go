@@ -15,7 +15,7 @@ import (
 
 // run is one Worker.Run. The stages are goroutines joined by bounded channels:
 //
-//	list → look up → extract (several) → order and embed → commit
+//	list → look up → extract (several) → order and embed → store (two batches at once) → count
 //
 // so that documents are extracted while earlier ones are embedded, and a slow
 // stage holds the ones before it back. Documents leave in the order in which
@@ -26,7 +26,7 @@ type run struct {
 	stored  int                 // of them, those in scope
 	damaged map[text.DocID]bool // of what the index held before
 	recent  *recent             // the embed stage's alone
-	sum     Summary             // the commit stage's alone while the pipeline runs
+	sum     Summary             // the count stage's alone while the pipeline runs
 	progress
 
 	// The list stage's alone until it ends.
@@ -53,6 +53,8 @@ type batch struct {
 	docs     []prepared
 	chunks   int
 	embedded int // texts given to the embedder
+
+	stored chan error // receives the result of storing it
 }
 
 // takeStock reads what the index holds and, where it holds chunks that no
@@ -90,6 +92,9 @@ func (r *run) pipeline(ctx context.Context, src Source) error {
 	work := make(chan *job)
 	ordered := make(chan *job, 2*workers) // bounds how far extraction runs ahead
 	batches := make(chan batch, 1)
+	// While a batch is stored the next one is prepared for the index and sent:
+	// the one that is waited for, and one that waits here.
+	storing := make(chan batch)
 
 	unlessEnded := func(stage func() error) func() error {
 		return func() error {
@@ -132,10 +137,25 @@ func (r *run) pipeline(ctx context.Context, src Source) error {
 		return r.embed(ctx, ahead, ordered, batches)
 	})
 	group.Go(func() error {
+		defer close(storing)
 		for b := range batches {
-			if err := r.commit(ctx, b); err != nil {
+			group.Go(func() error {
+				err := r.outlast(ctx, func() error { return r.w.store(ctx, b.docs) })
+				b.stored <- err
+				return err
+			})
+			if !send(ctx, storing, b) {
+				break
+			}
+		}
+		return ctx.Err()
+	})
+	group.Go(func() error {
+		for b := range storing {
+			if err := <-b.stored; err != nil {
 				return err
 			}
+			r.count(b)
 		}
 		return ctx.Err()
 	})
@@ -215,7 +235,7 @@ func send[T any](ctx context.Context, ch chan<- T, v T) bool {
 // so that small ones share a batch, and embeds them. When ahead ends before ctx,
 // the batch being embedded is the last one.
 func (r *run) embed(ctx, ahead context.Context, ordered <-chan *job, batches chan<- batch) error {
-	var b batch
+	b := batch{stored: make(chan error, 1)}
 	// The context hears of a stop a little later.
 	ended := func() bool { return ahead.Err() != nil || stopped(r.w.o.Stop) }
 	flush := func() (err error) {
@@ -232,7 +252,7 @@ func (r *run) embed(ctx, ahead context.Context, ordered <-chan *job, batches cha
 		if !send(ctx, batches, b) {
 			return ctx.Err()
 		}
-		b = batch{}
+		b = batch{stored: make(chan error, 1)}
 		return nil
 	}
 	for j := range ordered {
@@ -263,26 +283,22 @@ func (r *run) embed(ctx, ahead context.Context, ordered <-chan *job, batches cha
 	return flush()
 }
 
-func (r *run) commit(ctx context.Context, b batch) error {
-	if err := r.outlast(ctx, func() error { return r.w.store(ctx, b.docs) }); err != nil {
-		return err
-	}
+// count adds a stored batch to the summary and reports its documents.
+func (r *run) count(b batch) {
 	failpoint.Hit(failpoint.BatchCommitted)
 	r.sum.Embedded += b.embedded
 	for _, p := range b.docs {
-		r.count(p)
+		r.sum.add(p)
 		r.report(func(e *Event) {
 			e.Doc, e.Outcome, e.Err = p.doc, p.outcome, p.err
 			e.Chunks, e.Tokens = p.record.ChunkCount, p.record.Tokens
 			e.Documents++
 		})
 	}
-	return nil
 }
 
-// count adds a finished document to the summary.
-func (r *run) count(p prepared) {
-	s := &r.sum
+// add adds a finished document.
+func (s *Summary) add(p prepared) {
 	s.Documents++
 	switch p.outcome {
 	case Indexed:

@@ -9,12 +9,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/ragloop/ragloop/internal/qdrantwire"
 )
 
 // Options say how to reach Qdrant.
@@ -62,8 +63,7 @@ type Client struct {
 
 	filterable []Filterable
 
-	mu    sync.Mutex
-	turns map[string]chan struct{} // by chunk collection; holds one token while a writer is at work
+	turns turns
 }
 
 const (
@@ -85,7 +85,6 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	c := &Client{
 		tenant: o.Tenant,
 		retry:  retrier{jitter: o.Jitter, wait: sleep},
-		turns:  make(map[string]chan struct{}),
 
 		filterable: slices.Clone(o.Filterable),
 	}
@@ -109,7 +108,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 		// instead of a line in the global log.
 		SkipCompatibilityCheck: true,
 		GrpcOptions: []grpc.DialOption{
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage)),
+			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage), grpc.ForceCodecV2(qdrantwire.Codec())),
 			// Chained: WithUnaryInterceptor would replace the one that sends the API key.
 			grpc.WithChainUnaryInterceptor(o.Interceptors...),
 		},
@@ -200,24 +199,6 @@ func (c *Client) Close() error {
 		errs = append(errs, c.local())
 	}
 	return errors.Join(errs...)
-}
-
-// turn waits until no other writer of this client is at work on a chunk
-// collection; the caller must call done.
-func (c *Client) turn(ctx context.Context, collection string) (done func(), err error) {
-	c.mu.Lock()
-	t := c.turns[collection]
-	if t == nil {
-		t = make(chan struct{}, 1)
-		c.turns[collection] = t
-	}
-	c.mu.Unlock()
-	select {
-	case t <- struct{}{}:
-		return func() { <-t }, nil
-	case <-ctx.Done():
-		return nil, fmt.Errorf("wait for another writer of %s: %w", collection, ctx.Err())
-	}
 }
 
 // call makes one call to Qdrant under the retry rules; read says that it

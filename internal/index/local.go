@@ -21,5 +21,6 @@ func dialLocal(ctx context.Context, o Options, cfg *qdrant.Config) (close func()
 	local := store.Connect()
 	cfg.Host, cfg.Port, cfg.PoolSize = local.Host, local.Port, local.PoolSize
 	cfg.GrpcOptions = append(local.GrpcOptions, cfg.GrpcOptions...)
+	cfg.GrpcOptions = append(cfg.GrpcOptions, store.Direct()) // behind every other interceptor
 	return store.Close, nil
 }

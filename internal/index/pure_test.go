@@ -67,6 +67,7 @@ func TestFingerprintCoversEveryField(t *testing.T) {
 		"chunk overlap":        func(r *Recipe) { r.Chunker.Overlap = 0.3 },
 		"tokenizer":            func(r *Recipe) { r.Chunker.Tokenizer = "cl100k_base" },
 		"index prefix":         func(r *Recipe) { r.Chunker.IndexPrefix = false },
+		"context of chunks":    func(r *Recipe) { r.Chunker.Context = "s1" },
 		"embedder":             func(r *Recipe) { r.Embedder.Fingerprint = "other" },
 		"BM25 k":               func(r *Recipe) { r.Lexical.K = 0.9 },
 		"BM25 b":               func(r *Recipe) { r.Lexical.B = 0.4 },

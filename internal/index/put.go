@@ -14,7 +14,7 @@ import (
 
 // Bounds of one upsert. Qdrant advises to stay below 5 MB a batch.
 const (
-	maxBatchPoints = 256
+	maxBatchPoints = 512
 	maxBatchBytes  = 4 << 20
 )
 
@@ -70,19 +70,20 @@ func (g *Generation) put(ctx context.Context, entries []Entry) error {
 			return fmt.Errorf("document %q: %w", e.Record.Doc, err)
 		}
 	}
-	done, err := g.c.turn(ctx, g.chunks())
-	if err != nil {
-		return err
-	}
-	defer done()
-
+	var docs []text.DocID
 	var points, records []*qdrant.PointStruct
 	for _, e := range entries {
 		for _, p := range e.Points {
 			points = append(points, g.chunkPoint(p))
 		}
 		records = append(records, g.recordPoint(e.Record))
+		docs = append(docs, e.Record.Doc)
 	}
+	done, err := g.c.turn(ctx, g.chunks(), docs...)
+	if err != nil {
+		return err
+	}
+	defer done()
 	failpoint.Hit(failpoint.ChunksNext)
 	if err := g.c.upsert(ctx, g.chunks(), points); err != nil {
 		return err
@@ -222,11 +223,6 @@ func (g *Generation) UpdateRecords(ctx context.Context, records []Record) error 
 		return nil
 	}
 	what := fmt.Sprintf("update %d records from %q on", len(records), records[0].Doc)
-	done, err := g.c.turn(ctx, g.chunks())
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
-	}
-	defer done()
 	docs := make([]text.DocID, len(records))
 	for i, r := range records {
 		if err := r.Validate(); err != nil {
@@ -234,6 +230,11 @@ func (g *Generation) UpdateRecords(ctx context.Context, records []Record) error 
 		}
 		docs[i] = r.Doc
 	}
+	done, err := g.c.turn(ctx, g.chunks(), docs...)
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	defer done()
 	stored, err := g.Records(ctx, docs)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
@@ -286,7 +287,7 @@ func (g *Generation) DeleteAll(ctx context.Context, docs []text.DocID) (int, err
 			return 0, fmt.Errorf("%s: %w", what, err)
 		}
 	}
-	done, err := g.c.turn(ctx, g.chunks())
+	done, err := g.c.turn(ctx, g.chunks(), docs...)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", what, err)
 	}

@@ -220,7 +220,7 @@ func TestBatchSizes(t *testing.T) {
 		e    Entry
 		want []int
 	}{
-		{"by count", document("m", "r", many...), []int{256, 256, 88, 1}},
+		{"by count", document("m", "r", many...), []int{512, 88, 1}},
 		{"by bytes", document("b", "r", big...), []int{3, 3, 3, 3, 1}},
 		{"one too large", document("h", "r", strings.Repeat("h", 6<<20), "small"), []int{1, 1, 1}},
 	} {

@@ -19,6 +19,7 @@ type ChunkerRecipe struct {
 	Overlap     float64 `json:"overlap"`
 	Tokenizer   string  `json:"tokenizer"` // "o200k_base"
 	IndexPrefix bool    `json:"index_prefix"`
+	Context     string  `json:"context,omitempty"` // fingerprint of what writes a line about each chunk into the prefix; empty: none
 }
 
 // EmbedderRecipe is the embedding part of a recipe.
@@ -66,6 +67,7 @@ func (r Recipe) Diff(want Recipe) []string {
 	add("chunk overlap", r.Chunker.Overlap, want.Chunker.Overlap)
 	add("tokenizer", r.Chunker.Tokenizer, want.Chunker.Tokenizer)
 	add("index prefix", r.Chunker.IndexPrefix, want.Chunker.IndexPrefix)
+	add("context of chunks", cmp.Or(r.Chunker.Context, "none"), cmp.Or(want.Chunker.Context, "none"))
 	if r.Embedder.Fingerprint != want.Embedder.Fingerprint || r.Embedder.Dimension != want.Embedder.Dimension {
 		add("embedder", r.Embedder.describe(), want.Embedder.describe())
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"hash"
 	"maps"
 	"slices"
 	"strconv"
@@ -27,17 +26,23 @@ func (p payload) seal(without ...string) payload {
 	return p
 }
 
-// sum returns the first 16 hex digits of the SHA-256 of p, as digestString and
-// digestValue write it. It is for finding damage, not for defence against forgery.
+// sum returns the first 16 hex digits of the SHA-256 of p, as appendString and
+// appendValue write it. It is for finding damage, not for defence against forgery.
 func (p payload) sum(without ...string) string {
-	h := sha256.New()
-	for _, key := range slices.Sorted(maps.Keys(p)) {
+	var names [32]string
+	keys := names[:0]
+	for key := range p {
 		if key != keySum && !slices.Contains(without, key) {
-			digestString(h, key)
-			digestValue(h, p[key])
+			keys = append(keys, key)
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	slices.Sort(keys)
+	b := make([]byte, 0, 4<<10)
+	for _, key := range keys {
+		b = appendValue(appendString(b, key), p[key])
+	}
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:8])
 }
 
 // only returns what p holds under the keys named.
@@ -51,47 +56,47 @@ func (p payload) only(keys ...string) payload {
 	return out
 }
 
-func digestString(h hash.Hash, s string) {
-	digestNumber(h, 's', uint64(len(s)))
-	h.Write([]byte(s))
+func appendString(b []byte, s string) []byte {
+	return append(appendNumber(b, 's', uint64(len(s))), s...)
 }
 
-func digestNumber(h hash.Hash, kind byte, n uint64) {
-	h.Write(binary.LittleEndian.AppendUint64([]byte{kind}, n))
+func appendNumber(b []byte, kind byte, n uint64) []byte {
+	return binary.LittleEndian.AppendUint64(append(b, kind), n)
 }
 
-// digestValue writes v such that different values differ: each as its kind and
+// appendValue writes v such that different values differ: each as its kind and
 // its value, strings, lists and objects after their length, objects by key.
-func digestValue(h hash.Hash, v *qdrant.Value) {
+func appendValue(b []byte, v *qdrant.Value) []byte {
 	switch k := v.GetKind().(type) {
 	case *qdrant.Value_StringValue:
-		digestString(h, k.StringValue)
+		b = appendString(b, k.StringValue)
 	case *qdrant.Value_IntegerValue:
-		digestNumber(h, 'i', uint64(k.IntegerValue))
+		b = appendNumber(b, 'i', uint64(k.IntegerValue))
 	case *qdrant.Value_DoubleValue:
 		// To nine digits: a server keeps payloads as JSON, and reads back a number
 		// that may differ in the last of seventeen.
-		digestNumber(h, 'd', 0)
-		digestString(h, strconv.FormatFloat(k.DoubleValue, 'e', 8, 64))
+		b = appendNumber(b, 'd', 0)
+		b = appendString(b, strconv.FormatFloat(k.DoubleValue, 'e', 8, 64))
 	case *qdrant.Value_BoolValue:
 		n := uint64(0)
 		if k.BoolValue {
 			n = 1
 		}
-		digestNumber(h, 'b', n)
+		b = appendNumber(b, 'b', n)
 	case *qdrant.Value_ListValue:
-		digestNumber(h, 'l', uint64(len(k.ListValue.GetValues())))
+		b = appendNumber(b, 'l', uint64(len(k.ListValue.GetValues())))
 		for _, e := range k.ListValue.GetValues() {
-			digestValue(h, e)
+			b = appendValue(b, e)
 		}
 	case *qdrant.Value_StructValue:
 		fields := k.StructValue.GetFields()
-		digestNumber(h, 'o', uint64(len(fields)))
+		b = appendNumber(b, 'o', uint64(len(fields)))
 		for _, key := range slices.Sorted(maps.Keys(fields)) {
-			digestString(h, key)
-			digestValue(h, fields[key])
+			b = appendString(b, key)
+			b = appendValue(b, fields[key])
 		}
 	default:
-		digestNumber(h, 'n', 0)
+		b = appendNumber(b, 'n', 0)
 	}
+	return b
 }

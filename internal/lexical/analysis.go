@@ -8,14 +8,17 @@ import (
 	"github.com/blevesearch/snowballstem"
 )
 
-// term is a term and its dimension, or says that a word has none.
+// term is the term of a word and its dimension, or says that the word has none.
 type term struct {
 	text    string
 	id      uint32
 	dropped bool
+
+	// How often the word occurs in the text at hand, while Document counts.
+	count int
 }
 
-func newTerm(s string) term { return term{text: s, id: termID(s)} }
+func newTerm(s string) *term { return &term{text: s, id: termID(s)} }
 
 // analysis is what the analysis of one text at a time needs: a stemmer's
 // environment, and the terms of words met before, in this text or in others. A
@@ -24,10 +27,11 @@ func newTerm(s string) term { return term{text: s, id: termID(s)} }
 type analysis struct {
 	a     *Analyzer
 	env   *snowballstem.Env // nil: no stemming
-	known map[string]term   // by word as it stands in the text
+	known map[string]*term  // by word as it stands in the text
+	short map[uint64]*term  // the same for those that shortKey has a key for
 
 	// Buffers of Document.
-	terms []string
+	terms []*term  // of the text's different words
 	keys  []uint64 // dimension of a term, and its position in terms
 }
 
@@ -44,7 +48,7 @@ func (a *Analyzer) begin() *analysis {
 	if an, ok := a.idle.Get().(*analysis); ok {
 		return an
 	}
-	an := &analysis{a: a, known: make(map[string]term)}
+	an := &analysis{a: a, known: make(map[string]*term), short: make(map[uint64]*term)}
 	if a.stem != nil {
 		an.env = snowballstem.NewEnv("")
 	}
@@ -64,21 +68,43 @@ func (an *analysis) end() {
 
 // term returns the term of a word of an indexed text, of which the prefix
 // tokenizer still has to make prefixes.
-func (an *analysis) term(w string) term {
-	if t, ok := an.known[w]; ok {
+func (an *analysis) term(w string) *term {
+	key, short := shortKey(w)
+	if short {
+		if t, ok := an.short[key]; ok {
+			return t
+		}
+	} else if t, ok := an.known[w]; ok {
 		return t
 	}
-	t := term{dropped: true}
+	t := &term{dropped: true}
 	if s, ok := an.keep(w); ok {
 		t = newTerm(strings.Clone(s)) // the term may outlive the text
 	}
-	if len(w) <= maxKnownWord {
-		if len(an.known) >= maxKnown {
-			clear(an.known)
-		}
+	if len(an.known)+len(an.short) >= maxKnown {
+		clear(an.known)
+		clear(an.short)
+	}
+	switch {
+	case short:
+		an.short[key] = t
+	case len(w) <= maxKnownWord:
 		an.known[strings.Clone(w)] = t
 	}
 	return t
+}
+
+// shortKey returns the bytes of a word of at most seven, which most words are,
+// with their number.
+func shortKey(w string) (key uint64, ok bool) {
+	if len(w) > 7 {
+		return 0, false
+	}
+	key = uint64(len(w))
+	for i := range len(w) {
+		key = key<<8 | uint64(w[i])
+	}
+	return key, true
 }
 
 // keep returns what is left of a word, and false where it is dropped.

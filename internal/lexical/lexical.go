@@ -59,7 +59,10 @@ type Analyzer struct {
 	p         Params
 	stem      stemmer // nil: none
 	stopWords map[string]bool
-	idle      sync.Pool // of *analysis
+	// separators are the ASCII characters that separate words.
+	separators [utf8.RuneSelf]bool
+
+	idle sync.Pool // of *analysis
 }
 
 // New checks p and returns its analyzer. Its errors name the parameter, its
@@ -87,6 +90,9 @@ func New(p Params) (*Analyzer, error) {
 		return nil, fmt.Errorf("check lexical parameters: tokenizer is %q, want %s, %s or %s", p.Tokenizer, Word, Whitespace, Prefix)
 	}
 	a := &Analyzer{p: p}
+	for c := range a.separators {
+		a.separators[c] = a.boundary()(rune(c))
+	}
 	words := slices.Clone(p.StopWords)
 	if p.Language != none {
 		l, ok := languages[p.Language]
@@ -114,12 +120,12 @@ func (a *Analyzer) Terms(s string) []string {
 	an := a.begin()
 	defer an.end()
 	var terms []string
-	a.each(an, s, func(t term) { terms = append(terms, t.text) })
+	a.each(an, s, func(t *term) { terms = append(terms, t.text) })
 	return terms
 }
 
 // each calls f with the terms of an indexed text in order.
-func (a *Analyzer) each(an *analysis, s string, f func(term)) {
+func (a *Analyzer) each(an *analysis, s string, f func(*term)) {
 	a.words(s, func(w string) {
 		switch t := an.term(w); {
 		case t.dropped:

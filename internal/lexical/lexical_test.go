@@ -356,10 +356,12 @@ func TestHighestCount(t *testing.T) {
 		{[]string{"a", "b", "a", "b", "b"}, 3},
 	} {
 		var keys []uint64
-		for i := range test.terms {
+		var terms []*term
+		for i, s := range test.terms {
 			keys = append(keys, 7<<32|uint64(i))
+			terms = append(terms, &term{text: s, id: 7, count: 1})
 		}
-		if got := highestCount(test.terms, keys); got != test.want {
+		if got := highestCount(terms, keys); got != test.want {
 			t.Errorf("highestCount(%q) = %d, want %d", test.terms, got, test.want)
 		}
 	}

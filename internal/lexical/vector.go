@@ -22,48 +22,62 @@ type Vector struct {
 func (a *Analyzer) Document(s string) Vector {
 	an := a.begin()
 	defer an.end()
-	terms, keys := an.terms[:0], an.keys[:0]
-	a.each(an, s, func(t term) {
-		keys = append(keys, uint64(t.id)<<32|uint64(len(terms)))
-		terms = append(terms, t.text)
+	terms, length := an.terms[:0], 0
+	a.each(an, s, func(t *term) {
+		if t.count == 0 {
+			terms = append(terms, t)
+		}
+		t.count++
+		length++
 	})
+	keys := an.keys[:0]
+	for i, t := range terms {
+		keys = append(keys, uint64(t.id)<<32|uint64(i))
+	}
 	an.terms, an.keys = terms, keys
 	slices.Sort(keys)
-	distinct := 0
-	for i, k := range keys {
-		if i == 0 || k>>32 != keys[i-1]>>32 {
-			distinct++
-		}
+	var v Vector
+	if distinct := countIDs(keys); distinct > 0 {
+		v = Vector{Indices: make([]uint32, 0, distinct), Values: make([]float32, 0, distinct)}
 	}
-	if distinct == 0 {
-		return Vector{}
-	}
-	v := Vector{Indices: make([]uint32, 0, distinct), Values: make([]float32, 0, distinct)}
 	for i := 0; i < len(keys); {
 		id, end := keys[i]>>32, i+1
 		for end < len(keys) && keys[end]>>32 == id {
 			end++
 		}
 		v.Indices = append(v.Indices, uint32(id))
-		v.Values = append(v.Values, a.weight(highestCount(terms, keys[i:end]), len(terms)))
+		v.Values = append(v.Values, a.weight(highestCount(terms, keys[i:end]), length))
 		i = end
+	}
+	for _, t := range terms {
+		t.count = 0
 	}
 	return v
 }
 
+// countIDs returns the number of dimensions of sorted keys.
+func countIDs(keys []uint64) (n int) {
+	for i, k := range keys {
+		if i == 0 || k>>32 != keys[i-1]>>32 {
+			n++
+		}
+	}
+	return n
+}
+
 // highestCount returns how often the most frequent of the terms at keys occurs.
-// Nearly always they are all the same.
-func highestCount(terms []string, keys []uint64) int {
-	at := func(k uint64) string { return terms[uint32(k)] }
-	first := at(keys[0])
-	if !slices.ContainsFunc(keys, func(k uint64) bool { return at(k) != first }) {
-		return len(keys)
+// Mostly there is one, or the same term of several words.
+func highestCount(terms []*term, keys []uint64) int {
+	at := func(k uint64) *term { return terms[uint32(k)] }
+	if len(keys) == 1 {
+		return at(keys[0]).count
 	}
 	counts := map[string]int{}
 	highest := 0
 	for _, k := range keys {
-		counts[at(k)]++
-		highest = max(highest, counts[at(k)])
+		t := at(k)
+		counts[t.text] += t.count
+		highest = max(highest, counts[t.text])
 	}
 	return highest
 }

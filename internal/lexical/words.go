@@ -8,19 +8,18 @@ import (
 
 // words calls f with each word of s.
 func (a *Analyzer) words(s string, f func(word string)) {
-	boundary := notAlphanumeric
-	if a.p.Tokenizer == Whitespace {
-		boundary = unicode.IsSpace
-	}
 	start := -1
-	for i, r := range s {
-		bad := false
-		if r == utf8.RuneError {
-			_, n := utf8.DecodeRuneInString(s[i:])
-			bad = n == 1
+	for i, n := 0, 0; i < len(s); i += n {
+		separates := false
+		if c := s[i]; c < utf8.RuneSelf {
+			separates, n = a.separators[c], 1
+		} else {
+			var r rune
+			r, n = utf8.DecodeRuneInString(s[i:])
+			separates = r == utf8.RuneError && n == 1 || a.boundary()(r)
 		}
 		switch {
-		case bad || boundary(r):
+		case separates:
 			if start >= 0 {
 				f(s[start:i])
 			}
@@ -32,6 +31,14 @@ func (a *Analyzer) words(s string, f func(word string)) {
 	if start >= 0 {
 		f(s[start:])
 	}
+}
+
+// boundary returns the function that tells what separates words.
+func (a *Analyzer) boundary() func(rune) bool {
+	if a.p.Tokenizer == Whitespace {
+		return unicode.IsSpace
+	}
+	return notAlphanumeric
 }
 
 // notAlphanumeric is the negation of Unicode's Alphabetic or Numeric.

@@ -15,8 +15,8 @@ func (b bitset) has(s slot) bool {
 
 func (b *bitset) set(s slot) {
 	w := int(s >> 6)
-	for w >= len(*b) {
-		*b = append(*b, 0)
+	if w >= len(*b) {
+		*b = append(*b, make([]uint64, w+1-len(*b))...)
 	}
 	(*b)[w] |= 1 << (s & 63)
 }

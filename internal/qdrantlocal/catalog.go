@@ -81,7 +81,7 @@ func (cs *collectionsServer) Create(_ context.Context, r *qdrant.CreateCollectio
 		if _, ok := cs.s.aliases[name]; ok {
 			return record{}, invalid("Can't create collection with name %s. Alias with the same name already exists", name)
 		}
-		return record{opCreateCollection, name, cfg}, nil
+		return record{op: opCreateCollection, collection: name, msg: cfg}, nil
 	})
 	return operation(start, err == nil, err)
 }
@@ -109,7 +109,7 @@ func (cs *collectionsServer) Update(_ context.Context, r *qdrant.UpdateCollectio
 		if _, err := updatedConfig(c.config, r); err != nil {
 			return record{}, err
 		}
-		return record{opUpdateCollection, c.name, r}, nil
+		return record{op: opUpdateCollection, collection: c.name, msg: r}, nil
 	})
 	return operation(start, err == nil, err)
 }
@@ -128,7 +128,7 @@ func (cs *collectionsServer) Delete(_ context.Context, r *qdrant.DeleteCollectio
 		if _, existed = cs.s.collections[name]; !existed {
 			return record{}, nil
 		}
-		return record{opDeleteCollection, name, &qdrant.DeleteCollection{CollectionName: name}}, nil
+		return record{op: opDeleteCollection, collection: name, msg: &qdrant.DeleteCollection{CollectionName: name}}, nil
 	})
 	return operation(start, existed, err)
 }

@@ -153,10 +153,10 @@ func (w *checkpointWriter) record(r record) {
 func (s *Store) dump(w *checkpointWriter) {
 	for _, name := range slices.Sorted(maps.Keys(s.collections)) {
 		c := s.collections[name]
-		w.record(record{opCreateCollection, name, c.config})
+		w.record(record{op: opCreateCollection, collection: name, msg: c.config})
 		for _, path := range slices.Sorted(maps.Keys(c.indexes)) {
 			ix := c.indexes[path]
-			w.record(record{opCreateIndex, name, &qdrant.CreateFieldIndexCollection{
+			w.record(record{op: opCreateIndex, collection: name, msg: &qdrant.CreateFieldIndexCollection{
 				FieldName: path, FieldType: fieldTypeOf(ix.schema), FieldIndexParams: ix.params,
 			}})
 		}
@@ -170,9 +170,9 @@ func (s *Store) dump(w *checkpointWriter) {
 			for _, sl := range batch {
 				res.Result = append(res.Result, o.scored(c, hit{slot: sl, version: c.versions[sl]}))
 			}
-			w.record(record{opRestore, name, res})
+			w.record(record{op: opRestore, collection: name, msg: res})
 		}
-		w.record(record{opCounter, name, &qdrant.UpdateResult{OperationId: &c.ops}})
+		w.record(record{op: opCounter, collection: name, msg: &qdrant.UpdateResult{OperationId: &c.ops}})
 	}
 	aliases := &qdrant.ChangeAliases{}
 	for _, alias := range slices.Sorted(maps.Keys(s.aliases)) {

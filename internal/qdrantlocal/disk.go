@@ -297,11 +297,7 @@ func (d *disk) removeStale() {
 }
 
 func (d *disk) append(r record) (position, error) {
-	framed, err := appendRecord(nil, r)
-	if err != nil {
-		return 0, err
-	}
-	return d.log.append(framed)
+	return d.log.append(func(b []byte) ([]byte, error) { return appendRecord(b, r) })
 }
 
 func (d *disk) waitFor(pos position, durable bool) error { return d.log.waitFor(pos, durable) }

@@ -65,6 +65,7 @@ type log struct {
 	changed sync.Cond // on mu: written, synced, busy or err
 	f       file
 	buf     []byte   // appended but not written
+	spare   []byte   // empty, for the next buf
 	added   position // end of buf
 	written position
 	synced  position
@@ -79,16 +80,22 @@ func newLog(f file, size int64) *log {
 	return l
 }
 
-// append adds a framed record and returns its end.
-func (l *log) append(framed []byte) (position, error) {
+// append adds what frame appends to the end of a buffer, a framed record, and
+// returns its end. After an error nothing is added.
+func (l *log) append(frame func([]byte) ([]byte, error)) (position, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
 		return 0, l.err
 	}
-	l.buf = append(l.buf, framed...)
-	l.added += position(len(framed))
-	l.size += int64(len(framed))
+	buf, err := frame(l.buf)
+	if err != nil {
+		return 0, err
+	}
+	n := len(buf) - len(l.buf)
+	l.buf = buf
+	l.added += position(n)
+	l.size += int64(n)
 	return l.added, nil
 }
 
@@ -112,12 +119,15 @@ func (l *log) waitFor(pos position, durable bool) error {
 	}
 }
 
+// maxSpare bounds the buffers that are kept: a few batches of points.
+const maxSpare = 4 << 20
+
 // flush writes the buffer and, if durable, syncs. It is called with mu held and
 // releases it while the disk works.
 func (l *log) flush(durable bool) {
 	l.busy = true
 	buf, end, f := l.buf, l.added, l.f
-	l.buf = nil
+	l.buf, l.spare = l.spare, nil
 	l.mu.Unlock()
 	var err error
 	if len(buf) > 0 {
@@ -130,6 +140,9 @@ func (l *log) flush(durable bool) {
 	}
 	l.mu.Lock()
 	l.busy = false
+	if cap(buf) <= maxSpare {
+		l.spare = buf[:0]
+	}
 	if err != nil {
 		l.fail(err)
 	} else {

@@ -44,6 +44,10 @@ func (f *memFile) Sync() error {
 
 func (f *memFile) Close() error { return nil }
 
+func framed(s string) func([]byte) ([]byte, error) {
+	return func(b []byte) ([]byte, error) { return append(b, s...), nil }
+}
+
 func TestGroupCommit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &memFile{gate: make(chan struct{})}
@@ -52,7 +56,7 @@ func TestGroupCommit(t *testing.T) {
 		var wg sync.WaitGroup
 		start := func() {
 			wg.Go(func() {
-				pos, err := l.append([]byte("x"))
+				pos, err := l.append(framed("x"))
 				if err == nil {
 					err = l.waitFor(pos, true)
 				}
@@ -82,7 +86,7 @@ func TestGroupCommit(t *testing.T) {
 func TestWaitWithoutSync(t *testing.T) {
 	f := &memFile{}
 	l := newLog(f, 0)
-	pos, err := l.append([]byte("abc"))
+	pos, err := l.append(framed("abc"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -132,23 +136,23 @@ func TestUpdateAfterClose(t *testing.T) {
 func sampleRecords() []record {
 	point := hybridPoint(3)
 	return []record{
-		{opCreateCollection, "c", &qdrant.CollectionConfig{Metadata: qdrant.NewValueMap(map[string]any{"a": 1})}},
-		{opUpdateCollection, "c", &qdrant.UpdateCollection{CollectionName: "c"}},
-		{opChangeAliases, "", &qdrant.ChangeAliases{Actions: []*qdrant.AliasOperations{qdrant.NewAliasCreate("a", "c")}}},
-		{opUpsert, "c", &qdrant.UpsertPoints{Points: []*qdrant.PointStruct{point}}},
-		{opDelete, "c", &qdrant.DeletePoints{Points: selectIDs(1, 2)}},
-		{opSetPayload, "c", &qdrant.SetPayloadPoints{Payload: point.Payload, PointsSelector: selectIDs(3)}},
-		{opOverwritePayload, "c", &qdrant.SetPayloadPoints{Payload: point.Payload, PointsSelector: selectIDs(3)}},
-		{opDeletePayload, "c", &qdrant.DeletePayloadPoints{Keys: []string{"n"}, PointsSelector: selectIDs(3)}},
-		{opClearPayload, "c", &qdrant.ClearPayloadPoints{Points: selectIDs(3)}},
-		{opUpdateVectors, "c", &qdrant.UpdatePointVectors{Points: []*qdrant.PointVectors{{Id: point.Id, Vectors: point.Vectors}}}},
-		{opDeleteVectors, "c", &qdrant.DeletePointVectors{PointsSelector: selectIDs(3), Vectors: &qdrant.VectorsSelector{Names: []string{"d"}}}},
-		{opCreateIndex, "c", &qdrant.CreateFieldIndexCollection{FieldName: "n", FieldType: qdrant.FieldType_FieldTypeInteger.Enum()}},
-		{opDeleteIndex, "c", &qdrant.DeleteFieldIndexCollection{FieldName: "n"}},
-		{opRestore, "c", &qdrant.BatchResult{Result: []*qdrant.ScoredPoint{{Id: point.Id, Payload: point.Payload}}}},
-		{opCounter, "c", &qdrant.UpdateResult{OperationId: proto.Uint64(9)}},
-		{opEnd, "", &qdrant.CountResult{}},
-		{opDeleteCollection, "c", &qdrant.DeleteCollection{CollectionName: "c"}},
+		{op: opCreateCollection, collection: "c", msg: &qdrant.CollectionConfig{Metadata: qdrant.NewValueMap(map[string]any{"a": 1})}},
+		{op: opUpdateCollection, collection: "c", msg: &qdrant.UpdateCollection{CollectionName: "c"}},
+		{op: opChangeAliases, collection: "", msg: &qdrant.ChangeAliases{Actions: []*qdrant.AliasOperations{qdrant.NewAliasCreate("a", "c")}}},
+		{op: opUpsert, collection: "c", msg: &qdrant.UpsertPoints{Points: []*qdrant.PointStruct{point}}},
+		{op: opDelete, collection: "c", msg: &qdrant.DeletePoints{Points: selectIDs(1, 2)}},
+		{op: opSetPayload, collection: "c", msg: &qdrant.SetPayloadPoints{Payload: point.Payload, PointsSelector: selectIDs(3)}},
+		{op: opOverwritePayload, collection: "c", msg: &qdrant.SetPayloadPoints{Payload: point.Payload, PointsSelector: selectIDs(3)}},
+		{op: opDeletePayload, collection: "c", msg: &qdrant.DeletePayloadPoints{Keys: []string{"n"}, PointsSelector: selectIDs(3)}},
+		{op: opClearPayload, collection: "c", msg: &qdrant.ClearPayloadPoints{Points: selectIDs(3)}},
+		{op: opUpdateVectors, collection: "c", msg: &qdrant.UpdatePointVectors{Points: []*qdrant.PointVectors{{Id: point.Id, Vectors: point.Vectors}}}},
+		{op: opDeleteVectors, collection: "c", msg: &qdrant.DeletePointVectors{PointsSelector: selectIDs(3), Vectors: &qdrant.VectorsSelector{Names: []string{"d"}}}},
+		{op: opCreateIndex, collection: "c", msg: &qdrant.CreateFieldIndexCollection{FieldName: "n", FieldType: qdrant.FieldType_FieldTypeInteger.Enum()}},
+		{op: opDeleteIndex, collection: "c", msg: &qdrant.DeleteFieldIndexCollection{FieldName: "n"}},
+		{op: opRestore, collection: "c", msg: &qdrant.BatchResult{Result: []*qdrant.ScoredPoint{{Id: point.Id, Payload: point.Payload}}}},
+		{op: opCounter, collection: "c", msg: &qdrant.UpdateResult{OperationId: proto.Uint64(9)}},
+		{op: opEnd, collection: "", msg: &qdrant.CountResult{}},
+		{op: opDeleteCollection, collection: "c", msg: &qdrant.DeleteCollection{CollectionName: "c"}},
 	}
 }
 

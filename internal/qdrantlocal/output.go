@@ -116,6 +116,15 @@ func (v vector) proto() *qdrant.VectorOutput {
 // include keeps what the paths reach, with the objects around it. Positions in
 // lists select nothing, as on the server.
 func include(pl payload, paths []jsonPath) payload {
+	if !slices.ContainsFunc(paths, func(p jsonPath) bool { return len(p) != 1 || p[0].kind != stepKey }) {
+		out := make(payload, len(paths)) // whole fields: what a search asks for
+		for _, p := range paths {
+			if v, ok := pl[p[0].key]; ok {
+				out[p[0].key] = v
+			}
+		}
+		return out
+	}
 	return filterFields(pl, paths, true)
 }
 

@@ -11,7 +11,7 @@ import (
 // The plan functions check a request completely before it can change anything.
 // What they log names points by id only.
 
-func (c *collection) planUpsert(r *qdrant.UpsertPoints) (plan, error) {
+func (c *collection) planUpsert(r *upsertRequest) (plan, error) {
 	if err := checkShards(r.GetShardKeySelector()); err != nil {
 		return nil, err
 	}
@@ -21,16 +21,21 @@ func (c *collection) planUpsert(r *qdrant.UpsertPoints) (plan, error) {
 	if _, ok := qdrant.UpdateMode_name[int32(r.GetUpdateMode())]; !ok {
 		return nil, unsupported("this update mode")
 	}
-	if err := inferPoints(r.GetPoints()); err != nil {
-		return nil, err
+	if r.raw == nil { // those of the plain form have vectors
+		if err := inferPoints(r.GetPoints()); err != nil {
+			return nil, err
+		}
 	}
-	pts, err := c.checkPoints(r.GetPoints())
+	pts, err := c.checkPoints(r.GetPoints(), r.raw)
 	if err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context) (record, change, error) {
 		if err := c.checkStrictUpsert(len(pts)); err != nil {
 			return record{}, nil, err
+		}
+		if r.raw != nil {
+			return record{op: opUpsert, collection: c.name, points: r.raw}, upsertPoints(pts), nil
 		}
 		logged := r.GetPoints()
 		if r.UpdateFilter != nil || r.GetUpdateMode() != qdrant.UpdateMode_Upsert {
@@ -43,7 +48,7 @@ func (c *collection) planUpsert(r *qdrant.UpsertPoints) (plan, error) {
 				return record{}, nil, nil
 			}
 		}
-		return record{opUpsert, c.name, &qdrant.UpsertPoints{Points: logged}}, upsertPoints(pts), nil
+		return record{op: opUpsert, collection: c.name, msg: &qdrant.UpsertPoints{Points: logged}}, upsertPoints(pts), nil
 	}, nil
 }
 
@@ -149,7 +154,7 @@ func (c *collection) planDelete(r *qdrant.DeletePoints) (plan, error) {
 		return nil, err
 	}
 	return c.planEdit(sel, func(ids []pointID) (record, change) {
-		return record{opDelete, c.name, &qdrant.DeletePoints{Points: byIDs(ids)}}, deletePoints(ids)
+		return record{op: opDelete, collection: c.name, msg: &qdrant.DeletePoints{Points: byIDs(ids)}}, deletePoints(ids)
 	}), nil
 }
 
@@ -163,7 +168,7 @@ func (c *collection) planSetPayload(r *qdrant.SetPayloadPoints) (plan, error) {
 		return nil, err
 	}
 	return c.planEdit(sel, func(ids []pointID) (record, change) {
-		return record{opSetPayload, c.name, &qdrant.SetPayloadPoints{Payload: r.Payload, Key: r.Key, PointsSelector: byIDs(ids)}}, edit{ids, f}
+		return record{op: opSetPayload, collection: c.name, msg: &qdrant.SetPayloadPoints{Payload: r.Payload, Key: r.Key, PointsSelector: byIDs(ids)}}, edit{ids, f}
 	}), nil
 }
 
@@ -177,7 +182,7 @@ func (c *collection) planOverwritePayload(r *qdrant.SetPayloadPoints) (plan, err
 		return nil, err
 	}
 	return c.planEdit(sel, func(ids []pointID) (record, change) {
-		return record{opOverwritePayload, c.name, &qdrant.SetPayloadPoints{Payload: r.Payload, PointsSelector: byIDs(ids)}},
+		return record{op: opOverwritePayload, collection: c.name, msg: &qdrant.SetPayloadPoints{Payload: r.Payload, PointsSelector: byIDs(ids)}},
 			edit{ids, overwriteEdit(r.GetPayload())}
 	}), nil
 }
@@ -192,7 +197,7 @@ func (c *collection) planDeletePayload(r *qdrant.DeletePayloadPoints) (plan, err
 		return nil, err
 	}
 	return c.planEdit(sel, func(ids []pointID) (record, change) {
-		return record{opDeletePayload, c.name, &qdrant.DeletePayloadPoints{Keys: r.Keys, PointsSelector: byIDs(ids)}}, edit{ids, f}
+		return record{op: opDeletePayload, collection: c.name, msg: &qdrant.DeletePayloadPoints{Keys: r.Keys, PointsSelector: byIDs(ids)}}, edit{ids, f}
 	}), nil
 }
 
@@ -202,7 +207,7 @@ func (c *collection) planClearPayload(r *qdrant.ClearPayloadPoints) (plan, error
 		return nil, err
 	}
 	return c.planEdit(sel, func(ids []pointID) (record, change) {
-		return record{opClearPayload, c.name, &qdrant.ClearPayloadPoints{Points: byIDs(ids)}}, edit{ids, overwriteEdit(nil)}
+		return record{op: opClearPayload, collection: c.name, msg: &qdrant.ClearPayloadPoints{Points: byIDs(ids)}}, edit{ids, overwriteEdit(nil)}
 	}), nil
 }
 
@@ -240,7 +245,7 @@ func (c *collection) planUpdateVectors(r *qdrant.UpdatePointVectors) (plan, erro
 				return record{}, nil, nil
 			}
 		}
-		return record{opUpdateVectors, c.name, &qdrant.UpdatePointVectors{Points: logged}}, updates, nil
+		return record{op: opUpdateVectors, collection: c.name, msg: &qdrant.UpdatePointVectors{Points: logged}}, updates, nil
 	}, nil
 }
 
@@ -257,7 +262,7 @@ func (c *collection) planDeleteVectors(r *qdrant.DeletePointVectors) (plan, erro
 		return nil, err
 	}
 	return c.planEdit(sel, func(ids []pointID) (record, change) {
-		return record{opDeleteVectors, c.name, &qdrant.DeletePointVectors{PointsSelector: byIDs(ids), Vectors: r.Vectors}}, edit{ids, f}
+		return record{op: opDeleteVectors, collection: c.name, msg: &qdrant.DeletePointVectors{PointsSelector: byIDs(ids), Vectors: r.Vectors}}, edit{ids, f}
 	}), nil
 }
 
@@ -272,7 +277,7 @@ func (c *collection) planCreateIndex(r *qdrant.CreateFieldIndexCollection) (plan
 				return record{}, nil, err
 			}
 		}
-		return record{opCreateIndex, c.name, &qdrant.CreateFieldIndexCollection{
+		return record{op: opCreateIndex, collection: c.name, msg: &qdrant.CreateFieldIndexCollection{
 			FieldName: r.FieldName, FieldType: r.FieldType, FieldIndexParams: r.FieldIndexParams,
 		}}, ci, nil
 	}, nil
@@ -318,6 +323,6 @@ func (c *collection) planDeleteIndex(r *qdrant.DeleteFieldIndexCollection) (plan
 		return nil, err
 	}
 	return func(context.Context) (record, change, error) {
-		return record{opDeleteIndex, c.name, &qdrant.DeleteFieldIndexCollection{FieldName: r.FieldName}}, deleteIndex{path}, nil
+		return record{op: opDeleteIndex, collection: c.name, msg: &qdrant.DeleteFieldIndexCollection{FieldName: r.FieldName}}, deleteIndex{path}, nil
 	}, nil
 }

@@ -62,7 +62,7 @@ func checkShards(sel *qdrant.ShardKeySelector) error {
 var errEmptyUpdate = badRequest("Empty update request")
 
 func (ps *pointsServer) Upsert(ctx context.Context, r *qdrant.UpsertPoints) (*qdrant.PointsOperationResponse, error) {
-	return ps.update(ctx, r.GetCollectionName(), r.GetWait(), r.Timeout, func(c *collection) (plan, error) { return c.planUpsert(r) })
+	return ps.upsert(ctx, &upsertRequest{UpsertPoints: r})
 }
 
 func (ps *pointsServer) Delete(ctx context.Context, r *qdrant.DeletePoints) (*qdrant.PointsOperationResponse, error) {
@@ -144,9 +144,9 @@ func (c *collection) planOperation(op *qdrant.PointsUpdateOperation) (plan, erro
 	switch o := op.GetOperation().(type) {
 	case *qdrant.PointsUpdateOperation_Upsert:
 		u := o.Upsert
-		return c.planUpsert(&qdrant.UpsertPoints{
+		return c.planUpsert(&upsertRequest{UpsertPoints: &qdrant.UpsertPoints{
 			Points: u.GetPoints(), ShardKeySelector: u.GetShardKeySelector(), UpdateFilter: u.GetUpdateFilter(), UpdateMode: u.UpdateMode,
-		})
+		}})
 	case *qdrant.PointsUpdateOperation_DeletePoints_:
 		return c.planDelete(&qdrant.DeletePoints{Points: o.DeletePoints.GetPoints(), ShardKeySelector: o.DeletePoints.GetShardKeySelector()})
 	case *qdrant.PointsUpdateOperation_DeleteDeprecated:

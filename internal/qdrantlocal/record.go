@@ -6,6 +6,8 @@ import (
 
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/ragloop/ragloop/internal/qdrantwire"
 )
 
 // opcode is the first byte of a record; the numbers are part of the stored format.
@@ -38,6 +40,7 @@ type record struct {
 	op         opcode
 	collection string // physical name; empty for opChangeAliases and opEnd
 	msg        proto.Message
+	points     [][]byte // of opUpsert, instead of msg: encoded points
 }
 
 // message returns an empty message of the type that op carries.
@@ -84,6 +87,9 @@ func (r record) encode(b []byte) ([]byte, error) {
 	b = append(b, byte(r.op))
 	b = binary.AppendUvarint(b, uint64(len(r.collection)))
 	b = append(b, r.collection...)
+	if r.points != nil {
+		return qdrantwire.AppendPoints(b, r.points), nil
+	}
 	return proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, r.msg)
 }
 
@@ -101,7 +107,14 @@ func decodeRecord(b []byte) (record, error) {
 	}
 	name := b[1+size : 1+size+int(n)]
 	r.collection = string(name)
-	if err := proto.Unmarshal(b[1+size+int(n):], r.msg); err != nil {
+	body := b[1+size+int(n):]
+	if r.op == opUpsert {
+		if msg, _, ok := qdrantwire.Decode(body); ok {
+			r.msg = msg
+			return r, nil
+		}
+	}
+	if err := proto.Unmarshal(body, r.msg); err != nil {
 		return record{}, fmt.Errorf("record of operation %d: %w", b[0], err)
 	}
 	return r, nil

@@ -61,7 +61,7 @@ func (c *collection) changeOf(r record) (change, error) {
 		f, err := c.deleteVectorsEdit(m.GetVectors().GetNames())
 		return edit{ids, f}, err
 	case *qdrant.UpsertPoints:
-		pts, err := c.checkPoints(m.GetPoints())
+		pts, err := c.checkPoints(m.GetPoints(), nil)
 		return upsertPoints(pts), err
 	case *qdrant.DeletePoints:
 		ids, err := parseIDs(m.GetPoints().GetPoints().GetIds())

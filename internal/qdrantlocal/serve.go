@@ -7,6 +7,8 @@ import (
 
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/encoding/proto"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/test/bufconn"
@@ -18,6 +20,12 @@ const version = "1.18.3"
 // maxMessageBytes bounds requests and answers.
 const maxMessageBytes = 1 << 30
 
+// Sizes of a connection's flow control window and of its buffers.
+const (
+	windowBytes     = 4 << 20
+	transportBuffer = 256 << 10
+)
+
 // NewServer returns a gRPC server of s with Qdrant's services and
 // grpc.health.v1. It accepts the pings that go-client sends on idle
 // connections, which grpc-go's default policy would punish. The caller serves
@@ -25,12 +33,16 @@ const maxMessageBytes = 1 << 30
 func (s *Store) NewServer() *grpc.Server {
 	srv := grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxMessageBytes), grpc.MaxSendMsgSize(maxMessageBytes),
+		// A batch of points comes without waiting for permission to send the rest.
+		grpc.InitialWindowSize(windowBytes), grpc.InitialConnWindowSize(windowBytes),
+		grpc.ReadBufferSize(transportBuffer), grpc.WriteBufferSize(transportBuffer),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
 		grpc.ChainUnaryInterceptor(refuseUnknownFields),
+		grpc.ForceServerCodecV2(upsertCodec{encoding.GetCodecV2(proto.Name)}),
 	)
 	qdrant.RegisterQdrantServer(srv, qdrantServer{})
 	qdrant.RegisterCollectionsServer(srv, &collectionsServer{s: s})
-	qdrant.RegisterPointsServer(srv, &pointsServer{s: s})
+	srv.RegisterService(pointsService(), &pointsServer{s: s})
 	qdrant.RegisterSnapshotsServer(srv, snapshotsServer{})
 	healthpb.RegisterHealthServer(srv, healthServer{})
 	return srv

@@ -158,13 +158,15 @@ func (sp *sparseSpace) search(q sparseVector, within bitset, found func(slot, fl
 	})
 }
 
-// newSparse checks and sorts a sparse vector.
+// newSparse checks and sorts a sparse vector. One that is sorted keeps the slices
+// that it is given.
 func newSparse(indices []uint32, values []float32) (sparseVector, error) {
 	if len(indices) != len(values) {
 		return sparseVector{}, invalid("sparse vector has %d indices and %d values, they must be as many", len(indices), len(values))
 	}
-	v := sparseVector{indices: slices.Clone(indices), values: slices.Clone(values)}
+	v := sparseVector{indices: indices, values: values}
 	if !slices.IsSorted(v.indices) {
+		v = sparseVector{indices: slices.Clone(indices), values: slices.Clone(values)}
 		sort.Sort(byIndex(v))
 	}
 	for i := 1; i < len(v.indices); i++ {

@@ -19,6 +19,9 @@ func fieldNumber(u protoreflect.RawFields) protowire.Number {
 // refuseUnknownFields answers Unimplemented to requests with fields that this
 // version of the protocol does not have: protobuf would ignore them silently.
 func refuseUnknownFields(ctx context.Context, req any, _ *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if r, ok := req.(*upsertRequest); ok && r.raw != nil {
+		return handler(ctx, req) // it was decoded field by field
+	}
 	if m, ok := req.(proto.Message); ok {
 		if field := unknownField(m.ProtoReflect()); field != "" {
 			return nil, unsupported(field)

@@ -8,6 +8,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/ragloop/ragloop/internal/qdrantwire"
 )
 
 // newPoint is a checked point of an upsert.
@@ -19,8 +21,9 @@ type newPoint struct {
 }
 
 // checkPoints converts and checks all points before any is stored. It reads
-// only what is fixed at creation, so it needs no lock.
-func (c *collection) checkPoints(ps []*qdrant.PointStruct) ([]newPoint, error) {
+// only what is fixed at creation, so it needs no lock. raw are the encoded
+// points where they are known, or nil.
+func (c *collection) checkPoints(ps []*qdrant.PointStruct, raw [][]byte) ([]newPoint, error) {
 	out := make([]newPoint, len(ps))
 	for i, p := range ps {
 		id, err := parseID(p.GetId())
@@ -37,7 +40,12 @@ func (c *collection) checkPoints(ps []*qdrant.PointStruct) ([]newPoint, error) {
 		if err != nil {
 			return nil, err
 		}
-		out[i] = newPoint{id: id, payload: p.GetPayload(), vectors: vs, size: proto.Size(p)}
+		out[i] = newPoint{id: id, payload: p.GetPayload(), vectors: vs}
+		if raw != nil {
+			out[i].size = len(raw[i])
+		} else {
+			out[i].size = qdrantwire.PointSize(p)
+		}
 	}
 	return out, nil
 }
