@@ -44,9 +44,17 @@ func (r *Retriever) find(ctx context.Context, query string, p Params, want legs)
 	if err := Check(query, p); err != nil {
 		return Found{}, err
 	}
+	if p.Expands() && r.expander == nil {
+		return Found{}, &InvalidError{"expand", fmt.Sprintf("is %q, but %v", p.Expand, ErrNoExpander)}
+	}
 	q := finding{r: r, p: p, want: want}
 	if err := q.prepare(ctx, query); err != nil {
 		return Found{}, contextFirst(ctx, err)
+	}
+	if p.Expands() {
+		if err := q.expand(ctx, query); err != nil {
+			return Found{}, contextFirst(ctx, err)
+		}
 	}
 	visible, records, err := q.visible(ctx)
 	if err != nil {
@@ -158,20 +166,34 @@ func (r *Retriever) embed(ctx context.Context, query string, alone bool) ([]floa
 		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
 		defer cancel()
 	}
-	vectors, err := r.embedder.Embed(ctx, embed.Query, []string{query})
+	vectors, err := r.vectors(ctx, embed.Query, []string{query})
+	if err != nil {
+		return nil, err
+	}
+	return vectors[0], nil
+}
+
+// vectors embeds texts and checks what comes.
+func (r *Retriever) vectors(ctx context.Context, task embed.Task, texts []string) ([][]float32, error) {
+	vectors, err := r.embedder.Embed(ctx, task, texts)
 	if err != nil {
 		return nil, fmt.Errorf("embed the query: %w", err)
 	}
 	info := r.embedder.Info()
-	if len(vectors) != 1 || len(vectors[0]) != info.Dimension {
-		return nil, fmt.Errorf("embed the query: embedder %s broke its contract: want 1 vector of %d numbers", info.Name, info.Dimension)
+	if len(vectors) != len(texts) {
+		return nil, fmt.Errorf("embed the query: embedder %s broke its contract: %d vectors of %d texts", info.Name, len(vectors), len(texts))
 	}
-	for _, x := range vectors[0] {
-		if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
-			return nil, fmt.Errorf("embed the query: embedder %s broke its contract: a number of the vector is %v", info.Name, x)
+	for _, v := range vectors {
+		if len(v) != info.Dimension {
+			return nil, fmt.Errorf("embed the query: embedder %s broke its contract: a vector of %d numbers instead of %d", info.Name, len(v), info.Dimension)
+		}
+		for _, x := range v {
+			if math.IsNaN(float64(x)) || math.IsInf(float64(x), 0) {
+				return nil, fmt.Errorf("embed the query: embedder %s broke its contract: a number of the vector is %v", info.Name, x)
+			}
 		}
 	}
-	return vectors[0], nil
+	return vectors, nil
 }
 
 // run searches the legs. Where both fail together, each is tried alone, and the
@@ -276,17 +298,23 @@ func keepVisible(cs []index.Candidate, records map[text.DocID]index.Record) []in
 			out = append(out, c)
 		}
 	}
+	ranked := make([]*int, 0, len(out)) // candidates are large: their ranks are sorted instead
 	for _, rank := range []func(*index.Candidate) *int{denseRank, lexicalRank} {
-		slices.SortStableFunc(out, func(a, b index.Candidate) int { return cmp.Compare(*rank(&a), *rank(&b)) })
-		n := 0
+		ranked = ranked[:0]
 		for i := range out {
 			if r := rank(&out[i]); *r > 0 {
-				n++
-				*r = n
+				ranked = append(ranked, r)
 			}
 		}
+		slices.SortStableFunc(ranked, func(a, b *int) int { return cmp.Compare(*a, *b) })
+		for i, r := range ranked {
+			*r = i + 1
+		}
 	}
-	slices.SortFunc(out, func(a, b index.Candidate) int { return cmp.Compare(a.Chunk.ID, b.Chunk.ID) })
+	byID := func(a, b index.Candidate) int { return cmp.Compare(a.Chunk.ID, b.Chunk.ID) }
+	if !slices.IsSortedFunc(out, byID) {
+		slices.SortFunc(out, byID)
+	}
 	return out
 }
 

@@ -10,8 +10,10 @@ import (
 
 // Rank fuses, rescores and cuts to p.TopK: the best first; equal scores by the
 // better of the two leg ranks, then by chunk id. The first p.Rerank of that order
-// are then ordered by the reranker's scores, if f has all of them; equal ones
-// stay as they were. p must be valid. Pure: the order of f's candidates does not
+// are then put into another one, if f has the reranker's scores of all of them:
+// by w·z(reranker's score) + (1-w)·z(score), where w is p.RerankWeight and z is
+// as in ZScore, over these candidates; equal ones stay as they were. p must be
+// valid. Pure: the order of f's candidates does not
 // matter, and f may be shared.
 //
 // With a p.Candidates smaller than the one found, deeper hits are left out
@@ -21,7 +23,7 @@ func Rank(f Found, p Params) []Ranked { return top(rank(f, p), p.TopK) }
 // rank orders every candidate that p admits, and reranks the first.
 func rank(f Found, p Params) []Ranked {
 	all := order(f, p)
-	rerankOrder(all, f.Reranked, p.Rerank)
+	rerankOrder(all, f.Reranked, p)
 	for i := range all {
 		all[i].Rank = i + 1
 	}
@@ -42,13 +44,22 @@ func order(f Found, p Params) []Ranked {
 	for i, c := range cs {
 		all[i] = Ranked{Candidate: c, Score: final[i], Fused: fused[i], Phrases: f.Phrases[c.Chunk.ID], Record: f.Records[c.Chunk.Doc], Parent: f.Parents[c.Chunk.ID]}
 	}
-	slices.SortFunc(all, func(a, b Ranked) int {
+	places := make([]int, len(all)) // what is sorted: candidates are large
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortFunc(places, func(x, y int) int {
+		a, b := &all[x], &all[y]
 		return cmp.Or(
 			cmp.Compare(b.Score, a.Score),
-			cmp.Compare(bestRank(a.Candidate), bestRank(b.Candidate)),
+			cmp.Compare(bestRank(&a.Candidate), bestRank(&b.Candidate)),
 			cmp.Compare(a.Chunk.ID, b.Chunk.ID))
 	})
-	return all
+	sorted := make([]Ranked, len(all))
+	for i, at := range places {
+		sorted[i] = all[at]
+	}
+	return sorted
 }
 
 // admit returns a copy of the candidates that the legs used by p.Fusion
@@ -75,7 +86,10 @@ func admit(cs []index.Candidate, p Params) []index.Candidate {
 		}
 	}
 	// Sums depend on the order of their terms, so it is fixed here.
-	slices.SortFunc(out, func(a, b index.Candidate) int { return cmp.Compare(a.Chunk.ID, b.Chunk.ID) })
+	byID := func(a, b index.Candidate) int { return cmp.Compare(a.Chunk.ID, b.Chunk.ID) }
+	if !slices.IsSortedFunc(out, byID) {
+		slices.SortFunc(out, byID)
+	}
 	return out
 }
 
@@ -114,7 +128,7 @@ func rescore(cs []index.Candidate, fused []float64, p Params) []float64 {
 }
 
 // bestRank returns the better of the ranks that the legs gave to c.
-func bestRank(c index.Candidate) int {
+func bestRank(c *index.Candidate) int {
 	switch {
 	case c.DenseRank == 0:
 		return c.LexicalRank

@@ -14,9 +14,21 @@ import (
 // that is neither white space nor a slash. Left and right of a seam tokens are
 // the same whatever lies on the other side, so tokens add up. The estimate is
 // exact for such tokenizers; Pack relies on nothing but the final count.
-type meter struct{ counter Counter }
+type meter struct {
+	counter Counter
+	known   map[string]int // of what was counted: a chunk's text is asked for again as a segment's
+}
 
-func (m meter) count(s string) int { return m.counter.Count(s) }
+func newMeter(c Counter) meter { return meter{counter: c, known: map[string]int{}} }
+
+func (m meter) count(s string) int {
+	n, ok := m.known[s]
+	if !ok {
+		n = m.counter.Count(s)
+		m.known[s] = n
+	}
+	return n
+}
 
 // joint returns count(left+mid+right) - count(left) - count(right).
 func (m meter) joint(left, mid, right string) int {

@@ -232,8 +232,9 @@ func pack(chunks []Chunk, c Counter, o Options) (Context, error) {
 	if f.template == nil {
 		f.brackets = freeBrackets(chunks, 1)
 	}
+	m := newMeter(c)
 	for limit := o.BudgetTokens; ; {
-		p := newPacking(chunks, c, o, limit, f)
+		p := newPacking(chunks, m, o, limit, f)
 		p.all()
 		if len(p.segments) == 0 && p.need > 0 {
 			return Context{}, &BudgetError{o.BudgetTokens, p.need}

@@ -34,9 +34,9 @@ type source struct {
 	rev string
 }
 
-func newPacking(chunks []Chunk, c Counter, o Options, limit int, f frame) *packing {
+func newPacking(chunks []Chunk, m meter, o Options, limit int, f frame) *packing {
 	return &packing{
-		chunks: chunks, options: o, limit: limit, frame: f, meter: meter{c},
+		chunks: chunks, options: o, limit: limit, frame: f, meter: m,
 		segments: map[source][]*segment{}, perDoc: map[text.DocID]int{},
 		labels: []int{0}, texts: map[string]bool{},
 	}

@@ -139,7 +139,7 @@ func estimateIsExact(chunks []Chunk, c Counter, o Options, got Context) bool {
 	for _, i := range settleTies(chunks) {
 		settled = append(settled, chunks[i])
 	}
-	p := newPacking(settled, c, o, o.BudgetTokens, f)
+	p := newPacking(settled, newMeter(c), o, o.BudgetTokens, f)
 	p.all()
 	// The estimate counts a separator behind the last segment too.
 	context, _ := f.render(p.ordered())
