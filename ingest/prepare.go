@@ -26,6 +26,10 @@ type preparer struct {
 	counter  *tokens.Counter
 	window   chunk.Window
 	analyzer *lexical.Analyzer
+
+	situated   bool // the recipe has a line in front of each chunk
+	situator   Situator
+	noSituator error // why situator cannot write them: documents fail, what is stored can be searched
 }
 
 func newPreparer(r index.Recipe, o Options) (*preparer, error) {
@@ -55,6 +59,9 @@ func newPreparer(r index.Recipe, o Options) (*preparer, error) {
 		counter:     counter,
 		window:      window{e, e.Info().MaxTokens},
 		analyzer:    analyzer,
+		situated:    r.Chunker.Context != "",
+		situator:    o.Situator,
+		noSituator:  checkSituator(r, o.Situator),
 	}, nil
 }
 
@@ -206,6 +213,14 @@ func (p *preparer) prepare(ctx context.Context, item Item, old prior) (prepared,
 		out.record.TextSHA256 = r.TextSHA256 // an older version's chunks have no checksums, either
 		return out, nil
 	}
+	situated, err := p.situate(ctx, doc.Text, chunks)
+	if ctx.Err() != nil {
+		return prepared{}, ctx.Err()
+	}
+	if err != nil {
+		return prepared{}, &fault{fmt.Errorf("situate the chunks of %s: %w", item.name(), err)}
+	}
+	out.warnings = append(out.warnings, situated...)
 	if err := p.fill(&out, doc.Text, chunks); err != nil {
 		return failed(item, old, content, input, fmt.Errorf("chunk %s: %w", item.name(), err)), nil
 	}

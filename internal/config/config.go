@@ -33,6 +33,8 @@ type Config struct {
 	Embedder   Embedder `yaml:"embedder"`
 	Retrieve   Retrieve `yaml:"retrieve"`
 	Serve      Serve    `yaml:"serve"`
+	LLM        LLM      `yaml:"llm"`
+	NLI        NLI      `yaml:"nli"`
 }
 
 // Qdrant says where the index lives.
@@ -69,10 +71,11 @@ type PDF struct {
 
 // Chunk is the chunking part of the recipe of a new collection.
 type Chunk struct {
-	Strategy    string  `yaml:"strategy" doc:"structure, fixed (windows of tokens), row (tables apart), page or parent (small chunks found, their section delivered)"`
+	Strategy    string  `yaml:"strategy" doc:"structure, fixed (windows of tokens), row (tables apart), page, parent (small chunks found, their section delivered), sentence or recursive (as frameworks cut, to compare with)"`
 	SizeTokens  int     `yaml:"size_tokens" doc:"largest chunk, in tokens of chunk.tokenizer, 16 to 8192"`
 	Overlap     float64 `yaml:"overlap" doc:"share of the size repeated from the previous chunk, 0 to 0.5; 0 with row and page"`
 	IndexPrefix bool    `yaml:"index_prefix" doc:"index title and heading path in front of each chunk's text"`
+	Context     string  `yaml:"context" doc:"what stands in front of each chunk in the index beside title and headings: none, or llm (a line about it, one request to the language model for each chunk)"`
 	Tokenizer   string  `yaml:"tokenizer" doc:"tokenizer of the target model: o200k_base or cl100k_base"`
 }
 
@@ -99,6 +102,7 @@ type Retrieve struct {
 	NeighbourSmoothing float64 `yaml:"neighbour_smoothing" doc:"weight of the better adjacent chunk, 0 is off"`
 	PhraseBoost        float64 `yaml:"phrase_boost" doc:"weight of the phrases in quotation marks and the identifiers of a query, in standard deviations of the fused scores, 0 is off"`
 	Feedback           float64 `yaml:"feedback" doc:"weight of what the dense leg finds first against the query (pseudo-relevance feedback), 0 (off) to 1"`
+	Expand             string  `yaml:"expand" doc:"what the language model writes to be searched for, too: none, multi-query (other wordings) or hyde (a passage that could answer)"`
 	Rerank             Rerank  `yaml:"rerank"`
 	RequireAll         bool    `yaml:"require_all" doc:"fail instead of answering degraded when a leg fails"`
 	BudgetTokens       int     `yaml:"budget_tokens" doc:"largest context, labels and separators counted, 1 to 1000000"`
@@ -111,15 +115,57 @@ type Retrieve struct {
 
 // Rerank selects what puts the best candidates into their final order.
 type Rerank struct {
-	Model string `yaml:"model" doc:"path of a cross-encoder's model file that reranks; empty: off"`
-	Depth int    `yaml:"depth" doc:"how many of the best candidates are reranked, 1 to retrieve.candidates; unset, at most that"`
+	Kind      string        `yaml:"kind" doc:"cross_encoder (a model file in this process), late (token vectors of the embedding model in this process, bge-small-en-v1.5 unless embedder.kind is builtin) or http (an endpoint)"`
+	Model     string        `yaml:"model" doc:"cross_encoder: path of the model file, empty: nothing is reranked; http: model name"`
+	Depth     int           `yaml:"depth" doc:"how many of the best candidates are reranked, 1 to retrieve.candidates; unset, 30, and 50 with late, at most that"`
+	Weight    float64       `yaml:"weight" doc:"weight of the reranker's scores against those before, above 0 to 1 (the reranker's order alone); unset, 1, and 0.7 with late"`
+	URL       string        `yaml:"url" doc:"http: URL up to and including /rerank"`
+	API       string        `yaml:"api" doc:"http: shape of requests, cohere (also Jina, vLLM and llama.cpp) or tei (Text Embeddings Inference)"`
+	APIKeyEnv string        `yaml:"api_key_env" doc:"http: name of the environment variable that holds the bearer token; empty: none is sent"`
+	Timeout   time.Duration `yaml:"timeout" doc:"http: limit for one request"`
 }
+
+// The kinds of [Rerank].
+const (
+	CrossEncoder = "cross_encoder"
+	Late         = "late"
+	HTTPReranker = "http"
+)
+
+// On reports whether anything is reranked.
+func (r Rerank) On() bool { return r.Kind != CrossEncoder || r.Model != "" }
 
 // Serve configures the gRPC service.
 type Serve struct {
 	Listen        string        `yaml:"listen" doc:"address to listen on; loopback unless you say otherwise"`
-	MaxConcurrent int           `yaml:"max_concurrent" doc:"calls handled at once, 1 to 100000"`
+	MaxConcurrent int           `yaml:"max_concurrent" doc:"most searches, and most calls of ingestion, handled at once, 1 to 100000; of searches fewer where more would only be slower"`
+	QueryCacheMB  int           `yaml:"query_cache_mb" doc:"memory for the vectors of recent queries, in MiB, 0 (none) to 65536"`
 	DrainTimeout  time.Duration `yaml:"drain_timeout" doc:"how long a stop waits for calls in flight"`
+}
+
+// LLM is the language model that judges answers, writes them or rewrites
+// queries; nothing asks one unless told to.
+type LLM struct {
+	BaseURL     string        `yaml:"base_url" doc:"URL up to and excluding /chat/completions of an OpenAI-compatible endpoint; empty: no language model"`
+	Model       string        `yaml:"model" doc:"model name, as the endpoint calls it"`
+	APIKeyEnv   string        `yaml:"api_key_env" doc:"name of the environment variable that holds the bearer token; empty: none is sent"`
+	Structured  string        `yaml:"structured" doc:"how JSON is asked for: schema, object or prompt (in words alone)"`
+	LimitField  string        `yaml:"limit_field" doc:"name of the limit of an answer in requests: max_tokens or max_completion_tokens"`
+	Omit        []string      `yaml:"omit" doc:"fields that the endpoint refuses, a list or parted by commas: seed, temperature"`
+	Timeout     time.Duration `yaml:"timeout" doc:"limit for one request"`
+	Concurrency int           `yaml:"concurrency" doc:"requests at once, 1 to 256"`
+	Tokenizer   string        `yaml:"tokenizer" doc:"what estimates of cost count in: o200k_base, cl100k_base or an upper bound, bytes/N"`
+	Cache       bool          `yaml:"cache" doc:"keep answers in data_dir so that nothing is asked twice"`
+}
+
+// NLI is the entailment classifier that judges answers.
+type NLI struct {
+	URL        string        `yaml:"url" doc:"whole URL of a text-classification endpoint with entailment labels; empty: none"`
+	Shape      string        `yaml:"shape" doc:"form of its requests: tei (inputs are pairs) or hf (inputs are text and text_pair)"`
+	Labels     []string      `yaml:"labels" doc:"its names for entailment, neutral and contradiction, or for entailment and anything else, in this order, parted by commas"`
+	APIKeyEnv  string        `yaml:"api_key_env" doc:"name of the environment variable that holds the bearer token; empty: none is sent"`
+	Timeout    time.Duration `yaml:"timeout" doc:"limit for one request"`
+	BatchPairs int           `yaml:"batch_pairs" doc:"tei: pairs per request, 1 to 1024"`
 }
 
 // Default returns the defaults: local mode, the built-in embedder, the hybrid
@@ -132,13 +178,19 @@ func Default() Config {
 		Source:     Source{Quiet: 2 * time.Second, Rescan: 5 * time.Minute},
 		Extract:    Extract{Timeout: 9 * time.Second, MemoryMB: 320},
 		PDF:        PDF{Backend: "auto"},
-		Chunk:      Chunk{Strategy: "structure", SizeTokens: 200, Overlap: 0, IndexPrefix: true, Tokenizer: "o200k_base"},
+		Chunk:      Chunk{Strategy: "structure", SizeTokens: 200, Overlap: 0, IndexPrefix: true, Context: "none", Tokenizer: "o200k_base"},
 		Embedder:   Embedder{Kind: "builtin", Timeout: 60 * time.Second, Cache: true},
 		Retrieve: Retrieve{
-			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8, PhraseBoost: 2, Rerank: Rerank{Depth: 30},
+			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8, PhraseBoost: 2, Expand: "none",
+			Rerank:       Rerank{Kind: CrossEncoder, Depth: 30, Weight: 1, API: "cohere", Timeout: 10 * time.Second},
 			BudgetTokens: 2048, Order: "rank", Template: "plain",
 		},
-		Serve: Serve{Listen: "127.0.0.1:6363", MaxConcurrent: 256, DrainTimeout: 10 * time.Second},
+		Serve: Serve{Listen: "127.0.0.1:6363", MaxConcurrent: 256, QueryCacheMB: 32, DrainTimeout: 10 * time.Second},
+		LLM: LLM{
+			Structured: "schema", LimitField: "max_tokens", Timeout: 2 * time.Minute,
+			Concurrency: 4, Tokenizer: "o200k_base", Cache: true,
+		},
+		NLI: NLI{Shape: "tei", Labels: []string{"entailment", "neutral", "contradiction"}, Timeout: time.Minute, BatchPairs: 16},
 	}
 }
 
@@ -153,29 +205,36 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("read configuration: %s (%s) %s", e.Key, e.Origin, e.Problem)
 }
 
+// rule is one condition on a setting.
+type rule struct {
+	key string
+	ok  bool
+	msg string
+}
+
+func between(key string, v, lo, hi int) rule {
+	return rule{key, lo <= v && v <= hi, fmt.Sprintf("is %d, allowed are %d to %d", v, lo, hi)}
+}
+
+func share(key string, v, hi float64) rule {
+	return rule{key, v >= 0 && v <= hi, fmt.Sprintf("is %v, allowed are 0 to %v", v, hi)}
+}
+
+func oneOf(key, v string, allowed ...string) rule {
+	return rule{key, slices.Contains(allowed, v), fmt.Sprintf("is %q, allowed are %s", v, strings.Join(allowed, ", "))}
+}
+
+func notEmpty(key, v string) rule { return rule{key, v != "", "is empty"} }
+
+func positive(key string, d time.Duration) rule {
+	return rule{key, d > 0, fmt.Sprintf("is %v, must be positive", d)}
+}
+
 // validate checks ranges that need no knowledge of other packages. What only
 // another package knows (fusion syntax, tokenizer names) is checked there, when
 // the value is used, before anything is written.
 func (l *Loaded) validate() error {
 	c := l.Config
-	type rule struct {
-		key string
-		ok  bool
-		msg string
-	}
-	between := func(key string, v, lo, hi int) rule {
-		return rule{key, lo <= v && v <= hi, fmt.Sprintf("is %d, allowed are %d to %d", v, lo, hi)}
-	}
-	share := func(key string, v, hi float64) rule {
-		return rule{key, v >= 0 && v <= hi, fmt.Sprintf("is %v, allowed are 0 to %v", v, hi)}
-	}
-	oneOf := func(key, v string, allowed ...string) rule {
-		return rule{key, slices.Contains(allowed, v), fmt.Sprintf("is %q, allowed are %s", v, strings.Join(allowed, ", "))}
-	}
-	notEmpty := func(key, v string) rule { return rule{key, v != "", "is empty"} }
-	positive := func(key string, d time.Duration) rule {
-		return rule{key, d > 0, fmt.Sprintf("is %v, must be positive", d)}
-	}
 	rules := []rule{
 		notEmpty("data_dir", c.DataDir),
 		notEmpty("collection", c.Collection),
@@ -188,11 +247,13 @@ func (l *Loaded) validate() error {
 			fmt.Sprintf("is %v, allowed are 100ms to 1h", c.Extract.Timeout)},
 		between("extract.memory_mb", c.Extract.MemoryMB, 64, 65536),
 		oneOf("pdf.backend", c.PDF.Backend, "auto", "builtin", "pdfium"),
-		oneOf("chunk.strategy", c.Chunk.Strategy, "structure", "fixed", "row", "page", "parent"),
+		oneOf("chunk.strategy", c.Chunk.Strategy, "structure", "fixed", "row", "page", "parent", "sentence", "recursive"),
 		between("chunk.size_tokens", c.Chunk.SizeTokens, 16, 8192),
 		share("chunk.overlap", c.Chunk.Overlap, 0.5),
 		{"chunk.overlap", c.Chunk.Overlap == 0 || c.Chunk.Strategy != "row" && c.Chunk.Strategy != "page",
 			fmt.Sprintf("is %v, but chunk.strategy %s repeats nothing, allowed is 0", c.Chunk.Overlap, c.Chunk.Strategy)},
+		oneOf("chunk.context", c.Chunk.Context, "none", "llm"),
+		{"chunk.context", c.Chunk.Context != "llm" || c.LLM.BaseURL != "", "is llm, which needs llm.base_url"},
 		oneOf("chunk.tokenizer", c.Chunk.Tokenizer, "cl100k_base", "o200k_base"),
 		oneOf("embedder.kind", c.Embedder.Kind, "builtin", "openai"),
 		positive("embedder.timeout", c.Embedder.Timeout),
@@ -202,11 +263,9 @@ func (l *Loaded) validate() error {
 		share("retrieve.document_prior", c.Retrieve.DocumentPrior, 10),
 		share("retrieve.neighbour_smoothing", c.Retrieve.NeighbourSmoothing, 10),
 		share("retrieve.phrase_boost", c.Retrieve.PhraseBoost, 10),
+		oneOf("retrieve.expand", c.Retrieve.Expand, "none", "multi-query", "hyde"),
+		{"retrieve.expand", c.Retrieve.Expand == "none" || c.LLM.BaseURL != "", fmt.Sprintf("is %s, which needs llm.base_url", c.Retrieve.Expand)},
 		share("retrieve.feedback", c.Retrieve.Feedback, 1),
-		{"retrieve.rerank.depth", 1 <= c.Retrieve.Rerank.Depth && c.Retrieve.Rerank.Depth <= c.Retrieve.Candidates,
-			fmt.Sprintf("is %d, allowed are 1 to %d (retrieve.candidates)", c.Retrieve.Rerank.Depth, c.Retrieve.Candidates)},
-		{"retrieve.rerank.depth", c.Retrieve.Rerank.Model != "" || c.Retrieve.Rerank.Depth == l.defaultDepth(),
-			"is set, but without retrieve.rerank.model nothing is reranked"},
 		between("retrieve.budget_tokens", c.Retrieve.BudgetTokens, 1, 1_000_000),
 		between("retrieve.max_per_source", c.Retrieve.MaxPerSource, 0, 1000),
 		between("retrieve.neighbours", c.Retrieve.Neighbours, 0, 4),
@@ -215,6 +274,7 @@ func (l *Loaded) validate() error {
 		notEmpty("retrieve.template", c.Retrieve.Template),
 		notEmpty("serve.listen", c.Serve.Listen),
 		between("serve.max_concurrent", c.Serve.MaxConcurrent, 1, 100_000),
+		between("serve.query_cache_mb", c.Serve.QueryCacheMB, 0, 65536),
 		positive("serve.drain_timeout", c.Serve.DrainTimeout),
 	}
 	if c.Embedder.Kind == "openai" {
@@ -242,6 +302,8 @@ func (l *Loaded) validate() error {
 			rules = append(rules, rule{"embedder." + o.name, o.unset, "is set, but only embedder.kind: openai uses it"})
 		}
 	}
+	rules = append(rules, remoteRules(c)...)
+	rules = append(rules, l.rerankRules()...)
 	for _, r := range rules {
 		if !r.ok {
 			return &Error{Key: r.key, Origin: l.Origin[r.key], Problem: r.msg}

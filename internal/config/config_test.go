@@ -79,7 +79,26 @@ func TestBad(t *testing.T) {
 		{"duration", "serve:\n  drain_timeout: 5\n", nil, nil, "serve.drain_timeout", "a duration such as"},
 		{"option without effect", "embedder:\n  base_url: x\n", nil, nil, "embedder.base_url", "only embedder.kind: openai uses it"},
 		{"rerank depth", "retrieve:\n  rerank:\n    model: x\n    depth: 101\n", nil, nil, "retrieve.rerank.depth", "is 101, allowed are 1 to 100 (retrieve.candidates)"},
-		{"depth without a reranker", "retrieve:\n  rerank:\n    depth: 7\n", nil, nil, "retrieve.rerank.depth", "without retrieve.rerank.model nothing is reranked"},
+		{"depth without a reranker", "retrieve:\n  rerank:\n    depth: 7\n", nil, nil, "retrieve.rerank.depth", "without retrieve.rerank.model or another retrieve.rerank.kind nothing is reranked"},
+		{"weight without a reranker", "retrieve: {rerank: {weight: 0.5}}\n", nil, nil, "retrieve.rerank.weight", "nothing is reranked"},
+		{"rerank weight", "retrieve: {rerank: {kind: late, weight: 0}}\n", nil, nil, "retrieve.rerank.weight", "is 0, allowed are above 0 to 1"},
+		{"kind of reranker", "retrieve: {rerank: {kind: colbert}}\n", nil, nil, "retrieve.rerank.kind", "allowed are cross_encoder, http, late"},
+		{"model of late interaction", "retrieve: {rerank: {kind: late, model: x}}\n", nil, nil, "retrieve.rerank.model", "late uses the embedding model"},
+		{"reranker without an address", "retrieve: {rerank: {kind: http, model: m}}\n", nil, nil, "retrieve.rerank.url", "is empty, retrieve.rerank.kind: http needs it"},
+		{"reranker without a model", "retrieve: {rerank: {kind: http, url: http://x}}\n", nil, nil, "retrieve.rerank.model", "is empty, retrieve.rerank.kind: http needs it"},
+		{"shape of reranking", "retrieve: {rerank: {kind: http, url: http://x, model: m, api: rest}}\n", nil, nil, "retrieve.rerank.api", "allowed are cohere, tei"},
+		{"key of the reranker", "retrieve: {rerank: {kind: http, url: http://x, model: m, api_key_env: sk-123}}\n", nil, nil, "retrieve.rerank.api_key_env", "is no name of an environment variable"},
+		{"address without effect", "retrieve: {rerank: {kind: late, url: http://x}}\n", nil, nil, "retrieve.rerank.url", "only retrieve.rerank.kind: http uses it"},
+		{"model without an address", "llm:\n  model: m\n", nil, nil, "llm.model", "is set, but without llm.base_url nothing uses it"},
+		{"language model without a name", "llm:\n  base_url: http://x\n", nil, nil, "llm.model", "is empty, llm.base_url needs it"},
+		{"structured", "llm: {base_url: x, model: m, structured: xml}\n", nil, nil, "llm.structured", "allowed are schema, object, prompt"},
+		{"limit field", "llm: {base_url: x, model: m, limit_field: n}\n", nil, nil, "llm.limit_field", "allowed are max_tokens, max_completion_tokens"},
+		{"omit", "llm: {base_url: x, model: m, omit: [seed, model]}\n", nil, nil, "llm.omit", "has \"model\", allowed are seed, temperature"},
+		{"key for its name", "llm: {base_url: x, model: m, api_key_env: sk-123}\n", nil, nil, "llm.api_key_env", "is no name of an environment variable"},
+		{"name of a key", "llm: {base_url: x, model: m, api_key_env: RAGLOOP_KEY}\n", nil, nil, "llm.api_key_env", "choose another name"},
+		{"classifier without an address", "nli:\n  shape: hf\n", nil, nil, "nli.shape", "is set, but without nli.url nothing uses it"},
+		{"shape", "nli: {url: x, shape: x}\n", nil, nil, "nli.shape", "allowed are tei, hf"},
+		{"labels", "nli: {url: x, labels: [a, a]}\n", nil, nil, "nli.labels", "is \"a,a\", want two or three different names"},
 		{"openai without URL", "embedder:\n  kind: openai\n", nil, nil, "embedder.base_url", "is empty"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -116,6 +135,29 @@ func TestDepthFollowsCandidates(t *testing.T) {
 	}
 	if got := l.Config.Retrieve.Rerank.Depth; got != 12 {
 		t.Errorf("retrieve.rerank.depth with 12 candidates = %d, want 12", got)
+	}
+}
+
+// TestRerankDefaults: depth and weight follow the kind unless they are set.
+func TestRerankDefaults(t *testing.T) {
+	for file, want := range map[string]Rerank{
+		"":                                   {Depth: 30, Weight: 1},
+		"retrieve: {rerank: {model: x}}\n":   {Depth: 30, Weight: 1},
+		"retrieve: {rerank: {kind: late}}\n": {Depth: 50, Weight: 0.7},
+		"retrieve: {rerank: {kind: late, depth: 30, weight: 1}}\n":          {Depth: 30, Weight: 1},
+		"retrieve: {top_k: 9, candidates: 40, rerank: {kind: late}}\n":      {Depth: 40, Weight: 0.7},
+		"retrieve: {rerank: {kind: http, url: u, model: m, weight: 0.5}}\n": {Depth: 30, Weight: 0.5},
+	} {
+		l, err := Load(write(t, file), nil, nil)
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if got := l.Config.Retrieve.Rerank; got.Depth != want.Depth || got.Weight != want.Weight {
+			t.Errorf("%s: depth %d and weight %v, want %d and %v", file, got.Depth, got.Weight, want.Depth, want.Weight)
+		}
+		if got := l.Config.Retrieve.Rerank.On(); got != (file != "") {
+			t.Errorf("%s: On() = %v", file, got)
+		}
 	}
 }
 

@@ -59,19 +59,11 @@ func Load(path string, environ []string, flags map[string]string) (*Loaded, erro
 	if r := &l.Config.Retrieve; l.Origin["retrieve.candidates"] == OriginDefault {
 		r.Candidates = max(r.Candidates, min(r.TopK, 1000))
 	}
-	if r := &l.Config.Retrieve; l.Origin["retrieve.rerank.depth"] == OriginDefault {
-		r.Rerank.Depth = l.defaultDepth()
-	}
+	l.setRerankDefaults()
 	if err := l.validate(); err != nil {
 		return nil, err
 	}
 	return l, nil
-}
-
-// defaultDepth is the default of retrieve.rerank.depth, which is never above the
-// number of candidates.
-func (l *Loaded) defaultDepth() int {
-	return min(Default().Retrieve.Rerank.Depth, l.Config.Retrieve.Candidates)
 }
 
 func (l *Loaded) set(byKey map[string]field, key, value, origin string) error {

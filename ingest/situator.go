@@ -1,0 +1,104 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ragloop/ragloop/ingest/chunk"
+	"github.com/ragloop/ragloop/ingest/situate"
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+// Situator says what a chunk is about in its document; implemented by
+// situate.Writer. It must be safe for concurrent use.
+type Situator interface {
+	// Context returns one line, or an error that wraps situate.ErrAnswer where
+	// there is none for this chunk alone.
+	Context(ctx context.Context, document string, chunk text.Span) (string, error)
+	// Fingerprint stands for everything that shapes the lines.
+	Fingerprint() string
+}
+
+// situatedAtOnce is the number of chunks of a document that are asked about at
+// once: a model in another process answers several as fast as one.
+const situatedAtOnce = 8
+
+// checkSituator returns why s cannot write what a recipe calls for.
+func checkSituator(r index.Recipe, s Situator) error {
+	switch want := r.Chunker.Context; {
+	case want == "":
+		return nil
+	case s == nil:
+		return fmt.Errorf("%w: its chunks are situated by a language model (%s), and none is configured", index.ErrRecipe, want)
+	case s.Fingerprint() != want:
+		return fmt.Errorf("%w: its chunks are situated by the language model %s, this one is %s", index.ErrRecipe, want, s.Fingerprint())
+	}
+	return nil
+}
+
+// situate puts a line about each chunk behind its index prefix, if the recipe
+// has it so. A chunk that gets none is counted in a warning. Where line, prefix
+// and text are more than the embedder reads, the line loses its last words.
+func (p *preparer) situate(ctx context.Context, document string, chunks []chunk.Chunk) (warnings []string, err error) {
+	if !p.situated {
+		return nil, nil
+	}
+	if p.noSituator != nil {
+		return nil, p.noSituator
+	}
+	lines := make([]string, len(chunks))
+	var refused atomic.Int64
+	var group errgroup.Group
+	group.SetLimit(situatedAtOnce)
+	for i, c := range chunks {
+		group.Go(func() error {
+			line, err := p.situator.Context(ctx, document, c.Span)
+			if errors.Is(err, situate.ErrAnswer) {
+				refused.Add(1)
+				return nil
+			}
+			lines[i] = line
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	tooLong := 0
+	for i := range chunks {
+		line := p.fitting(lines[i], chunks[i])
+		if line == "" {
+			if lines[i] != "" {
+				tooLong++
+			}
+			continue
+		}
+		chunks[i].Prefix += line + "\n"
+	}
+	if n := refused.Load(); n > 0 {
+		warnings = append(warnings, fmt.Sprintf("context: the language model has no usable answer for %d of %d chunks, which are indexed without", n, len(chunks)))
+	}
+	if tooLong > 0 {
+		warnings = append(warnings, fmt.Sprintf("context: the embedder has no room for a line in front of %d of %d chunks, which are indexed without", tooLong, len(chunks)))
+	}
+	return warnings, nil
+}
+
+// fitting returns as many words of the line as the embedder reads in front of
+// the chunk; "" for none.
+func (p *preparer) fitting(line string, c chunk.Chunk) string {
+	limit := p.window.MaxTokens()
+	for words := strings.Fields(line); len(words) > 0; words = words[:len(words)*3/4] {
+		line = strings.Join(words, " ")
+		if limit == 0 || p.window.CountTokens(c.Prefix+line+"\n"+c.Text) <= limit {
+			return line
+		}
+	}
+	return ""
+}

@@ -1,0 +1,76 @@
+package ingest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/ragloop/ragloop/ingest/situate"
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/lexical"
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+// situator writes a line that tells which chunk of which document it saw.
+type situator struct{ err map[string]error } // by the beginning of the chunk
+
+func (s situator) Fingerprint() string { return "s1" }
+
+func (s situator) Context(_ context.Context, document string, chunk text.Span) (string, error) {
+	at := document[chunk.Start:chunk.End]
+	if err := s.err[strings.Fields(at)[0]]; err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("From %d of %d.", chunk.Start, len(document)), nil
+}
+
+func situatedPreparer(t *testing.T, s Situator) *preparer {
+	t.Helper()
+	p, err := newPreparer(index.Recipe{
+		Chunker: index.ChunkerRecipe{Strategy: "structure", SizeTokens: 16, Tokenizer: "o200k_base", IndexPrefix: true, Context: "s1"},
+		Lexical: lexical.Default(),
+	}, Options{Embedder: &hashed{}, Extractor: InProcess{}, Situator: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+const twoParagraphs = "One paragraph about the first of two things, which is long enough.\n\nTwo is another paragraph, about the other thing, and as long as that."
+
+// The line is indexed and stored with the prefix, and no part of the text.
+func TestSituate(t *testing.T) {
+	p, err := situatedPreparer(t, situator{}).prepare(t.Context(), Text("d", "Title", twoParagraphs), prior{})
+	if err != nil || p.err != nil || len(p.points) < 2 || p.warnings != nil {
+		t.Fatalf("prepared %+v, %v", p, err)
+	}
+	for i, point := range p.points {
+		want := fmt.Sprintf("Title\nFrom %d of %d.\n", point.Chunk.Span.Start, len(twoParagraphs))
+		if point.Prefix != want || p.texts[i] != want+point.Chunk.Text || strings.Contains(point.Chunk.Text, "From") {
+			t.Errorf("chunk %d has the prefix %q and is indexed as %q, want the prefix %q", i, point.Prefix, p.texts[i], want)
+		}
+	}
+}
+
+func TestSituateFails(t *testing.T) {
+	item := Text("d", "Title", twoParagraphs)
+	unusable := fmt.Errorf("no line: %w", situate.ErrAnswer)
+	p, err := situatedPreparer(t, situator{map[string]error{"Two": unusable}}).prepare(t.Context(), item, prior{})
+	if err != nil || len(p.warnings) != 1 || !strings.Contains(p.warnings[0], "no usable answer for 1 of ") {
+		t.Errorf("an unusable answer: warnings %q, %v; want one with the count", p.warnings, err)
+	}
+	down := errors.New("down")
+	if _, err := situatedPreparer(t, situator{map[string]error{"Two": down}}).prepare(t.Context(), item, prior{}); !errors.Is(err, down) {
+		t.Errorf("a model that is down: %v, want the run to end with its error", err)
+	}
+	if _, err := situatedPreparer(t, nil).prepare(t.Context(), item, prior{}); !errors.Is(err, index.ErrRecipe) {
+		t.Errorf("without a model: %v, want ErrRecipe", err)
+	}
+	other := situatedPreparer(t, situator{})
+	other.noSituator = checkSituator(index.Recipe{Chunker: index.ChunkerRecipe{Context: "s2"}}, situator{})
+	if _, err := other.prepare(t.Context(), item, prior{}); !errors.Is(err, index.ErrRecipe) || !strings.Contains(err.Error(), "s2") {
+		t.Errorf("with another model: %v, want ErrRecipe that names both", err)
+	}
+}

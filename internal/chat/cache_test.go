@@ -1,0 +1,192 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/bbolt"
+)
+
+// model is a Model made of a function.
+type model struct {
+	fingerprint string
+	calls       atomic.Int32
+	answer      func(Request) (Response, error)
+}
+
+func (m *model) Info() Info { return Info{Name: "m", Fingerprint: m.fingerprint} }
+
+func (m *model) Complete(_ context.Context, r Request) (Response, error) {
+	m.calls.Add(1)
+	return m.answer(r)
+}
+
+func echo(r Request) (Response, error) {
+	return Response{Text: r.Messages[len(r.Messages)-1].Content, Finish: "stop", Model: "m-1", Usage: Usage{3, 1}}, nil
+}
+
+func openCache(t *testing.T, path string, m Model) *Cache {
+	t.Helper()
+	c, err := OpenCache(path, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+func TestCache(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "answers.db")
+	m := &model{fingerprint: "f", answer: echo}
+	c := openCache(t, path, m)
+	first, err := c.Complete(t.Context(), question)
+	if err != nil || first.Cached {
+		t.Fatalf("Complete = %+v, %v, want an answer from the model", first, err)
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	c = openCache(t, path, m)
+	want := first
+	want.Cached = true
+	again, err := c.Complete(t.Context(), question)
+	if d := cmp.Diff(want, again); d != "" || err != nil {
+		t.Errorf("Complete again = %v (-want +got):\n%s", err, d)
+	}
+	if n := m.calls.Load(); n != 1 {
+		t.Errorf("%d calls, want 1", n)
+	}
+	for name, change := range map[string]func(*Request){
+		"text":        func(r *Request) { r.Messages = Prompt("Be short.", "Who?") },
+		"role":        func(r *Request) { r.Messages = []Message{{User, "Be short."}, {User, "Why?"}} },
+		"limit":       func(r *Request) { r.MaxTokens++ },
+		"temperature": func(r *Request) { r.Temperature = 1 },
+		"seed":        func(r *Request) { r.Seed = 1 },
+		"format":      func(r *Request) { r.Format = &Format{Name: "x", Schema: []byte(`{}`)} },
+	} {
+		r := question
+		change(&r)
+		if found, err := c.Has(r); found || err != nil {
+			t.Errorf("with another %s: Has = %v, %v, want false", name, found, err)
+		}
+		if got, err := c.Complete(t.Context(), r); err != nil || got.Cached {
+			t.Errorf("with another %s: Complete = %+v, %v, want an answer from the model", name, got, err)
+		}
+	}
+	if d := cmp.Diff(CacheStats{Hits: 1, Misses: 6}, c.Stats()); d != "" {
+		t.Errorf("Stats (-want +got):\n%s", d)
+	}
+	c.Close()
+	if c = openCache(t, path, &model{fingerprint: "g", answer: echo}); c.Stats().Misses != 0 {
+		t.Errorf("counts of a file just opened: %+v", c.Stats())
+	}
+	if found, err := c.Has(question); found || err != nil {
+		t.Errorf("for another model: Has = %v, %v, want false", found, err)
+	}
+}
+
+func TestCacheKeepsNoErrors(t *testing.T) {
+	failure := errors.New("down")
+	m := &model{answer: func(Request) (Response, error) { return Response{}, failure }}
+	c := openCache(t, filepath.Join(t.TempDir(), "a.db"), m)
+	if _, err := c.Complete(t.Context(), question); !errors.Is(err, failure) {
+		t.Errorf("Complete = %v, want %v", err, failure)
+	}
+	m.answer = echo
+	if r, err := c.Complete(t.Context(), question); err != nil || r.Cached {
+		t.Errorf("Complete = %+v, %v, want an answer from the model", r, err)
+	}
+	if _, err := c.Complete(t.Context(), Request{}); !errors.Is(err, ErrRequest) {
+		t.Errorf("Complete(no request) = %v, want %v", err, ErrRequest)
+	}
+}
+
+func TestCacheDamage(t *testing.T) {
+	for name, value := range map[string][]byte{"short": {1}, "sum": []byte(`{"text":"forged"}....`)} {
+		c := openCache(t, filepath.Join(t.TempDir(), "a.db"), &model{answer: echo})
+		key := keyOf("", question)
+		err := c.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(cacheBucket)).Put(key[:], value) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r, err := c.Complete(t.Context(), question); err != nil || r.Text != "Why?" || r.Cached {
+			t.Errorf("%s: Complete = %+v, %v, want an answer from the model", name, r, err)
+		}
+		if r, err := c.Complete(t.Context(), question); err != nil || !r.Cached {
+			t.Errorf("%s: Complete again = %+v, %v, want it from the file", name, r, err)
+		}
+		if s := c.Stats(); s.Damaged != 1 {
+			t.Errorf("%s: Stats = %+v, want 1 damaged", name, s)
+		}
+	}
+}
+
+// TestCacheEqualRequests: of equal requests at the same time one is sent.
+func TestCacheEqualRequests(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	gate := make(chan struct{})
+	m := &model{answer: func(r Request) (Response, error) { <-gate; return echo(r) }}
+	c := openCache(t, path, m)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			if r, err := c.Complete(t.Context(), question); err != nil || r.Text != "Why?" {
+				t.Errorf("Complete = %+v, %v", r, err)
+			}
+		})
+	}
+	close(gate)
+	group.Wait()
+	if n := m.calls.Load(); n != 1 {
+		t.Errorf("%d calls, want 1", n)
+	}
+}
+
+func TestCacheWaitEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		m := &model{answer: func(r Request) (Response, error) { <-hold; return Response{}, errors.New("down") }}
+		c := &Cache{inner: m, running: map[requestKey]chan struct{}{}}
+		key := keyOf("", question)
+		if _, mine := c.claim(key); !mine {
+			t.Fatal("the first claim fails")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			_, err := c.Complete(ctx, question)
+			done <- err
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Complete = %v, want %v", err, context.Canceled)
+		}
+		c.release(key)
+		close(hold)
+	})
+}
+
+func TestOpenCacheErrors(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.db")
+	openCache(t, path, &model{})
+	if _, err := OpenCache(path, &model{}); !errors.Is(err, ErrCacheLocked) {
+		t.Errorf("OpenCache of an open file = %v, want %v", err, ErrCacheLocked)
+	}
+	other := filepath.Join(dir, "b.db")
+	if err := os.WriteFile(other, make([]byte, 1<<16), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenCache(other, &model{}); err == nil {
+		t.Error("OpenCache of something else did not fail")
+	}
+}

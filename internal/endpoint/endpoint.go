@@ -1,0 +1,187 @@
+// Package endpoint calls remote services that take JSON and give JSON: what
+// clients of language models and classifiers have in common, whatever protocol
+// they speak over it.
+//
+// It posts bytes and returns bytes, with a time limit for each attempt, retries
+// that honour Retry-After, a limit on what is read, a limit on calls at once, and
+// errors that show what the service said but never the key. It knows no protocol
+// and keeps nothing.
+package endpoint
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+)
+
+// Config describes an endpoint.
+type Config struct {
+	URL          string        // http or https, the whole of it; required
+	APIKey       string        // sent as a bearer token; empty: none is sent
+	Timeout      time.Duration // of one attempt; 0: 60 s
+	MaxRetries   int           // of one call; 0: 6; negative: none
+	Concurrency  int           // calls at once, more wait; 0: 4
+	MaxBodyBytes int64         // of a response; 0: 8 MiB
+
+	Client *http.Client // nil: one of its own, which follows no redirect: what is posted goes to URL alone
+}
+
+// Endpoint is a service at one address. Safe for concurrent use.
+type Endpoint struct {
+	config Config
+	host   string
+	slots  chan struct{}
+}
+
+// ErrUnavailable is wrapped by errors of an endpoint that cannot be reached, or
+// has too much to do: the same call may succeed later.
+var ErrUnavailable = errors.New("endpoint unavailable")
+
+// ErrTooLong is wrapped by the error about a response longer than MaxBodyBytes.
+var ErrTooLong = errors.New("the response is too long")
+
+// retryFor is how long a call is retried in all.
+const retryFor = 5 * time.Minute
+
+// New returns the endpoint. Nothing is sent yet.
+func New(c Config) (*Endpoint, error) {
+	u, err := url.Parse(c.URL)
+	switch {
+	case err != nil:
+		return nil, errors.New("the URL cannot be parsed, want http://HOST or https://HOST with an optional path") // its text may hold a password
+	case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
+		return nil, fmt.Errorf("the URL is %q, want http://HOST or https://HOST with an optional path", u.Redacted())
+	case c.Timeout < 0 || c.Concurrency < 0 || c.MaxBodyBytes < 0:
+		return nil, fmt.Errorf("timeout %v, concurrency %d, longest body %d: none may be negative", c.Timeout, c.Concurrency, c.MaxBodyBytes)
+	case strings.ContainsFunc(c.APIKey, func(r rune) bool { return r <= ' ' || r == 0x7F }):
+		return nil, errors.New("the API key has white space or control characters")
+	}
+	if c.Timeout == 0 {
+		c.Timeout = time.Minute
+	}
+	if c.MaxRetries == 0 {
+		c.MaxRetries = 6
+	}
+	c.MaxRetries = max(c.MaxRetries, 0)
+	if c.Concurrency == 0 {
+		c.Concurrency = 4
+	}
+	if c.MaxBodyBytes == 0 {
+		c.MaxBodyBytes = 8 << 20
+	}
+	if c.Client == nil {
+		c.Client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	}
+	return &Endpoint{config: c, host: u.Host, slots: make(chan struct{}, c.Concurrency)}, nil
+}
+
+// Host returns host and port, for messages.
+func (e *Endpoint) Host() string { return e.host }
+
+// Post sends a JSON body and returns that of the response with status 200.
+//
+// Status 429, 5xx and network errors are retried with growing pauses, or after
+// the pause that the endpoint asks for in Retry-After, for five minutes at most;
+// a call keeps its place among Config.Concurrency meanwhile. Other statuses are
+// not retried and are a [*StatusError]. When all attempts have failed the error
+// wraps [ErrUnavailable], unless the endpoint asks for a longer pause than that.
+// A body that is too long is [ErrTooLong]. When ctx ends, so does Post, with its
+// error.
+func (e *Endpoint) Post(ctx context.Context, body []byte) ([]byte, error) {
+	select {
+	case e.slots <- struct{}{}:
+		defer func() { <-e.slots }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	var transient bool
+	response, err := backoff.Retry(ctx,
+		func() ([]byte, error) {
+			data, err := e.attempt(ctx, body)
+			transient = passing(err)
+			return data, err
+		},
+		backoff.WithMaxTries(uint(e.config.MaxRetries)+1),
+		backoff.WithMaxElapsedTime(retryFor))
+	switch {
+	case err == nil:
+		return response, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case transient:
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil, err
+}
+
+// passing reports whether err may be gone some minutes later: an endpoint that
+// asks for a longer pause says that it will not be.
+func passing(err error) bool {
+	if permanent := (*backoff.PermanentError)(nil); errors.As(err, &permanent) {
+		return false
+	}
+	after := (*backoff.RetryAfterError)(nil)
+	return !errors.As(err, &after) || after.Duration <= retryFor
+}
+
+// attempt posts once and returns the body of a good response. Errors that are
+// not worth another attempt are marked permanent.
+func (e *Endpoint) attempt(parent context.Context, body []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(parent, e.config.Timeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.config.URL, bytes.NewReader(body))
+	if err != nil {
+		return nil, backoff.Permanent(err) // unreachable: New parsed the URL
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("Accept", "application/json")
+	if e.config.APIKey != "" {
+		request.Header.Set("Authorization", "Bearer "+e.config.APIKey)
+	}
+	response, err := e.config.Client.Do(request)
+	if err != nil {
+		return nil, e.broken(parent, ctx, err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return nil, e.statusError(response)
+	}
+	data, err := io.ReadAll(io.LimitReader(response.Body, e.config.MaxBodyBytes+1))
+	if err != nil {
+		return nil, e.broken(parent, ctx, fmt.Errorf("read response: %w", err))
+	}
+	if int64(len(data)) > e.config.MaxBodyBytes {
+		return nil, backoff.Permanent(fmt.Errorf("%w: more than %d bytes", ErrTooLong, e.config.MaxBodyBytes))
+	}
+	return data, nil
+}
+
+// broken returns the error of an attempt without a response. An attempt that
+// took too long is no end of the caller's context, and does not read like one.
+func (e *Endpoint) broken(parent, ctx context.Context, err error) error {
+	if parent.Err() == nil && ctx.Err() != nil {
+		return fmt.Errorf("no response within %v", e.config.Timeout)
+	}
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		err = u.Err // without the URL: its query may hold a key
+	}
+	return err
+}
+
+// Rejects reports whether err is the endpoint's refusal of the request itself:
+// the same one will fail again, another may not.
+func Rejects(err error) bool {
+	var s *StatusError
+	return errors.As(err, &s) && slices.Contains([]int{
+		http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity,
+	}, s.Code)
+}
