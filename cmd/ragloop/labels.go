@@ -32,7 +32,7 @@ or almost equal queries, and no document with labels in both.`,
 		},
 	}
 	check.Flags().StringVar(&against, "against", "", "another query set, such as the half that was tuned on")
-	return group("labels", "Work with labelled query sets", check, a.convertCmd(), a.splitCmd())
+	return group("labels", "Work with labelled query sets", check, a.reanchorCmd(), a.suggestCmd(), a.reviewCmd(), a.mergeCmd(), a.convertCmd(), a.splitCmd())
 }
 
 func (a *app) checkLabels(ctx context.Context, file string) error {
@@ -122,6 +122,12 @@ func (a *app) printLabels(file string, r labels.Report) error {
 	for _, w := range r.Warnings {
 		fmt.Fprintf(a.out, "warning: %s\n", w.Message)
 	}
+	a.printMoves(file, r)
+	return nil
+}
+
+// printMoves lists the labels that are not as they were.
+func (a *app) printMoves(file string, r labels.Report) {
 	for _, m := range r.Moves {
 		fmt.Fprintf(a.out, "moved: %s:%d %s %s: %d-%d is now %d-%d (%s)\n", file, m.Line, m.Query, m.Field,
 			m.From.Span.Start, m.From.Span.End, m.To.Span.Start, m.To.Span.End, m.How)
@@ -129,5 +135,4 @@ func (a *app) printLabels(file string, r labels.Report) error {
 	for _, b := range r.Broken {
 		fmt.Fprintf(a.out, "broken: %s:%d %s %s in %s: %s\n", file, b.Line, b.Query, b.Field, b.Doc, b.Detail)
 	}
-	return nil
 }

@@ -34,8 +34,11 @@ type metricJSON struct {
 
 func explain(d metric.Definition) metricJSON {
 	m := metricJSON{Name: d.Name, Formula: d.Formula, Edge: d.Edge, Source: d.Source, Scores: "documents", Better: "higher"}
-	if d.Level == metric.Passages {
+	switch d.Level {
+	case metric.Passages:
 		m.Scores = "spans"
+	case metric.Answers:
+		m.Scores = "answers"
 	}
 	switch d.Better {
 	case metric.Lower:
@@ -52,6 +55,8 @@ func explain(d metric.Definition) metricJSON {
 		m.Forms = []string{d.Name + "@K", d.Name + "@Bt"}
 	case metric.RequiredTokens:
 		m.Forms = []string{d.Name + "@Bt"}
+	case metric.TokenRange:
+		m.Forms = []string{d.Name + "@A..Bt"}
 	case metric.NoCut:
 		m.Forms = []string{d.Name}
 	}
@@ -61,6 +66,9 @@ func explain(d metric.Definition) metricJSON {
 	}
 	if d.Theta {
 		m.Forms = append(m.Forms, last+"(theta=1)")
+	}
+	if d.Recall {
+		m.Forms = append(m.Forms, last+"(recall=0.5)")
 	}
 	if d.Gain {
 		m.Forms = append(m.Forms, last+"(gain=exp)")

@@ -30,9 +30,9 @@ func (a *app) scoreCmd() *cobra.Command {
 		Long: `score computes metrics of results that are in a file, whoever made them.
 
 With --qrels, judgements and run are TREC files, and the output is that of
-trec_eval, with its names: NAME, QUERY, VALUE. Two things differ from its
-defaults. A judged query without results counts 0 (trec_eval -c); --skip-missing
-leaves such queries out. gm_map and iprec_at_recall are not computed.
+trec_eval, with its names: NAME, QUERY, VALUE. One thing differs from its
+defaults: a judged query without results counts 0 (trec_eval -c); --skip-missing
+leaves such queries out.
 
 With --spans, the labels are a query set of this program (see "ragloop eval
 --help"), and the run has one query a line, its spans best first, in code points:

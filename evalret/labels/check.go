@@ -143,7 +143,7 @@ func (c *checker) query(q Query) Query {
 	kept.Evidence, kept.Docs = nil, nil
 	for i, e := range q.Evidence {
 		c.Spans++
-		field := fmt.Sprintf("evidence[%d]", i)
+		field := evidenceField(i)
 		o := c.open(e.Doc)
 		if o.doc == nil {
 			c.broken(q, field, e.Doc, o.reason, o.detail)

@@ -10,6 +10,8 @@ type Definition struct {
 	Rel        bool // takes the parameter rel
 	Theta      bool // takes the parameter theta
 	Gain       bool // takes the parameter gain
+	Recall     bool // takes the parameter recall
+	Geometric  bool // its mean over queries is the geometric one: [GeometricMean]
 	Better     Better
 	Proportion bool   // every value is 0 or 1
 	Formula    string // with the range
@@ -32,6 +34,8 @@ const (
 	RequiredTokens
 	// NoCut: "Rprec".
 	NoCut
+	// TokenRange: "AURC@512..4096t".
+	TokenRange
 )
 
 // Better says in which direction a metric is better. Only metrics that are
@@ -58,7 +62,7 @@ const (
 )
 
 // Definitions returns every metric family in the order in which reports list
-// them. All values are in [0, 1] and larger is better.
+// them. Values are in [0, 1] unless the formula says otherwise.
 func Definitions() []Definition { return slices.Clone(definitions[:]) }
 
 var definitions = [...]Definition{
@@ -79,6 +83,12 @@ var definitions = [...]Definition{
 		Formula: "|U ∩ G| / |G| in code points, U the union of the retrieved spans, G the union of the labelled ones; 0..1",
 		Edge:    "as evidence_recall",
 		Source:  "Chroma recall (Smith & Troynikov 2024); LegalBench-RAG recall when chunks don't overlap (its reference code counts overlaps twice)",
+	},
+	{
+		Name: "AURC", Level: Passages, Cut: TokenRange,
+		Formula: "area under span_recall against log2 of the token budget, by the trapezoid rule, divided by the width of the range: (r0/2 + r1 + … + rm/2) / m for the budgets B, 2B, 4B, … of @B..Et; 0..1",
+		Edge:    "the range is doubled from its first to its last budget, so @512..4096t packs 512, 1024, 2048 and 4096 tokens; a curve that is flat at r has the area r. As evidence_recall otherwise",
+		Source:  "ragloop; the area under a recall curve over budgets, log scaled since each doubling of a context costs as much again",
 	},
 	{
 		Name: "span_precision", Level: Passages, Cut: ItemsOrTokens,
@@ -171,6 +181,18 @@ var definitions = [...]Definition{
 		Source:  "trec_eval map and map_cut_k",
 	},
 	{
+		Name: "GMAP", Level: Documents, Cut: NoCut, Rel: true, Geometric: true,
+		Formula: "geometric mean of AP over queries, each AP raised to at least 0.00001; of one query: that AP; 0.00001..1",
+		Edge:    "a mean of a whole run alone, as ragloop score prints it: it has no interval and no part in comparisons. As trec_eval, a query without a relevant document or without results counts 0.00001",
+		Source:  "Robertson, On GMAP, CIKM 2006; trec_eval gm_map",
+	},
+	{
+		Name: "IPrec", Level: Documents, Cut: NoCut, Rel: true, Recall: true,
+		Formula: "interpolated precision: the largest P@i over the ranks i from that of the c-th relevant document on, c = recall × R rounded half up, R all relevant documents; for c = 0 over all ranks; 0..1",
+		Edge:    "0 where fewer than c relevant documents are retrieved; recall is 0 unless given; as R otherwise",
+		Source:  "the recall-precision graph of TREC; trec_eval 10 iprec_at_recall (version 9 rounds c up by 0.9)",
+	},
+	{
 		Name: "P", Level: Documents, Cut: RequiredItems, Rel: true,
 		Formula: "relevant documents in the first k / k; 0..1",
 		Edge:    "divides by k also when fewer are returned; as R otherwise",
@@ -193,6 +215,30 @@ var definitions = [...]Definition{
 		Formula: "documents with a judgement in the first k / documents in the first k; 0..1: how far the labels can be believed, not how good the ranking is",
 		Edge:    "divides by what is returned when that is less than k; not applicable without a judgement or when nothing is returned",
 		Source:  "ir-measures Judged@k; 1 - BEIR hole@k for lists of at least k",
+	},
+	{
+		Name: "abstention_precision", Level: Answers, Cut: NoCut,
+		Formula: "unanswerable queries abstained from / all queries abstained from; 0..1",
+		Edge:    "not applicable when no query was abstained from; queries without an answer at all (failed) are counted apart. 1 for a system that abstains once, rightly: read it with abstention_recall",
+		Source:  "ragloop; the 2x2 of answerable against abstained, as in SQuAD 2.0 (Rajpurkar et al., ACL 2018)",
+	},
+	{
+		Name: "abstention_recall", Level: Answers, Cut: NoCut,
+		Formula: "unanswerable queries abstained from / all unanswerable queries; 0..1",
+		Edge:    "not applicable without an unanswerable query. 1 for a system that never answers: read it with abstention_precision",
+		Source:  "as abstention_precision",
+	},
+	{
+		Name: "citation_recall", Level: Answers, Cut: NoCut,
+		Formula: "sentences that all their cited segments together support / sentences; 0..1",
+		Edge:    "a sentence without a citation, or with one of a segment that the context does not have, is unsupported; not applicable without a sentence",
+		Source:  "ALCE (Gao et al., EMNLP 2023), eval.py compute_autoais; who judges support is said beside the number",
+	},
+	{
+		Name: "citation_precision", Level: Answers, Cut: NoCut,
+		Formula: "citations that count / citations; one counts when its sentence is supported and it supports the sentence alone, or the others no longer support it without it; 0..1",
+		Edge:    "a segment cited twice by a sentence is one citation; one that the context does not have counts as wrong, where ALCE's eval.py leaves all citations of its sentence out; not applicable without a citation, where eval.py gives 0",
+		Source:  "ALCE (Gao et al., EMNLP 2023), eval.py compute_autoais",
 	},
 }
 

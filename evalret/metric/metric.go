@@ -14,6 +14,9 @@
 //     labelled evidence spans in document coordinates ([Metric.Spans]).
 //     Retrieved spans are united before anything is measured, so overlapping
 //     chunks are not counted twice and no value exceeds 1.
+//   - [Answers]: what a language model made of a context: whether it abstained
+//     where it should ([Abstention]) and whether what it cites supports what it
+//     says ([CiteCheck]). These come from counts over answers, not from rankings.
 //
 // Which tie rule applies where: a ranking that comes from retrieval is scored
 // in the order given, because that order is what a reader of the context sees.
@@ -36,9 +39,13 @@ type Metric struct {
 	Name  string  // "nDCG", "R", … as listed by [Definitions]
 	At    int     // cut-off; 0: none
 	Unit  Unit    // what At counts
+	From  int     // smallest token budget of a range that ends at At; 0: no range
 	Rel   int     // smallest grade that counts as relevant; 0 means 1
 	Theta float64 // share of an evidence span that must be covered, in (0, 1]; 0 means 0.5
 	Gain  Gain    // what a grade is worth; "" means linear
+	// Recall is the level of recall at which precision is interpolated, in [0, 1].
+	// 0, the default, is a level like any other.
+	Recall float64
 }
 
 // Gain is what a document of grade g is worth to nDCG.
@@ -70,6 +77,9 @@ const (
 	Documents Level = iota
 	// Passages is retrieved spans against labelled evidence spans.
 	Passages
+	// Answers is what a language model answered. No result of retrieval has such
+	// a metric: see [Abstention] and [Citations].
+	Answers
 )
 
 const (
@@ -84,18 +94,29 @@ func (m Metric) String() string {
 	b.WriteString(m.Name)
 	if m.At > 0 {
 		b.WriteByte('@')
+		if m.From > 0 {
+			b.WriteString(strconv.Itoa(m.From) + "..")
+		}
 		b.WriteString(strconv.Itoa(m.At))
 		if m.Unit == Tokens {
 			b.WriteByte('t')
 		}
 	}
-	switch {
-	case m.Rel != 0 && m.Rel != defaultRel:
-		b.WriteString("(rel=" + strconv.Itoa(m.Rel) + ")")
-	case m.Theta != 0 && m.Theta != defaultTheta:
-		b.WriteString("(theta=" + strconv.FormatFloat(m.Theta, 'g', -1, 64) + ")")
-	case m.Gain != "" && m.Gain != Linear:
-		b.WriteString("(gain=" + string(m.Gain) + ")")
+	var params []string
+	if m.Rel != 0 && m.Rel != defaultRel {
+		params = append(params, "rel="+strconv.Itoa(m.Rel))
+	}
+	if m.Theta != 0 && m.Theta != defaultTheta {
+		params = append(params, "theta="+strconv.FormatFloat(m.Theta, 'g', -1, 64))
+	}
+	if m.Gain != "" && m.Gain != Linear {
+		params = append(params, "gain="+string(m.Gain))
+	}
+	if m.Recall != 0 {
+		params = append(params, "recall="+strconv.FormatFloat(m.Recall, 'g', -1, 64))
+	}
+	if len(params) > 0 {
+		b.WriteString("(" + strings.Join(params, ",") + ")")
 	}
 	return b.String()
 }
@@ -111,6 +132,23 @@ func (m *Metric) UnmarshalText(b []byte) error {
 	}
 	*m = p
 	return nil
+}
+
+// Budgets returns the token budgets whose contexts m is computed from,
+// ascending: none for a metric without a budget, At for most, and for a range
+// From and its doubles up to At.
+func (m Metric) Budgets() []int {
+	switch {
+	case m.Unit != Tokens || m.At <= 0:
+		return nil
+	case m.From <= 0:
+		return []int{m.At}
+	}
+	var bs []int
+	for b := m.From; b <= m.At; b *= 2 {
+		bs = append(bs, b)
+	}
+	return bs
 }
 
 func (m Metric) rel() int {

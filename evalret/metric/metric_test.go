@@ -3,10 +3,14 @@ package metric
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -29,6 +33,11 @@ func TestParseAndString(t *testing.T) {
 		{in: "evidence_recall@5", want: Metric{Name: "evidence_recall", At: 5}},
 		{in: "evidence_recall@1024t", want: Metric{Name: "evidence_recall", At: 1024, Unit: Tokens}},
 		{in: "all_evidence@1024t(theta=1)", want: Metric{Name: "all_evidence", At: 1024, Unit: Tokens, Theta: 1}},
+		{in: "IPrec", want: Metric{Name: "IPrec"}},
+		{in: "IPrec(recall=0.30)", want: Metric{Name: "IPrec", Recall: 0.3}, name: "IPrec(recall=0.3)"},
+		{in: "IPrec(recall=-0)", want: Metric{Name: "IPrec"}, name: "IPrec"},
+		{in: "IPrec(rel=2,recall=1)", want: Metric{Name: "IPrec", Rel: 2, Recall: 1}},
+		{in: "AURC@512..4096t", want: Metric{Name: "AURC", From: 512, At: 4096, Unit: Tokens}},
 		{in: "evidence_recall@5(theta=0.50)", want: Metric{Name: "evidence_recall", At: 5}, name: "evidence_recall@5"},
 	}
 	for _, tt := range tests {
@@ -75,6 +84,18 @@ func TestParseRefuses(t *testing.T) {
 		"nDCG@5(gain=exp)@10":          "must end",
 		"nDCG(gain=exp)10":             "must end",
 		"Rprec@5":                      "takes no cut-off",
+		"IPrec(recall=1.1)":            "from 0 to 1",
+		"IPrec(recall=NaN)":            "from 0 to 1",
+		"AP(recall=0.5)":               "takes no parameter recall",
+		"AURC":                         "needs a range",
+		"AURC@512t":                    "needs a range",
+		"AURC@1..2":                    "needs a range",
+		"AURC@512..512t":               "doubled once or more",
+		"AURC@512..1500t":              "doubled once or more",
+		"AURC@..512t":                  "want a range",
+		"AURC@0..512t":                 "want a range",
+		"P@1..2":                       "takes no range",
+		"span_recall@1..2t":            "takes no range",
 		"evidence_density@5":           "token budget only",
 		"evidence_density":             "needs a token budget",
 		"evidence_recall@5(theta=NaN)": "greater than 0",
@@ -133,18 +154,33 @@ func TestFamilies(t *testing.T) {
 			m.At = 0
 		case RequiredTokens:
 			m.Unit = Tokens
+		case TokenRange:
+			m.Unit, m.From, m.At = Tokens, 1, 2
 		}
 		if err := m.Validate(); err != nil {
 			t.Errorf("%s: %v", m, err)
 		}
 		var perfect, wrong Value
-		if d.Level == Documents {
+		context := Context{Places: place, Tokens: 1, EvidenceTokens: 1}
+		switch {
+		case d.Level == Answers:
+			if v := m.Ranking(Judge(doc, map[text.DocID]int{"a": 1})); v.State() != Failed {
+				t.Errorf("%s of a ranking = %v, want a failed value", m, v)
+			}
+			if v := m.Spans(place, place); v.State() != Failed {
+				t.Errorf("%s of spans = %v, want a failed value", m, v)
+			}
+			continue
+		case d.Level == Documents:
 			perfect = m.Ranking(Judge(doc, map[text.DocID]int{"a": 1}))
 			wrong = m.Spans(place, place)
-		} else {
+		default:
 			perfect = m.Spans(place, place)
-			if d.Cut == RequiredTokens {
-				perfect = m.Context(Context{Places: place, Tokens: 1, EvidenceTokens: 1}, place)
+			switch d.Cut {
+			case RequiredTokens:
+				perfect = m.Contexts([]Context{context}, place)
+			case TokenRange:
+				perfect = m.Contexts([]Context{context, context}, place)
 			}
 			if d.Better == Lower {
 				f, _ := perfect.Float()
@@ -182,6 +218,13 @@ func TestRankingEdges(t *testing.T) {
 		{"Rprec", []text.DocID{"x", "a", "b"}, 0.5},
 		{"bpref", []text.DocID{"x", "c", "pool", "a"}, 0}, // one of the one judged non-relevant above a
 		{"bpref", []text.DocID{"a", "c", "b"}, 0.5},
+		{"IPrec", []text.DocID{"x", "a", "b"}, 2. / 3},
+		{"IPrec(recall=0.2)", []text.DocID{"a", "x", "b"}, 1}, // 0.4 documents: from the first rank
+		{"IPrec(recall=0.5)", []text.DocID{"a", "x", "b"}, 1},
+		{"IPrec(recall=0.75)", []text.DocID{"a", "x", "b"}, 2. / 3}, // 1.5 rounds to 2
+		{"IPrec(recall=1)", []text.DocID{"a", "x"}, 0},
+		{"GMAP", []text.DocID{"x"}, 0.00001},
+		{"GMAP", []text.DocID{"a", "x", "b"}, (1 + 2./3) / 2},
 	}
 	for _, tt := range tests {
 		m, err := Parse(tt.metric)
@@ -318,17 +361,17 @@ func TestContext(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, ok := m.Context(c, gold).Float(); !ok || got != want {
+		if got, ok := m.Contexts([]Context{c}, gold).Float(); !ok || got != want {
 			t.Errorf("%s = %v, want %v", m, got, want)
 		}
 	}
-	if v := (Metric{Name: "evidence_density", At: 9, Unit: Tokens}).Context(c, nil); v.State() != NotApplicable {
+	if v := (Metric{Name: "evidence_density", At: 9, Unit: Tokens}).Contexts([]Context{c}, nil); v.State() != NotApplicable {
 		t.Errorf("evidence_density without labels = %+v, want not applicable", v)
 	}
-	if v := (Metric{Name: "evidence_density", At: 9, Unit: Tokens}).Context(Context{}, gold); v != Of(0) {
+	if v := (Metric{Name: "evidence_density", At: 9, Unit: Tokens}).Contexts([]Context{{}}, gold); v != Of(0) {
 		t.Errorf("evidence_density of an empty context = %+v, want 0", v)
 	}
-	if v := (Metric{Name: "span_recall", At: 9}).Context(c, gold); v.State() != Failed {
+	if v := (Metric{Name: "span_recall", At: 9}).Contexts([]Context{c}, gold); v.State() != Failed {
 		t.Errorf("span_recall@9 of a context = %+v, want a failed value", v)
 	}
 }
@@ -414,7 +457,7 @@ func TestProperties(t *testing.T) {
 			}
 		}
 		tail := append(slices.Clone(ranking), "irrelevant-1", "irrelevant-2")
-		for _, m := range DefaultDocuments() {
+		for _, m := range append(DefaultDocuments(), Metric{Name: "GMAP"}, Metric{Name: "IPrec"}, Metric{Name: "IPrec", Recall: 0.4}, Metric{Name: "IPrec", Recall: 1}) {
 			got, ok := m.Ranking(Judge(ranking, grades)).Float()
 			if got < 0 || got > 1 || math.IsNaN(got) {
 				t.Fatalf("%s of %v with %v = %v, want 0..1", m, ranking, grades, got)
@@ -495,5 +538,47 @@ func BenchmarkRanking(b *testing.B) {
 		for _, m := range metrics {
 			m.Ranking(j)
 		}
+	}
+}
+
+// BenchmarkSettings scores what a sweep asks for: 270 settings, 300 queries, the
+// first 100 documents each, every metric that reports show by default, on all
+// processors. One op is the whole sweep.
+func BenchmarkSettings(b *testing.B) {
+	const settings, queries, depth = 270, 300, 100
+	rng := rand.New(rand.NewPCG(1, 1))
+	type query struct {
+		ranking []text.DocID
+		grades  map[text.DocID]int
+	}
+	all := make([]query, queries)
+	for i := range all {
+		q := query{grades: map[text.DocID]int{}}
+		for _, d := range rng.Perm(5000)[:depth] {
+			q.ranking = append(q.ranking, text.DocID(fmt.Sprintf("collection/part-%d/document-%d.txt", d%7, d)))
+		}
+		for range 1 + rng.IntN(20) {
+			q.grades[q.ranking[rng.IntN(depth)]] = rng.IntN(3)
+		}
+		all[i] = q
+	}
+	metrics := DefaultDocuments()
+	b.ReportAllocs()
+	for b.Loop() {
+		var next atomic.Int64
+		var group sync.WaitGroup
+		for range runtime.GOMAXPROCS(0) {
+			group.Go(func() {
+				for i := next.Add(1); i <= settings; i = next.Add(1) {
+					for _, q := range all {
+						j := Judge(q.ranking, q.grades)
+						for _, m := range metrics {
+							m.Ranking(j)
+						}
+					}
+				}
+			})
+		}
+		group.Wait()
 	}
 }

@@ -11,8 +11,8 @@ import (
 // no metric.
 var ErrUnknown = errors.New("unknown metric")
 
-// Parse reads a metric's name: NAME, NAME@K, NAME@Bt, each optionally followed
-// by one parameter in parentheses, "(rel=2)", "(theta=1)" or "(gain=exp)". The
+// Parse reads a metric's name: NAME, NAME@K, NAME@Bt, NAME@A..Bt, each optionally
+// followed by one parameter in parentheses, as in "(rel=2)" or "(theta=1)". The
 // parameter may also stand before the cut-off, as ir-measures writes it. Names are case
 // sensitive. Parse(m.String()) is m. Errors say what is allowed.
 func Parse(s string) (Metric, error) {
@@ -51,7 +51,7 @@ func parse(s string) (Metric, error) {
 		}
 		rest, param = s[:i]+after, s[i+1:i+length]
 		if param == "" {
-			return Metric{}, errors.New("empty parameters; allowed: (rel=N), (theta=X) or (gain=exp)")
+			return Metric{}, errors.New("empty parameters; allowed: (rel=N), (theta=X), (recall=X) or (gain=exp)")
 		}
 	}
 	name, cut, hasCut := strings.Cut(rest, "@")
@@ -64,15 +64,25 @@ func parse(s string) (Metric, error) {
 		if tokens {
 			m.Unit = Tokens
 		}
-		n, err := strconv.Atoi(digits)
-		if err != nil || n < 1 || digits[0] == '0' || digits[0] == '+' {
+		first, last, isRange := strings.Cut(digits, "..")
+		if !isRange {
+			last = first
+		}
+		var ok bool
+		if m.At, ok = positive(last); !ok {
 			return Metric{}, fmt.Errorf("cut-off %q: want a whole number from 1, followed by t for a token budget", cut)
 		}
-		m.At = n
+		if isRange {
+			if m.From, ok = positive(first); !ok {
+				return Metric{}, fmt.Errorf("cut-off %q: want a range of token budgets as in \"512..4096t\"", cut)
+			}
+		}
 	}
 	if param != "" {
-		if err := m.set(param); err != nil {
-			return Metric{}, err
+		for p := range strings.SplitSeq(param, ",") {
+			if err := m.set(p); err != nil {
+				return Metric{}, err
+			}
 		}
 	}
 	if err := m.Validate(); err != nil {
@@ -90,6 +100,12 @@ func parse(s string) (Metric, error) {
 	return m, nil
 }
 
+// positive reads a whole number from 1 in its one spelling.
+func positive(s string) (int, bool) {
+	n, err := strconv.Atoi(s)
+	return n, err == nil && n >= 1 && s[0] != '0' && s[0] != '+'
+}
+
 func (m *Metric) set(param string) error {
 	key, value, _ := strings.Cut(param, "=")
 	switch key {
@@ -105,13 +121,19 @@ func (m *Metric) set(param string) error {
 			return fmt.Errorf("theta=%q: want a number greater than 0 and at most 1", value)
 		}
 		m.Theta = x
+	case "recall":
+		x, err := strconv.ParseFloat(value, 64)
+		if err != nil || !(x >= 0 && x <= 1) {
+			return fmt.Errorf("recall=%q: want a number from 0 to 1", value)
+		}
+		m.Recall = x + 0 // no negative zero
 	case "gain":
 		if value != string(Linear) && value != string(Exponential) {
 			return fmt.Errorf("gain=%q: want %s or %s", value, Linear, Exponential)
 		}
 		m.Gain = Gain(value)
 	default:
-		return fmt.Errorf("unknown parameter %q; allowed: rel, theta, gain", key)
+		return fmt.Errorf("unknown parameter %q; allowed: rel, theta, recall, gain", key)
 	}
 	return nil
 }
@@ -133,11 +155,17 @@ func (m Metric) Validate() error {
 		return fmt.Errorf("%s needs a cut-off, as in %q (chunks) or %q (tokens)", m.Name, m.Name+"@5", m.Name+"@1024t")
 	case m.At == 0 && d.Cut == RequiredTokens:
 		return fmt.Errorf("%s needs a token budget, as in %q", m.Name, m.Name+"@1024t")
+	case d.Cut == TokenRange && (m.From <= 0 || m.Unit != Tokens):
+		return fmt.Errorf("%s needs a range of token budgets, as in %q", m.Name, m.Name+"@512..4096t")
+	case m.From != 0 && d.Cut != TokenRange:
+		return fmt.Errorf("%s takes no range of budgets", m.Name)
+	case d.Cut == TokenRange && !doubles(m.From, m.At):
+		return fmt.Errorf("range %d..%d: the last budget must be the first doubled once or more, as in 512..4096", m.From, m.At)
 	case m.At > 0 && d.Cut == NoCut:
 		return fmt.Errorf("%s takes no cut-off", m.Name)
 	case m.Unit == Items && d.Cut == RequiredTokens:
 		return fmt.Errorf("%s takes a token budget only, as in %q", m.Name, m.Name+"@1024t")
-	case m.Unit == Tokens && d.Cut != ItemsOrTokens && d.Cut != RequiredTokens:
+	case m.Unit == Tokens && d.Cut != ItemsOrTokens && d.Cut != RequiredTokens && d.Cut != TokenRange:
 		return fmt.Errorf("%s takes no token budget; it ranks documents, as in %q", m.Name, m.Name+"@10")
 	case m.Unit == Items && m.At > MaxItems:
 		return fmt.Errorf("cut-off %d: at most %d", m.At, MaxItems)
@@ -151,12 +179,26 @@ func (m Metric) Validate() error {
 		return fmt.Errorf("%s takes no parameter theta", m.Name)
 	case m.Theta != 0 && !(m.Theta > 0 && m.Theta <= 1):
 		return fmt.Errorf("theta=%v: want a number greater than 0 and at most 1", m.Theta)
+	case m.Recall != 0 && !d.Recall:
+		return fmt.Errorf("%s takes no parameter recall", m.Name)
+	case !(m.Recall >= 0 && m.Recall <= 1):
+		return fmt.Errorf("recall=%v: want a number from 0 to 1", m.Recall)
 	case m.Gain != "" && !d.Gain:
 		return fmt.Errorf("%s takes no parameter gain", m.Name)
 	case m.Gain != "" && m.Gain != Linear && m.Gain != Exponential:
 		return fmt.Errorf("gain=%q: want %s or %s", string(m.Gain), Linear, Exponential)
 	}
 	return nil
+}
+
+// doubles reports whether last is first doubled once or more.
+func doubles(first, last int) bool {
+	for first > 0 && first < last {
+		if first *= 2; first == last {
+			return true
+		}
+	}
+	return false
 }
 
 func unknown(name string) error {

@@ -86,8 +86,11 @@ func (m Metric) Ranking(j Judged) Value {
 	if relevant == 0 {
 		return NoValue(noRelevant)
 	}
-	if m.Name == "bpref" {
+	switch m.Name {
+	case "bpref":
 		return Of(bpref(j, rel, relevant))
+	case "IPrec":
+		return Of(interpolated(j, rel, int(math.Round(m.Recall*float64(relevant)))))
 	}
 	depth := m.At
 	if m.Name == "Rprec" {
@@ -115,6 +118,8 @@ func (m Metric) Ranking(j Judged) Value {
 		return Of(float64(hits) / float64(relevant))
 	case "AP":
 		return Of(sumP / float64(relevant))
+	case "GMAP":
+		return Of(max(sumP/float64(relevant), geometricFloor))
 	case "Success":
 		if hits > 0 {
 			return Of(1)
@@ -126,6 +131,39 @@ func (m Metric) Ranking(j Judged) Value {
 		}
 		return Of(1 / float64(first))
 	}
+}
+
+// interpolated returns the largest precision from the rank of the c-th relevant
+// document on; 0 where there are fewer.
+func interpolated(j Judged, rel, c int) float64 {
+	hits, best := 0, 0.0
+	for i, g := range j.Grades {
+		if g < rel {
+			continue
+		}
+		if hits++; hits >= c {
+			best = max(best, float64(hits)/float64(i+1))
+		}
+	}
+	return best
+}
+
+// geometricFloor is what a factor of a [GeometricMean] is at least: trec_eval's
+// MIN_GEO_MEAN.
+const geometricFloor = 0.00001
+
+// GeometricMean returns the mean of per-query values of a metric whose
+// definition says Geometric: e to the mean of their logarithms, values below
+// 0.00001 raised to that, as trec_eval does. 0.00001..1, 0 of nothing.
+func GeometricMean(x []float64) float64 {
+	if len(x) == 0 {
+		return 0
+	}
+	sum := 0.0
+	for _, v := range x {
+		sum += math.Log(max(v, geometricFloor))
+	}
+	return math.Exp(sum / float64(len(x)))
 }
 
 func ndcg(j Judged, k int, g Gain) Value {

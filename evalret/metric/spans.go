@@ -1,6 +1,8 @@
 package metric
 
 import (
+	"fmt"
+
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -22,12 +24,34 @@ type Context struct {
 	EvidenceTokens int     // of the labelled evidence in it
 }
 
-// Context computes a passage metric with a token budget for the context that
-// was packed with it. As [Metric.Spans] otherwise.
-func (m Metric) Context(c Context, gold []Place) Value {
+// Contexts computes a passage metric with token budgets from what was packed
+// with each of [Metric.Budgets], in that order. As [Metric.Spans] otherwise.
+func (m Metric) Contexts(cs []Context, gold []Place) Value {
 	switch {
-	case m.Unit != Tokens || m.Validate() != nil:
-		return Fail(m.String() + " takes no token budget")
+	case m.Unit != Tokens || m.Validate() != nil || len(cs) != len(m.Budgets()):
+		return Fail(fmt.Sprintf("%s is not a metric of %d contexts", m, len(cs)))
+	case m.From == 0:
+		return m.context(cs[0], gold)
+	}
+	recall := Metric{Name: "span_recall", Unit: Tokens}
+	area := 0.0
+	for i, c := range cs {
+		recall.At = m.Budgets()[i]
+		v := recall.context(c, gold)
+		r, ok := v.Float()
+		switch {
+		case !ok:
+			return v
+		case i == 0 || i == len(cs)-1:
+			r /= 2
+		}
+		area += r
+	}
+	return Of(min(1, area/float64(len(cs)-1)))
+}
+
+func (m Metric) context(c Context, gold []Place) Value {
+	switch {
 	case m.Name == "budget_utilisation":
 		return Of(float64(c.Tokens) / float64(m.At))
 	case m.Name == "evidence_density" && len(gold) == 0:
@@ -48,7 +72,7 @@ func (m Metric) Context(c Context, gold []Place) Value {
 // [Context], gives a failed value.
 func (m Metric) Spans(retrieved, gold []Place) Value {
 	d, ok := m.Definition()
-	if !ok || d.Level != Passages || d.Cut == RequiredTokens || m.Validate() != nil {
+	if !ok || d.Level != Passages || d.Cut == RequiredTokens || d.Cut == TokenRange || m.Validate() != nil {
 		return Fail(m.String() + " is not a span metric")
 	}
 	if len(gold) == 0 && m.Name != "redundancy" {

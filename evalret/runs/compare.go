@@ -217,9 +217,18 @@ func (c *Comparison) comparable(metrics []metric.Metric, force bool) error {
 	each("neighbour smoothing", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.NeighbourSmoothing) })
 	each("phrase boost", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.PhraseBoost) })
 	each("feedback", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.Feedback) })
+	each("expansion", false, func(s Side) string {
+		if e := s.Run.Parameters.Expand; e != nil {
+			return e.Method + " by " + e.Expander
+		}
+		return "off"
+	})
 	each("neighbours", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.Neighbours) })
 	each("rerank", false, func(s Side) string {
 		if r := s.Run.Parameters.Rerank; r != nil {
+			if r.Weight > 0 {
+				return fmt.Sprintf("%s, %d deep, weight %v", r.Reranker, r.Depth, r.Weight)
+			}
 			return fmt.Sprintf("%s, %d deep", r.Reranker, r.Depth)
 		}
 		return "off"

@@ -75,10 +75,10 @@ type Mean struct {
 // Mean returns the mean of the metric in column i. Value follows trec_eval: a
 // query that the metric does not apply to, such as one without a relevant
 // document, counts 0. Applicable leaves such queries out, as evaluations of this
-// program do.
+// program do. Both are geometric means for metrics that are defined so.
 func (t Table) Mean(i int) Mean {
 	m := Mean{N: len(t.Rows), Value: metric.NoValue("no query"), Applicable: metric.NoValue("the metric applies to no query")}
-	sum := 0.0
+	var all, applicable []float64
 	for _, r := range t.Rows {
 		x, ok := r.Values[i].Float()
 		switch {
@@ -87,15 +87,30 @@ func (t Table) Mean(i int) Mean {
 		case r.Missing:
 			m.Missing++
 		}
-		sum += x
+		all = append(all, x)
+		if ok {
+			applicable = append(applicable, x)
+		}
 	}
-	if m.N > 0 {
-		m.Value = metric.Of(sum / float64(m.N))
+	mean := average
+	if d, _ := t.Metrics[i].Definition(); d.Geometric {
+		mean = metric.GeometricMean
 	}
-	if n := m.N - m.NotApplicable; n > 0 {
-		m.Applicable = metric.Of(sum / float64(n))
+	if len(all) > 0 {
+		m.Value = metric.Of(mean(all))
+	}
+	if len(applicable) > 0 {
+		m.Applicable = metric.Of(mean(applicable))
 	}
 	return m
+}
+
+func average(x []float64) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += v
+	}
+	return sum / float64(len(x))
 }
 
 // Runs scores a run. The order of a query's documents is that of
@@ -193,6 +208,8 @@ func (o Options) complete(level metric.Level) (Options, error) {
 			o.Metrics[i].Rel = o.Rel
 		}
 		switch {
+		case d.Level == metric.Answers:
+			return o, fmt.Errorf("score: %s is about answers; result files of retrieval have none", m)
 		case d.Level != level && level == metric.Documents:
 			return o, fmt.Errorf("score: %s is about spans; a TREC run has documents", m)
 		case d.Level != level:

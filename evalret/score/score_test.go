@@ -80,6 +80,30 @@ func TestOutputIsThatOfTrecEval(t *testing.T) {
 	}
 }
 
+// TestOfficialOutputIsThatOfTrecEval compares every byte of what trec_eval -c
+// prints unless told otherwise.
+func TestOfficialOutputIsThatOfTrecEval(t *testing.T) {
+	qrels, err := labels.ReadQrels(strings.NewReader(unpack(t, "random.qrels.gz")), "qrels")
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := labels.ReadRun(strings.NewReader(unpack(t, "random.run.gz")), "run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, err := score.Runs(qrels, run, score.Options{Metrics: score.Official()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	if err := score.TREC(&b, table, false); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(unpack(t, "random.official.out.gz"), b.String()); diff != "" {
+		t.Errorf("output (-trec_eval +ours):\n%s", diff)
+	}
+}
+
 func parse(t *testing.T, names ...string) (ms []metric.Metric) {
 	t.Helper()
 	for _, n := range names {
@@ -169,6 +193,8 @@ func TestRefuses(t *testing.T) {
 		"evidence_recall@1024t":  "needs packed contexts",
 		"budget_utilisation@10t": "needs packed contexts",
 		"precision_omega":        "every chunk of the corpus",
+		"AURC@1..2t":             "needs packed contexts",
+		"citation_recall":        "is about answers",
 	} {
 		if _, err := score.Spans(set, nil, score.Options{Metrics: parse(t, name)}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Spans with %s = %v, want %q", name, err, want)
@@ -193,7 +219,8 @@ func TestRefuses(t *testing.T) {
 func TestNames(t *testing.T) {
 	for theirs, ours := range map[string]string{
 		"map": "AP", "map_cut_10": "AP@10", "ndcg": "nDCG", "ndcg_cut_5": "nDCG@5", "recip_rank": "RR", "P_10": "P@10",
-		"recall_100": "R@100", "success_1": "Success@1", "Rprec": "Rprec", "bpref": "bpref",
+		"recall_100": "R@100", "success_1": "Success@1", "Rprec": "Rprec", "bpref": "bpref", "gm_map": "GMAP",
+		"iprec_at_recall_0.00": "IPrec", "iprec_at_recall_0.10": "IPrec(recall=0.1)", "IPrec(recall=0.125)": "IPrec(recall=0.125)",
 		"iou@5": "iou@5", "nDCG@10(gain=exp)": "nDCG@10(gain=exp)",
 	} {
 		m, err := score.Parse(theirs)
@@ -201,7 +228,7 @@ func TestNames(t *testing.T) {
 			t.Errorf("Parse(%q) = %v, %v, named %q, want %s", theirs, m, err, score.TRECName(m), ours)
 		}
 	}
-	for _, bad := range []string{"", "P_", "P_0", "recall_x", "map_cut_", "Rprec_5"} {
+	for _, bad := range []string{"", "P_", "P_0", "recall_x", "map_cut_", "Rprec_5", "iprec_at_recall_", "iprec_at_recall_1.5", "gm_map_5"} {
 		if m, err := score.Parse(bad); err == nil {
 			t.Errorf("Parse(%q) = %v, want an error", bad, m)
 		}

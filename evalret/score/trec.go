@@ -13,6 +13,7 @@ import (
 // trecNames maps families to the names of trec_eval, with and without a cut-off.
 var trecNames = []struct{ family, plain, cut string }{
 	{"AP", "map", "map_cut_"},
+	{"GMAP", "gm_map", ""},
 	{"nDCG", "ndcg", "ndcg_cut_"},
 	{"RR", "recip_rank", ""},
 	{"P", "", "P_"},
@@ -22,10 +23,20 @@ var trecNames = []struct{ family, plain, cut string }{
 	{"bpref", "bpref", ""},
 }
 
+// trecRecall is what trec_eval calls interpolated precision; a level with two
+// decimals follows.
+const trecRecall = "iprec_at_recall_"
+
 // TRECName returns trec_eval's name of m, and m's own where trec_eval has none.
 // A relevance level has no part in a name of trec_eval.
 func TRECName(m metric.Metric) string {
-	if m.Gain != "" {
+	switch {
+	case m.Gain != "":
+		return m.String()
+	case m.Name == "IPrec":
+		if name := trecRecall + strconv.FormatFloat(m.Recall, 'f', 2, 64); level(name) == m.Recall {
+			return name
+		}
 		return m.String()
 	}
 	for _, n := range trecNames {
@@ -40,8 +51,21 @@ func TRECName(m metric.Metric) string {
 	return m.String()
 }
 
+// level returns the level of recall that a name of trec_eval ends in; -1 for
+// another name.
+func level(name string) float64 {
+	x, err := strconv.ParseFloat(strings.TrimPrefix(name, trecRecall), 64)
+	if err != nil || !strings.HasPrefix(name, trecRecall) || !(x >= 0 && x <= 1) {
+		return -1
+	}
+	return x
+}
+
 // Parse reads a metric's name, trec_eval's or our own ([metric.Parse]).
 func Parse(s string) (metric.Metric, error) {
+	if x := level(s); x >= 0 {
+		return metric.Metric{Name: "IPrec", Recall: x}, nil
+	}
 	for _, n := range trecNames {
 		if s == n.plain && s != "" {
 			return metric.Metric{Name: n.family}, nil
@@ -55,10 +79,13 @@ func Parse(s string) (metric.Metric, error) {
 	return metric.Parse(s)
 }
 
-// Official returns the metrics that trec_eval prints unless told otherwise,
-// without gm_map and the interpolated precisions.
+// Official returns the metrics that trec_eval prints unless told otherwise, in
+// its order.
 func Official() []metric.Metric {
-	ms := []metric.Metric{{Name: "AP"}, {Name: "Rprec"}, {Name: "bpref"}, {Name: "RR"}}
+	ms := []metric.Metric{{Name: "AP"}, {Name: "GMAP"}, {Name: "Rprec"}, {Name: "bpref"}, {Name: "RR"}}
+	for tenths := range 11 {
+		ms = append(ms, metric.Metric{Name: "IPrec", Recall: float64(tenths) / 10})
+	}
 	for _, k := range []int{5, 10, 15, 20, 30, 100, 200, 500, 1000} {
 		ms = append(ms, metric.Metric{Name: "P", At: k})
 	}
@@ -86,6 +113,9 @@ func TREC(w io.Writer, t Table, perQuery bool) error {
 		}
 		counts(r.Query, r.Retrieved, r.Relevant, r.RelevantRetrieved)
 		for i, m := range t.Metrics {
+			if d, _ := m.Definition(); d.Geometric {
+				continue // trec_eval prints it for all queries together alone
+			}
 			x, _ := r.Values[i].Float()
 			line(TRECName(m), r.Query, strconv.FormatFloat(x, 'f', 4, 64))
 		}

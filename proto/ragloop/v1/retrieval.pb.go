@@ -159,6 +159,59 @@ func (SegmentOrder) EnumDescriptor() ([]byte, []int) {
 	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{1}
 }
 
+// TurnRole says who speaks.
+type TurnRole int32
+
+const (
+	// Not allowed.
+	TurnRole_TURN_ROLE_UNSPECIFIED TurnRole = 0
+	// The person who asks.
+	TurnRole_TURN_ROLE_USER TurnRole = 1
+	// Who answers.
+	TurnRole_TURN_ROLE_ASSISTANT TurnRole = 2
+)
+
+// Enum value maps for TurnRole.
+var (
+	TurnRole_name = map[int32]string{
+		0: "TURN_ROLE_UNSPECIFIED",
+		1: "TURN_ROLE_USER",
+		2: "TURN_ROLE_ASSISTANT",
+	}
+	TurnRole_value = map[string]int32{
+		"TURN_ROLE_UNSPECIFIED": 0,
+		"TURN_ROLE_USER":        1,
+		"TURN_ROLE_ASSISTANT":   2,
+	}
+)
+
+func (x TurnRole) Enum() *TurnRole {
+	p := new(TurnRole)
+	*p = x
+	return p
+}
+
+func (x TurnRole) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TurnRole) Descriptor() protoreflect.EnumDescriptor {
+	return file_ragloop_v1_retrieval_proto_enumTypes[2].Descriptor()
+}
+
+func (TurnRole) Type() protoreflect.EnumType {
+	return &file_ragloop_v1_retrieval_proto_enumTypes[2]
+}
+
+func (x TurnRole) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TurnRole.Descriptor instead.
+func (TurnRole) EnumDescriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{2}
+}
+
 // DropReason says why a chunk is not in the context.
 type DropReason int32
 
@@ -205,11 +258,11 @@ func (x DropReason) String() string {
 }
 
 func (DropReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_ragloop_v1_retrieval_proto_enumTypes[2].Descriptor()
+	return file_ragloop_v1_retrieval_proto_enumTypes[3].Descriptor()
 }
 
 func (DropReason) Type() protoreflect.EnumType {
-	return &file_ragloop_v1_retrieval_proto_enumTypes[2]
+	return &file_ragloop_v1_retrieval_proto_enumTypes[3]
 }
 
 func (x DropReason) Number() protoreflect.EnumNumber {
@@ -218,7 +271,7 @@ func (x DropReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DropReason.Descriptor instead.
 func (DropReason) EnumDescriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{2}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{3}
 }
 
 // Filter restricts a search. All given conditions must hold. An unset or empty
@@ -716,7 +769,13 @@ type SearchOptions struct {
 	// Weight of what the dense leg finds first against the query (pseudo-relevance
 	// feedback). Range: 0..1; 0 switches it off, more costs a second search. Unset:
 	// 0.
-	Feedback      *float64 `protobuf:"fixed64,10,opt,name=feedback,proto3,oneof" json:"feedback,omitempty"`
+	Feedback *float64 `protobuf:"fixed64,10,opt,name=feedback,proto3,oneof" json:"feedback,omitempty"`
+	// Texts that a language model writes and that are searched for, too:
+	// "multi-query" (other wordings of the query, in both legs) or "hyde" (a passage
+	// that could answer it, in the dense leg); "none". Others than "none" are an
+	// error where the server has no language model. Empty: the server's default, as
+	// shipped "none".
+	Expand        string `protobuf:"bytes,11,opt,name=expand,proto3" json:"expand,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -821,6 +880,13 @@ func (x *SearchOptions) GetFeedback() float64 {
 	return 0
 }
 
+func (x *SearchOptions) GetExpand() string {
+	if x != nil {
+		return x.Expand
+	}
+	return ""
+}
+
 // PackOptions are the parameters of the packer. Every unset field has the
 // default of the server, which is named here as shipped.
 type PackOptions struct {
@@ -922,6 +988,61 @@ func (x *PackOptions) GetNeighbours() int32 {
 	return 0
 }
 
+// Turn is something that was said before the query.
+type Turn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who said it. Required.
+	Role TurnRole `protobuf:"varint,1,opt,name=role,proto3,enum=ragloop.v1.TurnRole" json:"role,omitempty"`
+	// What was said, at most 4000 code points.
+	Text          string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Turn) Reset() {
+	*x = Turn{}
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Turn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Turn) ProtoMessage() {}
+
+func (x *Turn) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Turn.ProtoReflect.Descriptor instead.
+func (*Turn) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Turn) GetRole() TurnRole {
+	if x != nil {
+		return x.Role
+	}
+	return TurnRole_TURN_ROLE_UNSPECIFIED
+}
+
+func (x *Turn) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
 // RetrieveRequest asks for a context.
 type RetrieveRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -943,14 +1064,18 @@ type RetrieveRequest struct {
 	// Parameters of the packer. Unset: all defaults.
 	Pack *PackOptions `protobuf:"bytes,6,opt,name=pack,proto3" json:"pack,omitempty"`
 	// True: fill RetrieveResponse.candidates and RetrieveResponse.neighbours.
-	Explain       bool `protobuf:"varint,7,opt,name=explain,proto3" json:"explain,omitempty"`
+	Explain bool `protobuf:"varint,7,opt,name=explain,proto3" json:"explain,omitempty"`
+	// What was said before, the latest last, at most 20 turns: the server's language
+	// model makes a query of it that can be understood alone. An error where the
+	// server has none. Empty: the query is searched for as it is.
+	History       []*Turn `protobuf:"bytes,8,rep,name=history,proto3" json:"history,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RetrieveRequest) Reset() {
 	*x = RetrieveRequest{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[7]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -962,7 +1087,7 @@ func (x *RetrieveRequest) String() string {
 func (*RetrieveRequest) ProtoMessage() {}
 
 func (x *RetrieveRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[7]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -975,7 +1100,7 @@ func (x *RetrieveRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetrieveRequest.ProtoReflect.Descriptor instead.
 func (*RetrieveRequest) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{7}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RetrieveRequest) GetQuery() string {
@@ -1027,6 +1152,13 @@ func (x *RetrieveRequest) GetExplain() bool {
 	return false
 }
 
+func (x *RetrieveRequest) GetHistory() []*Turn {
+	if x != nil {
+		return x.History
+	}
+	return nil
+}
+
 // RetrieveResponse is a context and everything that is known about how it came
 // to be. Its protobuf JSON form is the output of "ragloop query --json".
 type RetrieveResponse struct {
@@ -1061,14 +1193,16 @@ type RetrieveResponse struct {
 	Warnings []string `protobuf:"bytes,12,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	// Chunks beside ranked ones that were offered to the packer, in the order in
 	// which it took them. Empty unless the request says `explain`.
-	Neighbours    []*NeighbourChunk `protobuf:"bytes,13,rep,name=neighbours,proto3" json:"neighbours,omitempty"`
+	Neighbours []*NeighbourChunk `protobuf:"bytes,13,rep,name=neighbours,proto3" json:"neighbours,omitempty"`
+	// What was searched for: the query, or what became of it with the history.
+	Query         string `protobuf:"bytes,14,opt,name=query,proto3" json:"query,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *RetrieveResponse) Reset() {
 	*x = RetrieveResponse{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[8]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1080,7 +1214,7 @@ func (x *RetrieveResponse) String() string {
 func (*RetrieveResponse) ProtoMessage() {}
 
 func (x *RetrieveResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[8]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1093,7 +1227,7 @@ func (x *RetrieveResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetrieveResponse.ProtoReflect.Descriptor instead.
 func (*RetrieveResponse) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{8}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RetrieveResponse) GetContext() string {
@@ -1187,6 +1321,13 @@ func (x *RetrieveResponse) GetNeighbours() []*NeighbourChunk {
 	return nil
 }
 
+func (x *RetrieveResponse) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
+}
+
 // Provenance names the exact index and model that answered.
 type Provenance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1206,7 +1347,7 @@ type Provenance struct {
 
 func (x *Provenance) Reset() {
 	*x = Provenance{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[9]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1218,7 +1359,7 @@ func (x *Provenance) String() string {
 func (*Provenance) ProtoMessage() {}
 
 func (x *Provenance) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[9]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1231,7 +1372,7 @@ func (x *Provenance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provenance.ProtoReflect.Descriptor instead.
 func (*Provenance) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{9}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Provenance) GetCollection() string {
@@ -1283,7 +1424,7 @@ type Reranked struct {
 
 func (x *Reranked) Reset() {
 	*x = Reranked{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1295,7 +1436,7 @@ func (x *Reranked) String() string {
 func (*Reranked) ProtoMessage() {}
 
 func (x *Reranked) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1308,7 +1449,7 @@ func (x *Reranked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reranked.ProtoReflect.Descriptor instead.
 func (*Reranked) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{10}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Reranked) GetScore() float64 {
@@ -1328,7 +1469,7 @@ func (x *Reranked) GetRankBefore() int32 {
 // StageTiming is the time that one stage took.
 type StageTiming struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the stage: "embed", "legs", "records", "feedback", "parents", "rerank", "fuse",
+	// Name of the stage: "rewrite", "embed", "expand", "legs", "records", "feedback", "parents", "rerank", "fuse",
 	// "neighbours", "pack".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Elapsed time, not processor time.
@@ -1339,7 +1480,7 @@ type StageTiming struct {
 
 func (x *StageTiming) Reset() {
 	*x = StageTiming{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1351,7 +1492,7 @@ func (x *StageTiming) String() string {
 func (*StageTiming) ProtoMessage() {}
 
 func (x *StageTiming) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1364,7 +1505,7 @@ func (x *StageTiming) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageTiming.ProtoReflect.Descriptor instead.
 func (*StageTiming) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{11}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *StageTiming) GetName() string {
@@ -1426,7 +1567,7 @@ type Segment struct {
 
 func (x *Segment) Reset() {
 	*x = Segment{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1579,7 @@ func (x *Segment) String() string {
 func (*Segment) ProtoMessage() {}
 
 func (x *Segment) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1592,7 @@ func (x *Segment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Segment.ProtoReflect.Descriptor instead.
 func (*Segment) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{12}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Segment) GetLabel() string {
@@ -1584,7 +1725,7 @@ type Edit struct {
 
 func (x *Edit) Reset() {
 	*x = Edit{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1596,7 +1737,7 @@ func (x *Edit) String() string {
 func (*Edit) ProtoMessage() {}
 
 func (x *Edit) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1609,7 +1750,7 @@ func (x *Edit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Edit.ProtoReflect.Descriptor instead.
 func (*Edit) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{13}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Edit) GetAt() int32 {
@@ -1654,7 +1795,7 @@ type SegmentChunk struct {
 
 func (x *SegmentChunk) Reset() {
 	*x = SegmentChunk{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1666,7 +1807,7 @@ func (x *SegmentChunk) String() string {
 func (*SegmentChunk) ProtoMessage() {}
 
 func (x *SegmentChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1679,7 +1820,7 @@ func (x *SegmentChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentChunk.ProtoReflect.Descriptor instead.
 func (*SegmentChunk) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{14}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SegmentChunk) GetId() string {
@@ -1736,7 +1877,7 @@ type DroppedChunk struct {
 
 func (x *DroppedChunk) Reset() {
 	*x = DroppedChunk{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1748,7 +1889,7 @@ func (x *DroppedChunk) String() string {
 func (*DroppedChunk) ProtoMessage() {}
 
 func (x *DroppedChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1761,7 +1902,7 @@ func (x *DroppedChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DroppedChunk.ProtoReflect.Descriptor instead.
 func (*DroppedChunk) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{15}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DroppedChunk) GetId() string {
@@ -1821,7 +1962,7 @@ type NeighbourChunk struct {
 
 func (x *NeighbourChunk) Reset() {
 	*x = NeighbourChunk{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1833,7 +1974,7 @@ func (x *NeighbourChunk) String() string {
 func (*NeighbourChunk) ProtoMessage() {}
 
 func (x *NeighbourChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1846,7 +1987,7 @@ func (x *NeighbourChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NeighbourChunk.ProtoReflect.Descriptor instead.
 func (*NeighbourChunk) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{16}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *NeighbourChunk) GetId() string {
@@ -1908,7 +2049,7 @@ type LegScore struct {
 
 func (x *LegScore) Reset() {
 	*x = LegScore{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[17]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1920,7 +2061,7 @@ func (x *LegScore) String() string {
 func (*LegScore) ProtoMessage() {}
 
 func (x *LegScore) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[17]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1933,7 +2074,7 @@ func (x *LegScore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegScore.ProtoReflect.Descriptor instead.
 func (*LegScore) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{17}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LegScore) GetScore() float64 {
@@ -1985,7 +2126,7 @@ type Candidate struct {
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[18]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1997,7 +2138,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[18]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2010,7 +2151,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{18}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Candidate) GetId() string {
@@ -2106,14 +2247,16 @@ type SearchRequest struct {
 	// Collection to search. Empty: the server's default collection.
 	Collection string `protobuf:"bytes,2,opt,name=collection,proto3" json:"collection,omitempty"`
 	// Parameters of the search. Unset: all defaults.
-	Search        *SearchOptions `protobuf:"bytes,3,opt,name=search,proto3" json:"search,omitempty"`
+	Search *SearchOptions `protobuf:"bytes,3,opt,name=search,proto3" json:"search,omitempty"`
+	// What was said before, as in RetrieveRequest.
+	History       []*Turn `protobuf:"bytes,4,rep,name=history,proto3" json:"history,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[19]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2125,7 +2268,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[19]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2138,7 +2281,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{19}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SearchRequest) GetQuery() string {
@@ -2162,6 +2305,13 @@ func (x *SearchRequest) GetSearch() *SearchOptions {
 	return nil
 }
 
+func (x *SearchRequest) GetHistory() []*Turn {
+	if x != nil {
+		return x.History
+	}
+	return nil
+}
+
 // SearchResponse holds ranked chunks.
 type SearchResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2178,14 +2328,16 @@ type SearchResponse struct {
 	Stages []*StageTiming `protobuf:"bytes,5,rep,name=stages,proto3" json:"stages,omitempty"`
 	// What a person should know about the request, for example that no document
 	// has a field that its filter names. Empty: nothing.
-	Warnings      []string `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []string `protobuf:"bytes,6,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// What was searched for: the query, or what became of it with the history.
+	Query         string `protobuf:"bytes,7,opt,name=query,proto3" json:"query,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *SearchResponse) Reset() {
 	*x = SearchResponse{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[20]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2197,7 +2349,7 @@ func (x *SearchResponse) String() string {
 func (*SearchResponse) ProtoMessage() {}
 
 func (x *SearchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[20]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2210,7 +2362,7 @@ func (x *SearchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchResponse.ProtoReflect.Descriptor instead.
 func (*SearchResponse) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{20}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SearchResponse) GetChunks() []*Chunk {
@@ -2253,6 +2405,13 @@ func (x *SearchResponse) GetWarnings() []string {
 		return x.Warnings
 	}
 	return nil
+}
+
+func (x *SearchResponse) GetQuery() string {
+	if x != nil {
+		return x.Query
+	}
+	return ""
 }
 
 // Chunk is a ranked chunk with its text.
@@ -2310,7 +2469,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[21]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2322,7 +2481,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[21]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2335,7 +2494,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{21}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Chunk) GetId() string {
@@ -2507,7 +2666,7 @@ type GetDocumentRequest struct {
 
 func (x *GetDocumentRequest) Reset() {
 	*x = GetDocumentRequest{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[22]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2519,7 +2678,7 @@ func (x *GetDocumentRequest) String() string {
 func (*GetDocumentRequest) ProtoMessage() {}
 
 func (x *GetDocumentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[22]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2532,7 +2691,7 @@ func (x *GetDocumentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDocumentRequest.ProtoReflect.Descriptor instead.
 func (*GetDocumentRequest) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{22}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetDocumentRequest) GetId() string {
@@ -2571,7 +2730,7 @@ type GetDocumentResponse struct {
 
 func (x *GetDocumentResponse) Reset() {
 	*x = GetDocumentResponse{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[23]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2583,7 +2742,7 @@ func (x *GetDocumentResponse) String() string {
 func (*GetDocumentResponse) ProtoMessage() {}
 
 func (x *GetDocumentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[23]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2596,7 +2755,7 @@ func (x *GetDocumentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDocumentResponse.ProtoReflect.Descriptor instead.
 func (*GetDocumentResponse) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{23}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetDocumentResponse) GetDocument() *Document {
@@ -2652,7 +2811,7 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\aboolean\x18\x03 \x01(\bH\x00R\aboolean\x120\n" +
 	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x04time\x12\x14\n" +
 	"\x04date\x18\x05 \x01(\tH\x00R\x04dateB\x06\n" +
-	"\x04kind\"\xfd\x03\n" +
+	"\x04kind\"\x95\x04\n" +
 	"\rSearchOptions\x12\x18\n" +
 	"\x05top_k\x18\x01 \x01(\x05H\x00R\x04topK\x88\x01\x01\x12#\n" +
 	"\n" +
@@ -2667,7 +2826,8 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\x06rerank\x18\b \x01(\x05H\x05R\x06rerank\x88\x01\x01\x12&\n" +
 	"\fphrase_boost\x18\t \x01(\x01H\x06R\vphraseBoost\x88\x01\x01\x12\x1f\n" +
 	"\bfeedback\x18\n" +
-	" \x01(\x01H\aR\bfeedback\x88\x01\x01B\b\n" +
+	" \x01(\x01H\aR\bfeedback\x88\x01\x01\x12\x16\n" +
+	"\x06expand\x18\v \x01(\tR\x06expandB\b\n" +
 	"\x06_top_kB\r\n" +
 	"\v_candidatesB\x11\n" +
 	"\x0f_document_priorB\x16\n" +
@@ -2689,7 +2849,10 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\t_templateB\f\n" +
 	"\n" +
 	"_diversityB\r\n" +
-	"\v_neighbours\"\x9b\x02\n" +
+	"\v_neighbours\"D\n" +
+	"\x04Turn\x12(\n" +
+	"\x04role\x18\x01 \x01(\x0e2\x14.ragloop.v1.TurnRoleR\x04role\x12\x12\n" +
+	"\x04text\x18\x02 \x01(\tR\x04text\"\xc7\x02\n" +
 	"\x0fRetrieveRequest\x12\x14\n" +
 	"\x05query\x18\x01 \x01(\tR\x05query\x12\x1e\n" +
 	"\n" +
@@ -2699,8 +2862,9 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\ttokenizer\x18\x04 \x01(\tR\ttokenizer\x121\n" +
 	"\x06search\x18\x05 \x01(\v2\x19.ragloop.v1.SearchOptionsR\x06search\x12+\n" +
 	"\x04pack\x18\x06 \x01(\v2\x17.ragloop.v1.PackOptionsR\x04pack\x12\x18\n" +
-	"\aexplain\x18\a \x01(\bR\aexplainB\x10\n" +
-	"\x0e_budget_tokens\"\xb2\x04\n" +
+	"\aexplain\x18\a \x01(\bR\aexplain\x12*\n" +
+	"\ahistory\x18\b \x03(\v2\x10.ragloop.v1.TurnR\ahistoryB\x10\n" +
+	"\x0e_budget_tokens\"\xc8\x04\n" +
 	"\x10RetrieveResponse\x12\x18\n" +
 	"\acontext\x18\x01 \x01(\tR\acontext\x12%\n" +
 	"\x0econtext_tokens\x18\x02 \x01(\x05R\rcontextTokens\x12#\n" +
@@ -2721,7 +2885,8 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\bwarnings\x18\f \x03(\tR\bwarnings\x12:\n" +
 	"\n" +
 	"neighbours\x18\r \x03(\v2\x1a.ragloop.v1.NeighbourChunkR\n" +
-	"neighbours\"\x98\x01\n" +
+	"neighbours\x12\x14\n" +
+	"\x05query\x18\x0e \x01(\tR\x05query\"\x98\x01\n" +
 	"\n" +
 	"Provenance\x12\x1e\n" +
 	"\n" +
@@ -2801,13 +2966,14 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	" \x01(\tR\asegment\x127\n" +
 	"\vdrop_reason\x18\v \x01(\x0e2\x16.ragloop.v1.DropReasonR\n" +
 	"dropReason\x12\x18\n" +
-	"\aphrases\x18\f \x01(\x01R\aphrases\"x\n" +
+	"\aphrases\x18\f \x01(\x01R\aphrases\"\xa4\x01\n" +
 	"\rSearchRequest\x12\x14\n" +
 	"\x05query\x18\x01 \x01(\tR\x05query\x12\x1e\n" +
 	"\n" +
 	"collection\x18\x02 \x01(\tR\n" +
 	"collection\x121\n" +
-	"\x06search\x18\x03 \x01(\v2\x19.ragloop.v1.SearchOptionsR\x06search\"\xff\x01\n" +
+	"\x06search\x18\x03 \x01(\v2\x19.ragloop.v1.SearchOptionsR\x06search\x12*\n" +
+	"\ahistory\x18\x04 \x03(\v2\x10.ragloop.v1.TurnR\ahistory\"\x95\x02\n" +
 	"\x0eSearchResponse\x12)\n" +
 	"\x06chunks\x18\x01 \x03(\v2\x11.ragloop.v1.ChunkR\x06chunks\x12!\n" +
 	"\fretrieval_id\x18\x02 \x01(\tR\vretrievalId\x126\n" +
@@ -2816,7 +2982,8 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"provenance\x12\x1a\n" +
 	"\bdegraded\x18\x04 \x03(\tR\bdegraded\x12/\n" +
 	"\x06stages\x18\x05 \x03(\v2\x17.ragloop.v1.StageTimingR\x06stages\x12\x1a\n" +
-	"\bwarnings\x18\x06 \x03(\tR\bwarnings\"\xa6\x06\n" +
+	"\bwarnings\x18\x06 \x03(\tR\bwarnings\x12\x14\n" +
+	"\x05query\x18\a \x01(\tR\x05query\"\xa6\x06\n" +
 	"\x05Chunk\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12\x1a\n" +
@@ -2872,7 +3039,11 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\x19SEGMENT_ORDER_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12SEGMENT_ORDER_RANK\x10\x01\x12\x1a\n" +
 	"\x16SEGMENT_ORDER_DOCUMENT\x10\x02\x12\x16\n" +
-	"\x12SEGMENT_ORDER_ENDS\x10\x03*\x94\x01\n" +
+	"\x12SEGMENT_ORDER_ENDS\x10\x03*R\n" +
+	"\bTurnRole\x12\x19\n" +
+	"\x15TURN_ROLE_UNSPECIFIED\x10\x00\x12\x12\n" +
+	"\x0eTURN_ROLE_USER\x10\x01\x12\x17\n" +
+	"\x13TURN_ROLE_ASSISTANT\x10\x02*\x94\x01\n" +
 	"\n" +
 	"DropReason\x12\x1b\n" +
 	"\x17DROP_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
@@ -2897,105 +3068,110 @@ func file_ragloop_v1_retrieval_proto_rawDescGZIP() []byte {
 	return file_ragloop_v1_retrieval_proto_rawDescData
 }
 
-var file_ragloop_v1_retrieval_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_ragloop_v1_retrieval_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_ragloop_v1_retrieval_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_ragloop_v1_retrieval_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_ragloop_v1_retrieval_proto_goTypes = []any{
 	(FilterOperator)(0),           // 0: ragloop.v1.FilterOperator
 	(SegmentOrder)(0),             // 1: ragloop.v1.SegmentOrder
-	(DropReason)(0),               // 2: ragloop.v1.DropReason
-	(*Filter)(nil),                // 3: ragloop.v1.Filter
-	(*FilterExpression)(nil),      // 4: ragloop.v1.FilterExpression
-	(*FilterExpressions)(nil),     // 5: ragloop.v1.FilterExpressions
-	(*FilterCondition)(nil),       // 6: ragloop.v1.FilterCondition
-	(*FilterValue)(nil),           // 7: ragloop.v1.FilterValue
-	(*SearchOptions)(nil),         // 8: ragloop.v1.SearchOptions
-	(*PackOptions)(nil),           // 9: ragloop.v1.PackOptions
-	(*RetrieveRequest)(nil),       // 10: ragloop.v1.RetrieveRequest
-	(*RetrieveResponse)(nil),      // 11: ragloop.v1.RetrieveResponse
-	(*Provenance)(nil),            // 12: ragloop.v1.Provenance
-	(*Reranked)(nil),              // 13: ragloop.v1.Reranked
-	(*StageTiming)(nil),           // 14: ragloop.v1.StageTiming
-	(*Segment)(nil),               // 15: ragloop.v1.Segment
-	(*Edit)(nil),                  // 16: ragloop.v1.Edit
-	(*SegmentChunk)(nil),          // 17: ragloop.v1.SegmentChunk
-	(*DroppedChunk)(nil),          // 18: ragloop.v1.DroppedChunk
-	(*NeighbourChunk)(nil),        // 19: ragloop.v1.NeighbourChunk
-	(*LegScore)(nil),              // 20: ragloop.v1.LegScore
-	(*Candidate)(nil),             // 21: ragloop.v1.Candidate
-	(*SearchRequest)(nil),         // 22: ragloop.v1.SearchRequest
-	(*SearchResponse)(nil),        // 23: ragloop.v1.SearchResponse
-	(*Chunk)(nil),                 // 24: ragloop.v1.Chunk
-	(*GetDocumentRequest)(nil),    // 25: ragloop.v1.GetDocumentRequest
-	(*GetDocumentResponse)(nil),   // 26: ragloop.v1.GetDocumentResponse
-	nil,                           // 27: ragloop.v1.Filter.MetaEntry
-	nil,                           // 28: ragloop.v1.Chunk.MetaEntry
-	nil,                           // 29: ragloop.v1.Chunk.FieldsEntry
-	(*timestamppb.Timestamp)(nil), // 30: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 31: google.protobuf.Duration
-	(*Span)(nil),                  // 32: ragloop.v1.Span
-	(*Document)(nil),              // 33: ragloop.v1.Document
-	(*MetaValue)(nil),             // 34: ragloop.v1.MetaValue
+	(TurnRole)(0),                 // 2: ragloop.v1.TurnRole
+	(DropReason)(0),               // 3: ragloop.v1.DropReason
+	(*Filter)(nil),                // 4: ragloop.v1.Filter
+	(*FilterExpression)(nil),      // 5: ragloop.v1.FilterExpression
+	(*FilterExpressions)(nil),     // 6: ragloop.v1.FilterExpressions
+	(*FilterCondition)(nil),       // 7: ragloop.v1.FilterCondition
+	(*FilterValue)(nil),           // 8: ragloop.v1.FilterValue
+	(*SearchOptions)(nil),         // 9: ragloop.v1.SearchOptions
+	(*PackOptions)(nil),           // 10: ragloop.v1.PackOptions
+	(*Turn)(nil),                  // 11: ragloop.v1.Turn
+	(*RetrieveRequest)(nil),       // 12: ragloop.v1.RetrieveRequest
+	(*RetrieveResponse)(nil),      // 13: ragloop.v1.RetrieveResponse
+	(*Provenance)(nil),            // 14: ragloop.v1.Provenance
+	(*Reranked)(nil),              // 15: ragloop.v1.Reranked
+	(*StageTiming)(nil),           // 16: ragloop.v1.StageTiming
+	(*Segment)(nil),               // 17: ragloop.v1.Segment
+	(*Edit)(nil),                  // 18: ragloop.v1.Edit
+	(*SegmentChunk)(nil),          // 19: ragloop.v1.SegmentChunk
+	(*DroppedChunk)(nil),          // 20: ragloop.v1.DroppedChunk
+	(*NeighbourChunk)(nil),        // 21: ragloop.v1.NeighbourChunk
+	(*LegScore)(nil),              // 22: ragloop.v1.LegScore
+	(*Candidate)(nil),             // 23: ragloop.v1.Candidate
+	(*SearchRequest)(nil),         // 24: ragloop.v1.SearchRequest
+	(*SearchResponse)(nil),        // 25: ragloop.v1.SearchResponse
+	(*Chunk)(nil),                 // 26: ragloop.v1.Chunk
+	(*GetDocumentRequest)(nil),    // 27: ragloop.v1.GetDocumentRequest
+	(*GetDocumentResponse)(nil),   // 28: ragloop.v1.GetDocumentResponse
+	nil,                           // 29: ragloop.v1.Filter.MetaEntry
+	nil,                           // 30: ragloop.v1.Chunk.MetaEntry
+	nil,                           // 31: ragloop.v1.Chunk.FieldsEntry
+	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
+	(*Span)(nil),                  // 34: ragloop.v1.Span
+	(*Document)(nil),              // 35: ragloop.v1.Document
+	(*MetaValue)(nil),             // 36: ragloop.v1.MetaValue
 }
 var file_ragloop_v1_retrieval_proto_depIdxs = []int32{
-	27, // 0: ragloop.v1.Filter.meta:type_name -> ragloop.v1.Filter.MetaEntry
-	4,  // 1: ragloop.v1.Filter.where:type_name -> ragloop.v1.FilterExpression
-	5,  // 2: ragloop.v1.FilterExpression.all:type_name -> ragloop.v1.FilterExpressions
-	5,  // 3: ragloop.v1.FilterExpression.any:type_name -> ragloop.v1.FilterExpressions
-	4,  // 4: ragloop.v1.FilterExpression.negated:type_name -> ragloop.v1.FilterExpression
-	6,  // 5: ragloop.v1.FilterExpression.condition:type_name -> ragloop.v1.FilterCondition
-	4,  // 6: ragloop.v1.FilterExpressions.of:type_name -> ragloop.v1.FilterExpression
+	29, // 0: ragloop.v1.Filter.meta:type_name -> ragloop.v1.Filter.MetaEntry
+	5,  // 1: ragloop.v1.Filter.where:type_name -> ragloop.v1.FilterExpression
+	6,  // 2: ragloop.v1.FilterExpression.all:type_name -> ragloop.v1.FilterExpressions
+	6,  // 3: ragloop.v1.FilterExpression.any:type_name -> ragloop.v1.FilterExpressions
+	5,  // 4: ragloop.v1.FilterExpression.negated:type_name -> ragloop.v1.FilterExpression
+	7,  // 5: ragloop.v1.FilterExpression.condition:type_name -> ragloop.v1.FilterCondition
+	5,  // 6: ragloop.v1.FilterExpressions.of:type_name -> ragloop.v1.FilterExpression
 	0,  // 7: ragloop.v1.FilterCondition.operator:type_name -> ragloop.v1.FilterOperator
-	7,  // 8: ragloop.v1.FilterCondition.values:type_name -> ragloop.v1.FilterValue
-	30, // 9: ragloop.v1.FilterValue.time:type_name -> google.protobuf.Timestamp
-	3,  // 10: ragloop.v1.SearchOptions.filter:type_name -> ragloop.v1.Filter
+	8,  // 8: ragloop.v1.FilterCondition.values:type_name -> ragloop.v1.FilterValue
+	32, // 9: ragloop.v1.FilterValue.time:type_name -> google.protobuf.Timestamp
+	4,  // 10: ragloop.v1.SearchOptions.filter:type_name -> ragloop.v1.Filter
 	1,  // 11: ragloop.v1.PackOptions.order:type_name -> ragloop.v1.SegmentOrder
-	8,  // 12: ragloop.v1.RetrieveRequest.search:type_name -> ragloop.v1.SearchOptions
-	9,  // 13: ragloop.v1.RetrieveRequest.pack:type_name -> ragloop.v1.PackOptions
-	15, // 14: ragloop.v1.RetrieveResponse.segments:type_name -> ragloop.v1.Segment
-	18, // 15: ragloop.v1.RetrieveResponse.dropped:type_name -> ragloop.v1.DroppedChunk
-	12, // 16: ragloop.v1.RetrieveResponse.provenance:type_name -> ragloop.v1.Provenance
-	14, // 17: ragloop.v1.RetrieveResponse.stages:type_name -> ragloop.v1.StageTiming
-	21, // 18: ragloop.v1.RetrieveResponse.candidates:type_name -> ragloop.v1.Candidate
-	19, // 19: ragloop.v1.RetrieveResponse.neighbours:type_name -> ragloop.v1.NeighbourChunk
-	31, // 20: ragloop.v1.StageTiming.elapsed:type_name -> google.protobuf.Duration
-	32, // 21: ragloop.v1.Segment.span:type_name -> ragloop.v1.Span
-	17, // 22: ragloop.v1.Segment.chunks:type_name -> ragloop.v1.SegmentChunk
-	32, // 23: ragloop.v1.Segment.context_span:type_name -> ragloop.v1.Span
-	16, // 24: ragloop.v1.Segment.edits:type_name -> ragloop.v1.Edit
-	32, // 25: ragloop.v1.DroppedChunk.span:type_name -> ragloop.v1.Span
-	2,  // 26: ragloop.v1.DroppedChunk.reason:type_name -> ragloop.v1.DropReason
-	32, // 27: ragloop.v1.NeighbourChunk.span:type_name -> ragloop.v1.Span
-	2,  // 28: ragloop.v1.NeighbourChunk.drop_reason:type_name -> ragloop.v1.DropReason
-	32, // 29: ragloop.v1.Candidate.span:type_name -> ragloop.v1.Span
-	20, // 30: ragloop.v1.Candidate.dense:type_name -> ragloop.v1.LegScore
-	20, // 31: ragloop.v1.Candidate.lexical:type_name -> ragloop.v1.LegScore
-	13, // 32: ragloop.v1.Candidate.reranked:type_name -> ragloop.v1.Reranked
-	2,  // 33: ragloop.v1.Candidate.drop_reason:type_name -> ragloop.v1.DropReason
-	8,  // 34: ragloop.v1.SearchRequest.search:type_name -> ragloop.v1.SearchOptions
-	24, // 35: ragloop.v1.SearchResponse.chunks:type_name -> ragloop.v1.Chunk
-	12, // 36: ragloop.v1.SearchResponse.provenance:type_name -> ragloop.v1.Provenance
-	14, // 37: ragloop.v1.SearchResponse.stages:type_name -> ragloop.v1.StageTiming
-	32, // 38: ragloop.v1.Chunk.span:type_name -> ragloop.v1.Span
-	20, // 39: ragloop.v1.Chunk.dense:type_name -> ragloop.v1.LegScore
-	20, // 40: ragloop.v1.Chunk.lexical:type_name -> ragloop.v1.LegScore
-	28, // 41: ragloop.v1.Chunk.meta:type_name -> ragloop.v1.Chunk.MetaEntry
-	13, // 42: ragloop.v1.Chunk.reranked:type_name -> ragloop.v1.Reranked
-	29, // 43: ragloop.v1.Chunk.fields:type_name -> ragloop.v1.Chunk.FieldsEntry
-	32, // 44: ragloop.v1.GetDocumentRequest.span:type_name -> ragloop.v1.Span
-	33, // 45: ragloop.v1.GetDocumentResponse.document:type_name -> ragloop.v1.Document
-	32, // 46: ragloop.v1.GetDocumentResponse.span:type_name -> ragloop.v1.Span
-	34, // 47: ragloop.v1.Chunk.FieldsEntry.value:type_name -> ragloop.v1.MetaValue
-	10, // 48: ragloop.v1.Retrieval.Retrieve:input_type -> ragloop.v1.RetrieveRequest
-	22, // 49: ragloop.v1.Retrieval.Search:input_type -> ragloop.v1.SearchRequest
-	25, // 50: ragloop.v1.Retrieval.GetDocument:input_type -> ragloop.v1.GetDocumentRequest
-	11, // 51: ragloop.v1.Retrieval.Retrieve:output_type -> ragloop.v1.RetrieveResponse
-	23, // 52: ragloop.v1.Retrieval.Search:output_type -> ragloop.v1.SearchResponse
-	26, // 53: ragloop.v1.Retrieval.GetDocument:output_type -> ragloop.v1.GetDocumentResponse
-	51, // [51:54] is the sub-list for method output_type
-	48, // [48:51] is the sub-list for method input_type
-	48, // [48:48] is the sub-list for extension type_name
-	48, // [48:48] is the sub-list for extension extendee
-	0,  // [0:48] is the sub-list for field type_name
+	2,  // 12: ragloop.v1.Turn.role:type_name -> ragloop.v1.TurnRole
+	9,  // 13: ragloop.v1.RetrieveRequest.search:type_name -> ragloop.v1.SearchOptions
+	10, // 14: ragloop.v1.RetrieveRequest.pack:type_name -> ragloop.v1.PackOptions
+	11, // 15: ragloop.v1.RetrieveRequest.history:type_name -> ragloop.v1.Turn
+	17, // 16: ragloop.v1.RetrieveResponse.segments:type_name -> ragloop.v1.Segment
+	20, // 17: ragloop.v1.RetrieveResponse.dropped:type_name -> ragloop.v1.DroppedChunk
+	14, // 18: ragloop.v1.RetrieveResponse.provenance:type_name -> ragloop.v1.Provenance
+	16, // 19: ragloop.v1.RetrieveResponse.stages:type_name -> ragloop.v1.StageTiming
+	23, // 20: ragloop.v1.RetrieveResponse.candidates:type_name -> ragloop.v1.Candidate
+	21, // 21: ragloop.v1.RetrieveResponse.neighbours:type_name -> ragloop.v1.NeighbourChunk
+	33, // 22: ragloop.v1.StageTiming.elapsed:type_name -> google.protobuf.Duration
+	34, // 23: ragloop.v1.Segment.span:type_name -> ragloop.v1.Span
+	19, // 24: ragloop.v1.Segment.chunks:type_name -> ragloop.v1.SegmentChunk
+	34, // 25: ragloop.v1.Segment.context_span:type_name -> ragloop.v1.Span
+	18, // 26: ragloop.v1.Segment.edits:type_name -> ragloop.v1.Edit
+	34, // 27: ragloop.v1.DroppedChunk.span:type_name -> ragloop.v1.Span
+	3,  // 28: ragloop.v1.DroppedChunk.reason:type_name -> ragloop.v1.DropReason
+	34, // 29: ragloop.v1.NeighbourChunk.span:type_name -> ragloop.v1.Span
+	3,  // 30: ragloop.v1.NeighbourChunk.drop_reason:type_name -> ragloop.v1.DropReason
+	34, // 31: ragloop.v1.Candidate.span:type_name -> ragloop.v1.Span
+	22, // 32: ragloop.v1.Candidate.dense:type_name -> ragloop.v1.LegScore
+	22, // 33: ragloop.v1.Candidate.lexical:type_name -> ragloop.v1.LegScore
+	15, // 34: ragloop.v1.Candidate.reranked:type_name -> ragloop.v1.Reranked
+	3,  // 35: ragloop.v1.Candidate.drop_reason:type_name -> ragloop.v1.DropReason
+	9,  // 36: ragloop.v1.SearchRequest.search:type_name -> ragloop.v1.SearchOptions
+	11, // 37: ragloop.v1.SearchRequest.history:type_name -> ragloop.v1.Turn
+	26, // 38: ragloop.v1.SearchResponse.chunks:type_name -> ragloop.v1.Chunk
+	14, // 39: ragloop.v1.SearchResponse.provenance:type_name -> ragloop.v1.Provenance
+	16, // 40: ragloop.v1.SearchResponse.stages:type_name -> ragloop.v1.StageTiming
+	34, // 41: ragloop.v1.Chunk.span:type_name -> ragloop.v1.Span
+	22, // 42: ragloop.v1.Chunk.dense:type_name -> ragloop.v1.LegScore
+	22, // 43: ragloop.v1.Chunk.lexical:type_name -> ragloop.v1.LegScore
+	30, // 44: ragloop.v1.Chunk.meta:type_name -> ragloop.v1.Chunk.MetaEntry
+	15, // 45: ragloop.v1.Chunk.reranked:type_name -> ragloop.v1.Reranked
+	31, // 46: ragloop.v1.Chunk.fields:type_name -> ragloop.v1.Chunk.FieldsEntry
+	34, // 47: ragloop.v1.GetDocumentRequest.span:type_name -> ragloop.v1.Span
+	35, // 48: ragloop.v1.GetDocumentResponse.document:type_name -> ragloop.v1.Document
+	34, // 49: ragloop.v1.GetDocumentResponse.span:type_name -> ragloop.v1.Span
+	36, // 50: ragloop.v1.Chunk.FieldsEntry.value:type_name -> ragloop.v1.MetaValue
+	12, // 51: ragloop.v1.Retrieval.Retrieve:input_type -> ragloop.v1.RetrieveRequest
+	24, // 52: ragloop.v1.Retrieval.Search:input_type -> ragloop.v1.SearchRequest
+	27, // 53: ragloop.v1.Retrieval.GetDocument:input_type -> ragloop.v1.GetDocumentRequest
+	13, // 54: ragloop.v1.Retrieval.Retrieve:output_type -> ragloop.v1.RetrieveResponse
+	25, // 55: ragloop.v1.Retrieval.Search:output_type -> ragloop.v1.SearchResponse
+	28, // 56: ragloop.v1.Retrieval.GetDocument:output_type -> ragloop.v1.GetDocumentResponse
+	54, // [54:57] is the sub-list for method output_type
+	51, // [51:54] is the sub-list for method input_type
+	51, // [51:51] is the sub-list for extension type_name
+	51, // [51:51] is the sub-list for extension extendee
+	0,  // [0:51] is the sub-list for field type_name
 }
 
 func init() { file_ragloop_v1_retrieval_proto_init() }
@@ -3019,14 +3195,14 @@ func file_ragloop_v1_retrieval_proto_init() {
 	}
 	file_ragloop_v1_retrieval_proto_msgTypes[5].OneofWrappers = []any{}
 	file_ragloop_v1_retrieval_proto_msgTypes[6].OneofWrappers = []any{}
-	file_ragloop_v1_retrieval_proto_msgTypes[7].OneofWrappers = []any{}
+	file_ragloop_v1_retrieval_proto_msgTypes[8].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ragloop_v1_retrieval_proto_rawDesc), len(file_ragloop_v1_retrieval_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   27,
+			NumEnums:      4,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
