@@ -169,6 +169,12 @@ func (o Options) resolve(evidence bool) (Options, error) {
 		if err := s.Params.Validate(); err != nil {
 			return bad("setting %s: %w", s.Name, err)
 		}
+		if s.Params.Expands() && o.Provenance.Expander == "" {
+			return bad("setting %s expands queries by %s, but the provenance names no expander", s.Name, s.Params.Expand)
+		}
+		if first := o.Settings[0]; s.Params.Feedback != first.Params.Feedback || s.Params.Expand != first.Params.Expand {
+			return bad("setting %s has another feedback or expansion than %s; a query is searched once for all settings", s.Name, first.Name)
+		}
 		if s.Params.Rerank > 0 && o.Provenance.Reranker == "" {
 			return bad("setting %s reranks %d candidates, but the provenance names no reranker", s.Name, s.Params.Rerank)
 		}
@@ -213,6 +219,12 @@ func (o Options) resolve(evidence bool) (Options, error) {
 	for _, m := range o.Metrics {
 		if err := m.Validate(); err != nil {
 			return bad("metric %s: %w", m, err)
+		}
+		switch d, _ := m.Definition(); {
+		case d.Level == metric.Answers:
+			return bad("metric %s is about answers; an evaluation of retrieval has none", m)
+		case d.Geometric:
+			return bad("metric %s is a mean of a whole run and has no values of queries to compare; \"ragloop score\" computes it", m)
 		}
 		if names[m] {
 			return bad("metric %s is given twice", m)
@@ -261,9 +273,7 @@ func abs(n int) int {
 func (o Options) budgets() []int {
 	var bs []int
 	for _, m := range o.Metrics {
-		if m.Unit == metric.Tokens {
-			bs = append(bs, m.At)
-		}
+		bs = append(bs, m.Budgets()...)
 	}
 	slices.Sort(bs)
 	return slices.Compact(bs)

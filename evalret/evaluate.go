@@ -355,7 +355,11 @@ func (s scorer) values(docs []text.DocID, chunks []metric.Place, contexts []Cont
 		case d.Level == metric.Documents:
 			r.values = append(r.values, m.Ranking(judged))
 		case m.Unit == metric.Tokens:
-			r.values = append(r.values, m.Context(packed[m.At], gold))
+			var cs []metric.Context
+			for _, b := range m.Budgets() {
+				cs = append(cs, packed[b])
+			}
+			r.values = append(r.values, m.Contexts(cs, gold))
 		case m.Name == omega && s.noChunking != nil:
 			r.values = append(r.values, metric.Fail(s.noChunking.Error()))
 		case m.Name == omega:

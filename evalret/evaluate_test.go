@@ -317,9 +317,13 @@ func TestEvaluateFails(t *testing.T) {
 		"same name":       {change(func(o *evalret.Options) { o.Settings[1].Name = evalret.Lexical }), `"lexical" is empty or used twice`},
 		"bad params":      {change(func(o *evalret.Options) { o.Settings[0].Params.TopK = 0 }), "setting lexical: top_k"},
 		"budget in pack":  {change(func(o *evalret.Options) { o.Settings[0].Pack.BudgetTokens = 5 }), "given by metrics"},
+		"no expander":     {change(func(o *evalret.Options) { o.Settings[0].Params.Expand = retrieve.HyDE }), "names no expander"},
+		"other feedback":  {change(func(o *evalret.Options) { o.Settings[1].Params.Feedback = 0.5 }), "another feedback or expansion"},
 		"other filter":    {change(func(o *evalret.Options) { o.Settings[1].Params.Filter.Tags = []string{"x"} }), "another filter"},
 		"other reference": {change(func(o *evalret.Options) { o.Reference = "best" }), `reference "best" is not among`},
 		"bad metric":      {change(func(o *evalret.Options) { o.Metrics = []metric.Metric{{Name: "MAP"}} }), "unknown metric"},
+		"answers":         {change(func(o *evalret.Options) { o.Metrics = []metric.Metric{{Name: "citation_recall"}} }), "is about answers"},
+		"whole run":       {change(func(o *evalret.Options) { o.Metrics = []metric.Metric{{Name: "GMAP"}} }), "mean of a whole run"},
 		"metric twice":    {change(func(o *evalret.Options) { o.Metrics = append(o.Metrics, o.Metrics[0]) }), "given twice"},
 	}
 	for name, tt := range tests {

@@ -22,6 +22,7 @@ type Provenance struct {
 	Recipe   string // index.Recipe.Fingerprint
 	Code     string // version of the program
 	Reranker string // fingerprint of what reranks; needed where a setting does
+	Expander string // fingerprint of what expands queries; needed where a setting does
 }
 
 // Fingerprints name everything that decides a run's numbers. Runs may be
@@ -45,6 +46,7 @@ type Parameters struct {
 	NeighbourSmoothing float64 `json:"neighbour_smoothing"`
 	PhraseBoost        float64 `json:"phrase_boost,omitempty"`
 	Feedback           float64 `json:"feedback,omitempty"`
+	Expand             *Expand `json:"expand,omitempty"` // nil: off
 	Neighbours         int     `json:"neighbours,omitempty"`
 	Rerank             *Rerank `json:"rerank,omitempty"` // nil: off
 	Filter             *Filter `json:"filter,omitempty"`
@@ -56,10 +58,19 @@ type Parameters struct {
 	Tokenizer          string  `json:"tokenizer,omitempty"`
 }
 
+// Expand is the expansion of queries as files show it.
+type Expand struct {
+	Method   string `json:"method"`   // retrieve.MultiQuery or retrieve.HyDE
+	Expander string `json:"expander"` // fingerprint
+}
+
 // Rerank is the rerank stage as files show it.
 type Rerank struct {
 	Depth    int    `json:"depth"`
 	Reranker string `json:"reranker"` // fingerprint
+	// Weight is that of the reranker's scores against those before, in (0, 1);
+	// 0: the reranker's order alone.
+	Weight float64 `json:"weight,omitempty"`
 }
 
 // Filter is a retrieval filter as files show it.
@@ -70,7 +81,7 @@ type Filter struct {
 	Where string            `json:"where,omitempty"` // in its canonical form
 }
 
-func parameters(s Setting, tokenizer, reranker string) Parameters {
+func parameters(s Setting, tokenizer string, from Provenance) Parameters {
 	p := Parameters{
 		Fusion: s.Params.Fusion.String(), TopK: s.Params.TopK, Candidates: s.Params.Candidates,
 		DocumentPrior: s.Params.DocumentPrior, NeighbourSmoothing: s.Params.NeighbourSmoothing, Neighbours: s.Params.Neighbours,
@@ -82,7 +93,13 @@ func parameters(s Setting, tokenizer, reranker string) Parameters {
 		p.Order = pack.ByRank
 	}
 	if s.Params.Rerank > 0 {
-		p.Rerank = &Rerank{Depth: s.Params.Rerank, Reranker: reranker}
+		p.Rerank = &Rerank{Depth: s.Params.Rerank, Reranker: from.Reranker}
+		if w := s.Params.RerankWeight; w < 1 {
+			p.Rerank.Weight = w
+		}
+	}
+	if s.Params.Expands() {
+		p.Expand = &Expand{Method: s.Params.Expand, Expander: from.Expander}
 	}
 	if f := s.Params.Filter; len(f.Docs)+len(f.Tags)+len(f.Meta) > 0 || !f.Where.IsZero() {
 		p.Filter = &Filter{Docs: f.Docs, Tags: f.Tags, Meta: f.Meta, Where: f.Where.String()}

@@ -22,6 +22,9 @@ type Evaluation struct {
 	Tokenizer   string          `json:"tokenizer,omitempty"`
 	Labels      LabelCounts     `json:"labels"`
 	Queries     []Query         `json:"queries"` // in file order
+
+	// Groundedness is of answers to the queries; nil: there are none.
+	Groundedness *Groundedness `json:"groundedness,omitempty"`
 }
 
 // LabelCounts says how much of the query set could be used.

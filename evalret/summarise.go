@@ -68,7 +68,7 @@ type noticed struct {
 // run makes the run of setting s, which is number at.
 func (e *Evaluation) run(s Setting, at int, querySet string, results []outcome, o Options) (Run, noticed) {
 	r := Run{
-		Name: s.Name, Parameters: parameters(s, o.Tokenizer, o.Provenance.Reranker), Metrics: map[string]Summary{},
+		Name: s.Name, Parameters: parameters(s, o.Tokenizer, o.Provenance), Metrics: map[string]Summary{},
 		Contexts: []ContextSummary{}, Tags: []TagSummary{}, Missing: []Missing{}, PerQuery: make([]QueryResult, len(results)),
 	}
 	p := o.Provenance

@@ -227,7 +227,7 @@ func TestRankProperties(t *testing.T) {
 				if c.LexicalRank > p.Candidates {
 					c.LexicalRank = 0
 				}
-				if bestRank(c) > 0 {
+				if bestRank(&c) > 0 {
 					shallow.Legs.Candidates = append(shallow.Legs.Candidates, c)
 				}
 			}
@@ -242,8 +242,8 @@ func TestRankProperties(t *testing.T) {
 					continue
 				}
 				y := got[i-1]
-				ordered := y.Score > x.Score || y.Score == x.Score && (bestRank(y.Candidate) < bestRank(x.Candidate) ||
-					bestRank(y.Candidate) == bestRank(x.Candidate) && y.Chunk.ID < x.Chunk.ID)
+				ordered := y.Score > x.Score || y.Score == x.Score && (bestRank(&y.Candidate) < bestRank(&x.Candidate) ||
+					bestRank(&y.Candidate) == bestRank(&x.Candidate) && y.Chunk.ID < x.Chunk.ID)
 				if !ordered {
 					t.Fatalf("%d %s: %s in front of %s", n, f, y.Chunk.ID, x.Chunk.ID)
 				}
@@ -266,7 +266,7 @@ func randomFound(r *rand.Rand, n int) Found {
 			*rank(&cs[i]) = pos + 1
 		}
 	}
-	cs = slices.DeleteFunc(cs, func(c index.Candidate) bool { return bestRank(c) == 0 })
+	cs = slices.DeleteFunc(cs, func(c index.Candidate) bool { return bestRank(&c) == 0 })
 	return Found{Legs: index.Legs{Candidates: cs}}
 }
 

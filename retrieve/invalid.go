@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -43,6 +44,9 @@ func (p Params) Validate() error {
 	if p.Rerank < 0 || p.Rerank > p.Candidates {
 		reject("rerank", "is %d, allowed are 0 (off) to %d (candidates)", p.Rerank, p.Candidates)
 	}
+	if p.Rerank > 0 && !(p.RerankWeight > 0 && p.RerankWeight <= 1) || !within(p.RerankWeight, 0, 1) {
+		reject("rerank_weight", "is %v, allowed are above 0 to 1", p.RerankWeight)
+	}
 	if p.Neighbours < 0 || p.Neighbours > MaxNeighbours {
 		reject("neighbours", "is %d, allowed are 0 (off) to %d", p.Neighbours, MaxNeighbours)
 	}
@@ -56,6 +60,9 @@ func (p Params) Validate() error {
 		if !within(w.value, 0, maxRescoreWeight) {
 			reject(w.field, "is %v, allowed are 0 to %d", w.value, maxRescoreWeight)
 		}
+	}
+	if p.Expand != "" && !slices.Contains(expansions, p.Expand) {
+		reject("expand", "is %q, allowed are %s", p.Expand, list(expansions))
 	}
 	if !within(p.Feedback, 0, 1) {
 		reject("feedback", "is %v, allowed are 0 (off) to 1", p.Feedback)

@@ -15,7 +15,7 @@ import (
 )
 
 // Reranker scores how well passages answer a query, by reading both;
-// implemented by embed.CrossEncoder.
+// implemented by embed.CrossEncoder, embed.Late and embed.HTTPReranker.
 type Reranker interface {
 	// Score returns one finite score per passage, in order: the larger, the more
 	// relevant. The score of a passage depends on the query and the passage only.
@@ -139,18 +139,31 @@ func (r *Retriever) rerank(ctx context.Context, query string, f Found, p Params)
 	return f, nil
 }
 
-// rerankOrder puts the first n of all, which are in order, into the order of
-// their scores: equal ones stay as they are, what is behind stays behind. Unless
-// all n have a score nothing changes.
-func rerankOrder(all []Ranked, scores map[index.ChunkID]float64, n int) {
-	first := all[:min(n, len(all))]
-	for _, c := range first {
-		if _, ok := scores[c.Chunk.ID]; !ok {
+// rerankOrder puts the first p.Rerank of all, which are in order, into the order
+// that [Rank] defines: equal ones stay as they are, what is behind stays behind.
+// Unless all of them have a score nothing changes.
+func rerankOrder(all []Ranked, scores map[index.ChunkID]float64, p Params) {
+	first := all[:min(p.Rerank, len(all))]
+	after, before := make([]float64, len(first)), make([]float64, len(first))
+	for i, c := range first {
+		s, ok := scores[c.Chunk.ID]
+		if !ok {
 			return
 		}
+		after[i], before[i] = s, c.Score
 	}
+	if p.RerankWeight < 1 { // otherwise what a z-score rounds away would matter
+		standardise(after)
+		standardise(before)
+		for i := range after {
+			after[i] = float64(p.RerankWeight*after[i]) + float64((1-p.RerankWeight)*before[i])
+		}
+	}
+	by := make(map[index.ChunkID]float64, len(first))
 	for i := range first {
-		first[i].Rerank = Reranked{Before: i + 1, Score: scores[first[i].Chunk.ID]}
+		id := first[i].Chunk.ID
+		by[id] = after[i]
+		first[i].Rerank = Reranked{Before: i + 1, Score: scores[id]}
 	}
-	slices.SortStableFunc(first, func(a, b Ranked) int { return cmp.Compare(b.Rerank.Score, a.Rerank.Score) })
+	slices.SortStableFunc(first, func(a, b Ranked) int { return cmp.Compare(by[b.Chunk.ID], by[a.Chunk.ID]) })
 }

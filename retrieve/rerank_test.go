@@ -282,3 +282,61 @@ func TestNoReranker(t *testing.T) {
 		t.Errorf("Validate = %v", err)
 	}
 }
+
+// TestRerankWeight: between the order before and the reranker's own, a weight
+// mixes the two scores, each as z-scores over what is reranked.
+func TestRerankWeight(t *testing.T) {
+	r := retriever(t, library(t), letters{}).WithReranker(scorer(byEggs))
+	p := DefaultParams()
+	p.TopK, p.Candidates, p.Rerank = 20, 20, 9
+	f, err := r.Find(t.Context(), "a badge in the hedge", p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f, err = r.Rerank(t.Context(), "a badge in the hedge", f, p); err != nil {
+		t.Fatal(err)
+	}
+	off := p
+	off.Rerank = 0
+	before := Rank(f, off)[:9]
+	z := func(value func(Ranked) float64) func(Ranked) float64 {
+		var sum, squares float64
+		for _, c := range before {
+			sum += value(c) / 9
+		}
+		for _, c := range before {
+			squares += (value(c) - sum) * (value(c) - sum) / 9
+		}
+		return func(c Ranked) float64 { return (value(c) - sum) / math.Sqrt(squares) }
+	}
+	zScore := z(func(c Ranked) float64 { return c.Score })
+	zReranked := z(func(c Ranked) float64 { return f.Reranked[c.Chunk.ID] })
+	orders := map[string]bool{}
+	for _, w := range []float64{1e-9, 0.2, 0.5, 0.8, 1} {
+		p.RerankWeight = w
+		if err := p.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		got := Rank(f, p)[:9]
+		orders[strings.Join(ids(got), " ")] = true
+		for i := 1; i < len(got); i++ {
+			a, b := got[i-1], got[i]
+			x, y := w*zReranked(a)+(1-w)*zScore(a), w*zReranked(b)+(1-w)*zScore(b)
+			if x < y-1e-12 || math.Abs(x-y) < 1e-12 && a.Rerank.Before > b.Rerank.Before {
+				t.Errorf("weight %v: rank %d has %v and was %d, rank %d has %v and was %d", w, i, x, a.Rerank.Before, i+1, y, b.Rerank.Before)
+			}
+		}
+		if w < 1e-6 && !slices.Equal(ids(got), ids(before)) {
+			t.Errorf("a weight of nearly 0 changes the order")
+		}
+	}
+	if len(orders) < 3 {
+		t.Errorf("the test shows little: %d orders under 5 weights", len(orders))
+	}
+	for _, w := range []float64{0, -1, 1.1, math.NaN()} {
+		p.RerankWeight = w
+		if err := p.Validate(); err == nil || !strings.HasPrefix(err.Error(), "rerank_weight is ") {
+			t.Errorf("weight %v: Validate = %v", w, err)
+		}
+	}
+}

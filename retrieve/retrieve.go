@@ -44,8 +44,10 @@ type Params struct {
 	DocumentPrior      float64 // 0..10, 0 off; default 0.8
 	NeighbourSmoothing float64 // 0..10, 0 off, the default
 	Feedback           float64 // weight of what the dense leg finds first against the query, 0..1, 0 off, the default
+	Expand             string  // NoExpansion, the default, MultiQuery or HyDE; "" is NoExpansion
 	PhraseBoost        float64 // what the query's phrases are worth, 0..10 standard deviations of the fused scores, 0 off; default 2
 	Rerank             int     // how many of the best are reranked, 0..Candidates; 0 off, the default
+	RerankWeight       float64 // of the reranker's scores against those before, above 0 to 1 (they alone), see Rank; needed with Rerank; default 1
 	Neighbours         int     // chunks on either side of a ranked one that Packable offers, 0..4; 0 off, the default
 	RequireAll         bool    // fail instead of degrading when a leg or the reranker fails
 	Filter             index.Filter
@@ -60,6 +62,7 @@ func DefaultParams() Params {
 		Fusion:        Fusion{Method: ZScore, Weight: 0.6},
 		DocumentPrior: 0.8,
 		PhraseBoost:   2,
+		RerankWeight:  1,
 	}
 }
 
@@ -89,7 +92,7 @@ type Result struct {
 
 // Stage is a measured step.
 type Stage struct {
-	Name    string // "embed", "legs", "records", "feedback", "parents", "rerank", "fuse", "neighbours"
+	Name    string // "embed", "expand", "legs", "records", "feedback", "parents", "rerank", "fuse", "neighbours"
 	Elapsed time.Duration
 }
 
@@ -128,6 +131,7 @@ type Retriever struct {
 	analyzer *lexical.Analyzer
 	prefix   bool             // title and headings are indexed with the text
 	reranker Reranker         // nil: none
+	expander Expander         // nil: none
 	now      func() time.Time // measures stages
 }
 

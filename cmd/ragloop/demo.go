@@ -90,12 +90,13 @@ func (a *app) demo(ctx context.Context, out string) (err error) {
 		return err
 	}
 	start := time.Now()
-	result, err := a.evaluate(ctx, gen, e, set, evalFlags{seed: defaultSeed})
+	next := a.command()
+	f := evalFlags{seed: defaultSeed, out: out, command: next + " demo"}
+	result, err := a.evaluate(ctx, gen, e, set, f)
 	if err != nil {
 		return err
 	}
-	next := a.command()
-	if err := a.printEvaluation(result, evalFlags{out: out}, next+" demo"); err != nil {
+	if err := a.printEvaluation(result, f); err != nil {
 		return err
 	}
 	a.say("%s", dim(a.err, fmt.Sprintf("%d queries in %.1f s", len(set.Queries), time.Since(start).Seconds())))

@@ -34,6 +34,8 @@ type evalFlags struct {
 	set, beir, split, metrics, out string
 	parsedMetrics                  []metric.Metric // nil: the defaults
 	seed                           uint64
+	command                        string // as it was given, for the report
+	grounded                       grounded
 	outputs
 }
 
@@ -59,6 +61,10 @@ qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 			if err := f.prepare(); err != nil {
 				return err
 			}
+			f.command = a.commandLine()
+			if err := f.grounded.check(cmd.Flags().Changed); err != nil {
+				return err
+			}
 			switch {
 			case f.beir == "" && cmd.Flags().Changed("split"):
 				return errors.New("eval: --split only goes with --beir DIR")
@@ -77,6 +83,9 @@ qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 	fl.StringVar(&f.split, "split", "test", "with --beir: which qrels to use")
 	fl.StringVar(&f.metrics, "metrics", "", `metrics to compute, for example "nDCG@10,R@100,evidence_recall@1024t" (default: a standard list)`)
 	fl.StringVar(&f.out, "out", "report.html", `file of the HTML report; "" writes none`)
+	fl.StringVar(&f.grounded.file, "answers", "", `file of answers (JSON Lines: {"id","answer","context"}) whose groundedness is measured; without "context" they were given the context of the reference run`)
+	fl.StringVar(&f.grounded.answerer, "answerer", "", "answer the queries and measure that: extractive (offline, a floor to compare with) or llm (the model of llm.base_url)")
+	fl.StringVar(&f.grounded.judge, "judge", lexicalJudge, "what says how far a context supports a claim of an answer: lexical (offline), nli (the endpoint of nli.url) or llm")
 	fl.Uint64Var(&f.seed, "seed", defaultSeed, "seed of the intervals and tests")
 	f.bind(cmd)
 	a.bindRetrieval(cmd)
@@ -111,7 +120,7 @@ func (a *app) evalSet(ctx context.Context, f evalFlags) error {
 		if err != nil {
 			return err
 		}
-		return a.printEvaluation(result, f, "ragloop eval --collection "+gen.Collection+" --set "+f.set)
+		return a.printEvaluation(result, f)
 	})
 }
 
@@ -154,38 +163,55 @@ func (a *app) evalBEIR(ctx context.Context, f evalFlags) (err error) {
 	if err != nil {
 		return err
 	}
-	return a.printEvaluation(result, f, "ragloop eval --beir "+f.beir+" --split "+f.split)
+	return a.printEvaluation(result, f)
+}
+
+// explainedQueries is the number of queries, worst first, whose ranking the
+// report shows.
+const explainedQueries = 25
+
+// measured is an evaluation and what its report shows beside it.
+type measured struct {
+	evalret.Evaluation
+	explained map[string]evalret.Explanation // of the worst queries, by id
 }
 
 // evaluate measures the configured retrieval and its two legs over gen.
-func (a *app) evaluate(ctx context.Context, gen *index.Generation, e embed.Embedder, set labels.Set, f evalFlags) (evalret.Evaluation, error) {
+func (a *app) evaluate(ctx context.Context, gen *index.Generation, e embed.Embedder, set labels.Set, f evalFlags) (result measured, err error) {
 	reranker, err := a.reranker()
 	if err != nil {
-		return evalret.Evaluation{}, err
+		return measured{}, err
 	}
-	r, err := retriever(gen, e, reranker)
+	expander, err := a.expander()
 	if err != nil {
-		return evalret.Evaluation{}, err
+		return measured{}, err
+	}
+	r, err := retriever(gen, e, reranker, expander)
+	if err != nil {
+		return measured{}, err
 	}
 	params, err := a.params()
 	if err != nil {
-		return evalret.Evaluation{}, err
+		return measured{}, err
 	}
 	packing, err := a.packing()
 	if err != nil {
-		return evalret.Evaluation{}, err
+		return measured{}, err
 	}
 	counter, err := tokens.New(gen.Recipe.Chunker.Tokenizer)
 	if err != nil {
-		return evalret.Evaluation{}, err
+		return measured{}, err
 	}
 	corpus, err := evalret.CorpusFingerprint(gen.List(ctx))
 	if err != nil {
-		return evalret.Evaluation{}, err
+		return measured{}, err
+	}
+	if err := a.prepareAnswers(&f.grounded, e, set); err != nil {
+		return measured{}, err
 	}
 	p := a.progress()
 	defer p.done()
-	return evalret.Evaluate(ctx, set, r, evalret.Options{
+	o := evalret.Options{
 		Settings:  evalret.Standard(params, packing),
 		Metrics:   f.parsedMetrics,
 		Also:      f.outputs.metrics(),
@@ -196,10 +222,20 @@ func (a *app) evaluate(ctx context.Context, gen *index.Generation, e embed.Embed
 		Seed:      f.seed,
 		Detail:    evalret.Contexts,
 		Provenance: evalret.Provenance{
-			Corpus: corpus, Recipe: gen.Recipe.Fingerprint(), Code: codeVersion(), Reranker: rerankerFingerprint(reranker),
+			Corpus: corpus, Recipe: gen.Recipe.Fingerprint(), Code: codeVersion(), Reranker: rerankerFingerprint(reranker), Expander: expanderFingerprint(expander),
 		},
 		Progress: p.count("queries"),
-	})
+	}
+	if result.Evaluation, err = evalret.Evaluate(ctx, set, r, o); err != nil {
+		return result, err
+	}
+	switch {
+	case f.grounded.by != nil:
+		err = a.ground(ctx, &result, r, o, f.grounded, p.count)
+	case f.out != "":
+		result.explained, err = evalret.ExplainWorst(ctx, result.Evaluation, r, o, explainedQueries)
+	}
+	return result, err
 }
 
 // params returns the configured retrieval parameters.
@@ -210,13 +246,13 @@ func (a *app) params() (retrieve.Params, error) {
 		return retrieve.Params{}, &config.Error{Key: "retrieve.fusion", Origin: a.cfg.Origin["retrieve.fusion"], Problem: err.Error()}
 	}
 	depth := 0
-	if c.Rerank.Model != "" {
+	if c.Rerank.On() {
 		depth = c.Rerank.Depth
 	}
 	return retrieve.Params{
 		TopK: c.TopK, Candidates: c.Candidates, Fusion: fusion, DocumentPrior: c.DocumentPrior,
-		PhraseBoost: c.PhraseBoost, Feedback: c.Feedback,
-		NeighbourSmoothing: c.NeighbourSmoothing, Neighbours: c.Neighbours, Rerank: depth, RequireAll: c.RequireAll,
+		PhraseBoost: c.PhraseBoost, Feedback: c.Feedback, Expand: c.Expand,
+		NeighbourSmoothing: c.NeighbourSmoothing, Neighbours: c.Neighbours, Rerank: depth, RerankWeight: c.Rerank.Weight, RequireAll: c.RequireAll,
 	}, nil
 }
 
@@ -282,9 +318,10 @@ func spans(gen *index.Generation) func(context.Context, text.DocID) ([]text.Rune
 	}
 }
 
-func (a *app) printEvaluation(e evalret.Evaluation, f evalFlags, command string) error {
+func (a *app) printEvaluation(m measured, f evalFlags) error {
+	e := m.Evaluation
 	if f.out != "" {
-		o := report.Options{Command: command}
+		o := report.Options{Command: f.command, Explanations: m.explained}
 		if err := writeFile(f.out, func(w io.Writer) error { return report.HTML(w, e, o) }); err != nil {
 			return err
 		}
@@ -306,7 +343,7 @@ func (a *app) printEvaluation(e evalret.Evaluation, f evalFlags, command string)
 	if f.out != "" {
 		a.say("report: %s", f.out)
 	}
-	return a.writeOutputs(f.outputs, e, command, f.seed)
+	return a.writeOutputs(f.outputs, e, f.command, f.seed)
 }
 
 // checkOut tells before the work whether a report can be written to name, as

@@ -125,7 +125,7 @@ func advised(err error) error {
 
 // bindChunking adds the flags of the recipe of a new collection.
 func (a *app) bindChunking(cmd *cobra.Command) {
-	a.bind(cmd, "strategy", "chunk.strategy", "structure, fixed, row, page or parent")
+	a.bind(cmd, "strategy", "chunk.strategy", "structure, fixed, row, page, parent, sentence or recursive")
 	a.bind(cmd, "size", "chunk.size_tokens", "largest chunk, in tokens")
 	a.bind(cmd, "overlap", "chunk.overlap", "share of the size repeated from the previous chunk")
 	a.bind(cmd, "tokenizer", "chunk.tokenizer", "o200k_base or cl100k_base")
@@ -152,7 +152,7 @@ func checkTags(cmd *cobra.Command, tags []string) error {
 func (a *app) chunker() index.ChunkerRecipe {
 	c := a.cfg.Config.Chunk
 	return index.ChunkerRecipe{
-		Strategy: c.Strategy, SizeTokens: c.SizeTokens, Overlap: c.Overlap, Tokenizer: c.Tokenizer, IndexPrefix: c.IndexPrefix,
+		Strategy: c.Strategy, SizeTokens: c.SizeTokens, Overlap: c.Overlap, Tokenizer: c.Tokenizer, IndexPrefix: c.IndexPrefix, Context: a.situated,
 	}
 }
 
@@ -213,6 +213,9 @@ func (a *app) followed(stored index.ChunkerRecipe) index.ChunkerRecipe {
 	if unset("chunk.index_prefix") {
 		want.IndexPrefix = stored.IndexPrefix
 	}
+	if unset("chunk.context") {
+		want.Context = stored.Context
+	}
 	return want
 }
 
@@ -222,6 +225,9 @@ func (a *app) buildOn(ctx context.Context, client *index.Client, e embed.Embedde
 	defer p.done()
 	var err error
 	if o.Extractor, err = a.extractor(); err != nil {
+		return ingest.Built{}, err
+	}
+	if o.Situator, err = a.situator(); err != nil {
 		return ingest.Built{}, err
 	}
 	o.Embedder, o.OnEvent = e, p.event

@@ -62,8 +62,8 @@ func TestDryRunWritesNothing(t *testing.T) {
 	}
 }
 
-// endpoint is an embeddings endpoint; on is called with the number of each request.
-func endpoint(t *testing.T, dimension int, on func(request int) (status int)) string {
+// embedServer is an embeddings endpoint; on is called with the number of each request.
+func embedServer(t *testing.T, dimension int, on func(request int) (status int)) string {
 	requests := 0
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var body struct{ Input []string }
@@ -110,7 +110,7 @@ func TestIngestInterrupted(t *testing.T) {
 	}
 	writeDocs(t, filepath.Join(dir, "docs"), docs)
 	ctx, interrupt := context.WithCancel(t.Context())
-	url := endpoint(t, 8, func(request int) int {
+	url := embedServer(t, 8, func(request int) int {
 		switch request {
 		case 2, 3:
 			return http.StatusTooManyRequests

@@ -70,15 +70,8 @@ func (a *app) onServed(ctx context.Context, f func(*index.Client, *index.Generat
 // bareEmbedder returns the configured embedder, without the cache.
 func (a *app) bareEmbedder() (embed.Embedder, error) {
 	c := a.cfg.Config.Embedder
-	switch {
-	case c.Kind == "builtin" && c.Model == "":
-		return embed.NewBuiltin()
-	case c.Kind == "builtin":
-		e, err := embed.Load(c.Model)
-		if err != nil {
-			return nil, fmt.Errorf("embedder.model: %w", err)
-		}
-		return e, nil
+	if c.Kind == "builtin" {
+		return a.builtin()
 	}
 	return embed.NewHTTP(embed.HTTPConfig{
 		BaseURL: c.BaseURL, Model: c.Model, APIKey: c.APIKey, Dimension: c.Dimension, MaxTokens: c.MaxTokens,

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/ragloop/ragloop/evalret/report"
 	"github.com/ragloop/ragloop/internal/filter"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 	"github.com/ragloop/ragloop/retrieve/pack"
@@ -26,16 +28,17 @@ import (
 const maxMessageBytes = 64 << 20
 
 func (a *app) queryCmd() *cobra.Command {
-	var addr string
+	var addr, page, where string
 	var explain bool
-	var where string
 	var tags, docs []string
 	cmd := &cobra.Command{
 		Use:   `query "QUESTION"`,
 		Short: "Print the context an app would get for a question",
 		Long: `query asks a running service (--addr) or, without --addr, the same service
 started in this process. It prints the context; --json prints the whole
-RetrieveResponse as protobuf JSON, --explain the ranking behind it.`,
+RetrieveResponse as protobuf JSON, --explain the ranking behind it. --explain-html
+writes the ranking, the tokens of each segment and the times of each stage as a
+page.`,
 		Args: args(1, `"QUESTION"`),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if !utf8.ValidString(args[0]) {
@@ -45,6 +48,9 @@ RetrieveResponse as protobuf JSON, --explain the ranking behind it.`,
 			if err != nil {
 				return fmt.Errorf("query: %w", err)
 			}
+			if err := checkOut("--explain-html", page); err != nil {
+				return err
+			}
 			ctx := cmd.Context()
 			conn, done, err := a.connect(ctx, addr)
 			if err != nil {
@@ -52,13 +58,23 @@ RetrieveResponse as protobuf JSON, --explain the ranking behind it.`,
 			}
 			defer closing(&err, done)
 			req := a.retrieveRequest(args[0], addr != "")
-			req.Explain = explain
+			req.Explain = explain || page != ""
 			if len(tags)+len(docs) > 0 || !wanted.IsZero() {
 				req.Search.Filter = &ragloopv1.Filter{Tags: tags, Documents: docs, Where: server.Where(wanted)}
 			}
 			resp, err := ragloopv1.NewRetrievalClient(conn).Retrieve(ctx, req)
 			if err != nil {
 				return fmt.Errorf("query: %w", describe(err))
+			}
+			if page != "" {
+				o := report.Options{Command: a.commandLine()}
+				if err := writeFile(page, func(w io.Writer) error { return report.ExplainHTML(w, explanation(args[0], resp), o) }); err != nil {
+					return err
+				}
+				a.say("explanation: %s", page)
+			}
+			if !explain {
+				resp.Candidates, resp.Neighbours = nil, nil // not asked for
 			}
 			if a.json {
 				out, err := protojson.MarshalOptions{EmitUnpopulated: true}.Marshal(resp)
@@ -74,6 +90,7 @@ RetrieveResponse as protobuf JSON, --explain the ranking behind it.`,
 	f := cmd.Flags()
 	f.StringVar(&addr, "addr", "", "host:port of a running ragloop service")
 	f.BoolVar(&explain, "explain", false, "show legs, fusion and packing of every candidate, and the tokens of every segment")
+	f.StringVar(&page, "explain-html", "", "file of a page that shows the same as --explain, and the time of each stage")
 	f.StringVar(&where, "filter", "", "only documents for which this `EXPRESSION` holds, such as 'tags=policy AND year>=2024'")
 	f.StringSliceVar(&tags, "tag", nil, "only documents with one of these tags")
 	f.StringSliceVar(&docs, "doc", nil, "only these documents")
@@ -96,6 +113,7 @@ func (a *app) bindRetrieval(cmd *cobra.Command) {
 	a.bind(cmd, "candidates", "retrieve.candidates", "hits per leg before fusion")
 	a.bind(cmd, "fusion", "retrieve.fusion", "zscore(w=0.6), minmax(w=0.5), dbsf, rrf(k=60,w=0.5), dense or lexical")
 	a.bind(cmd, "neighbours", "retrieve.neighbours", "chunks on either side of a ranked one that may make its segment longer, 0 to 4")
+	a.bind(cmd, "max-per-source", "retrieve.max_per_source", "largest number of segments of one document in a context, 0 is no cap")
 	a.bind(cmd, "order", "retrieve.order", "order of segments: rank, document or ends")
 	a.bind(cmd, "diversity", "retrieve.diversity", "weight of not resembling what is in the context already, 0 to 1")
 	a.bind(cmd, "template", "retrieve.template", "what stands around each text: plain, xml, markdown or the path of a template file")
@@ -135,6 +153,9 @@ func (a *app) retrieveRequest(question string, remote bool) *ragloopv1.RetrieveR
 	}
 	if set("retrieve.neighbours") {
 		req.Pack.Neighbours = new(int32(c.Retrieve.Neighbours))
+	}
+	if set("retrieve.max_per_source") {
+		req.Pack.MaxSegmentsPerDocument = new(int32(c.Retrieve.MaxPerSource))
 	}
 	if set("retrieve.order") {
 		req.Pack.Order = segmentOrders[c.Retrieve.Order]

@@ -3,35 +3,81 @@ package main
 import (
 	"fmt"
 
+	"github.com/ragloop/ragloop/internal/config"
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/retrieve"
+	"github.com/ragloop/ragloop/retrieve/expand"
 )
 
-// reranker returns the configured cross-encoder, nil where there is none.
-func (a *app) reranker() (*embed.CrossEncoder, error) {
-	path := a.cfg.Config.Retrieve.Rerank.Model
-	if path == "" {
+// reranker is what the kinds of retrieve.rerank have in common.
+type reranker interface {
+	retrieve.Reranker
+	Info() embed.Info
+}
+
+// reranker returns the configured reranker, nil where there is none.
+func (a *app) reranker() (reranker, error) {
+	c := a.cfg.Config.Retrieve.Rerank
+	switch {
+	case !c.On():
 		return nil, nil
+	case c.Kind == config.Late:
+		m, err := a.builtin()
+		if err != nil {
+			return nil, err
+		}
+		return embed.NewLate(m), nil
+	case c.Kind == config.HTTPReranker:
+		key, err := a.secret("retrieve.rerank.api_key_env", c.APIKeyEnv)
+		if err != nil {
+			return nil, err
+		}
+		return embed.NewHTTPReranker(embed.HTTPRerankerConfig{
+			URL: c.URL, Model: c.Model, API: embed.RerankAPI(c.API), APIKey: key, Timeout: c.Timeout,
+		})
 	}
-	c, err := embed.LoadCrossEncoder(path)
+	e, err := embed.LoadCrossEncoder(c.Model)
 	if err != nil {
 		return nil, fmt.Errorf("retrieve.rerank.model: %w", err)
 	}
-	return c, nil
+	return e, nil
 }
 
-// retriever returns a retriever over gen that reranks with c, unless c is nil.
-func retriever(gen *index.Generation, e embed.Embedder, c *embed.CrossEncoder) (*retrieve.Retriever, error) {
-	r, err := retrieve.New(gen, e)
-	if err != nil || c == nil {
-		return r, err
+// builtin returns the model that runs in this process, always the same: its
+// calls share the cores only if they are of one model. It is the built-in one
+// where embedder.kind is not builtin.
+func (a *app) builtin() (*embed.Builtin, error) {
+	if a.model != nil {
+		return a.model, nil
 	}
-	return r.WithReranker(c), nil
+	var err error
+	if c := a.cfg.Config.Embedder; c.Kind != "builtin" || c.Model == "" {
+		a.model, err = embed.NewBuiltin()
+	} else if a.model, err = embed.Load(c.Model); err != nil {
+		err = fmt.Errorf("embedder.model: %w", err)
+	}
+	return a.model, err
+}
+
+// retriever returns a retriever over gen that reranks with c and expands with x,
+// unless they are nil.
+func retriever(gen *index.Generation, e embed.Embedder, c reranker, x *expand.Writer) (*retrieve.Retriever, error) {
+	r, err := retrieve.New(gen, e)
+	if err != nil {
+		return nil, err
+	}
+	if c != nil {
+		r = r.WithReranker(c)
+	}
+	if x != nil {
+		r = r.WithExpander(x)
+	}
+	return r, nil
 }
 
 // rerankerFingerprint names c in reports; "" for nil.
-func rerankerFingerprint(c *embed.CrossEncoder) string {
+func rerankerFingerprint(c reranker) string {
 	if c == nil {
 		return ""
 	}

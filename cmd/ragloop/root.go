@@ -16,7 +16,9 @@ import (
 
 	"github.com/ragloop/ragloop/ingest"
 	"github.com/ragloop/ragloop/ingest/extract/isolate"
+	"github.com/ragloop/ragloop/internal/chat"
 	"github.com/ragloop/ragloop/internal/config"
+	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
 )
 
@@ -40,6 +42,7 @@ type streams struct {
 // app is what the subcommands share: streams, configuration and the global flags.
 type app struct {
 	streams
+	args    []string // the command line
 	environ []string
 	json    bool
 	verbose bool              // "ingest" alone
@@ -51,14 +54,20 @@ type app struct {
 	filterable []index.Filterable  // index.filterable
 	pathMeta   *ingest.PathPattern // source.path_meta; nil: none
 
-	omitted *omissions    // by the sources of the command; set by watchable
-	parsers *isolate.Pool // set by the first call of extractor
+	omitted  *omissions // by the sources of the command; set by watchable
+	llm      chat.Model // set by the first call of sharedModel
+	closeLLM func() error
+	situated string // fingerprint of the situator; empty: none
+
+	parsers *isolate.Pool  // set by the first call of extractor
+	model   *embed.Builtin // set by the first call of builtin
 }
 
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, args []string, s streams, environ []string) int {
-	a := &app{streams: s, environ: environ, flags: map[string]string{}}
+	a := &app{streams: s, args: args, environ: environ, flags: map[string]string{}}
 	defer a.closeParsers()
+	defer a.closeModel()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(s.in)
@@ -105,7 +114,7 @@ labelled queries, tune what you ship. Start with "ragloop demo".`,
 	root.AddCommand(
 		a.demoCmd(), a.ingestCmd(), a.queryCmd(), a.serveCmd(), a.evalCmd(), a.tuneCmd(), a.compareCmd(), a.scoreCmd(), a.metricsCmd(),
 		a.docsCmd(), a.labelsCmd(), a.generationsCmd(), a.verifyCmd(), a.extractCmd(), a.chunkCmd(), a.embedCmd(), a.modelCmd(), a.localdbCmd(),
-		a.configCmd(), a.doctorCmd(), a.versionCmd(),
+		a.configCmd(), a.doctorCmd(), a.benchCmd(), a.answerCmd(), a.versionCmd(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")
@@ -131,6 +140,13 @@ func (a *app) load(cmd *cobra.Command) error {
 		return fmt.Errorf("read configuration: log_level: %w", err)
 	}
 	a.log = slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
+	s, err := a.situator()
+	if err != nil {
+		return err
+	}
+	if s != nil {
+		a.situated = s.Fingerprint()
+	}
 	return nil
 }
 

@@ -19,8 +19,10 @@ import (
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
+	"github.com/ragloop/ragloop/internal/querycache"
 	"github.com/ragloop/ragloop/internal/text"
 	"github.com/ragloop/ragloop/retrieve"
+	"github.com/ragloop/ragloop/retrieve/expand"
 	"github.com/ragloop/ragloop/retrieve/server"
 )
 
@@ -84,7 +86,11 @@ func (a *app) openOrCreate(ctx context.Context, client *index.Client, e embed.Em
 	if err != nil {
 		return nil, err
 	}
-	built, err := ingest.Build(ctx, client, plan, ingest.Documents(nil), ingest.Options{Embedder: e, Extractor: extractor})
+	situator, err := a.situator()
+	if err != nil {
+		return nil, err
+	}
+	built, err := ingest.Build(ctx, client, plan, ingest.Documents(nil), ingest.Options{Embedder: e, Extractor: extractor, Situator: situator})
 	if err != nil {
 		return nil, err
 	}
@@ -107,13 +113,26 @@ func (a *app) newServer(client *index.Client, e embed.Embedder) (*server.Server,
 		return nil, err
 	}
 	o.BudgetTokens = c.Retrieve.BudgetTokens
-	served := newServed(client, e, extractor, c.Collection)
+	cached := querycache.New(e, int64(c.Serve.QueryCacheMB)<<20)
+	served := newServed(client, cached, extractor, c.Collection)
+	if served.situator, err = a.situator(); err != nil {
+		return nil, err
+	}
+	if served.expander, err = a.expander(); err != nil {
+		return nil, err
+	}
+	var rewriter server.Rewriter
+	if served.expander != nil {
+		rewriter = served.expander
+	}
 	if served.reranker, err = a.reranker(); err != nil {
 		return nil, err
 	}
 	return server.New(server.Config{
 		Collections:   served,
+		Rewriter:      rewriter,
 		Defaults:      server.Defaults{Search: params, Pack: o, Tokenizer: c.Chunk.Tokenizer},
+		Feedback:      a.feedbackSink(),
 		Log:           a.log,
 		MaxConcurrent: c.Serve.MaxConcurrent,
 		DrainTimeout:  c.Serve.DrainTimeout,
@@ -172,8 +191,10 @@ type served struct {
 	client    *index.Client
 	embedder  embed.Embedder
 	extractor ingest.Extractor
-	reranker  *embed.CrossEncoder // nil: none
-	name      string              // the default collection
+	reranker  reranker        // nil: none
+	expander  *expand.Writer  // nil: none
+	situator  ingest.Situator // nil: none
+	name      string          // the default collection
 	now       func() time.Time
 
 	mu   sync.Mutex
@@ -221,11 +242,11 @@ func (s *served) collection(ctx context.Context, name string) (server.Collection
 	if err != nil {
 		return server.Collection{}, err
 	}
-	r, err := retriever(gen, s.embedder, s.reranker)
+	r, err := retriever(gen, s.embedder, s.reranker, s.expander)
 	if err != nil {
 		return server.Collection{}, err
 	}
-	w, err := ingest.NewWorker(gen, ingest.Options{Embedder: s.embedder, Extractor: s.extractor})
+	w, err := ingest.NewWorker(gen, ingest.Options{Embedder: s.embedder, Extractor: s.extractor, Situator: s.situator})
 	if err != nil {
 		return server.Collection{}, err
 	}

@@ -19,10 +19,10 @@ import (
 	"github.com/ragloop/ragloop/evalret/tune"
 	"github.com/ragloop/ragloop/ingest"
 	"github.com/ragloop/ragloop/ingest/chunk"
-	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/tokens"
 	"github.com/ragloop/ragloop/retrieve"
+	"github.com/ragloop/ragloop/retrieve/expand"
 )
 
 type tuneFlags struct {
@@ -113,7 +113,11 @@ func (a *app) tune(ctx context.Context, f tuneFlags, paths []string) (err error)
 		return err
 	}
 	if reranker == nil && slices.ContainsFunc(grid.Reranks, func(n int) bool { return n > 0 }) {
-		return errors.New("tune: --rerank needs a reranker, which retrieve.rerank.model names")
+		return errors.New("tune: --rerank needs a reranker, which retrieve.rerank.model or retrieve.rerank.kind names")
+	}
+	expander, err := a.expander()
+	if err != nil {
+		return err
 	}
 	packing, err := a.packing()
 	if err != nil {
@@ -133,14 +137,14 @@ func (a *app) tune(ctx context.Context, f tuneFlags, paths []string) (err error)
 	}
 	p := a.progress()
 	defer p.done()
-	result, err := tune.Run(ctx, set, &builder{s: s, reranker: reranker, chunker: recipe.Chunker, src: src, complete: len(paths) == 0}, tune.Options{
+	result, err := tune.Run(ctx, set, &builder{s: s, reranker: reranker, expander: expander, chunker: recipe.Chunker, src: src, complete: len(paths) == 0}, tune.Options{
 		Grid: grid,
 		Current: tune.Setting{
 			Chunking: tune.Chunking{Strategy: chunk.Strategy(recipe.Chunker.Strategy), SizeTokens: recipe.Chunker.SizeTokens, Overlap: recipe.Chunker.Overlap},
 			TopK:     params.TopK, Fusion: params.Fusion, Rerank: params.Rerank,
 		},
 		Base: params, Pack: packing, Counter: counter, Tokenizer: counter.Name(),
-		Primary: primary, Margin: f.margin, HoldOut: f.holdOut, Seed: f.seed, Code: codeVersion(), Reranker: rerankerFingerprint(reranker),
+		Primary: primary, Margin: f.margin, HoldOut: f.holdOut, Seed: f.seed, Code: codeVersion(), Reranker: rerankerFingerprint(reranker), Expander: expanderFingerprint(expander),
 		Progress: func(tp tune.Progress) {
 			p.count(fmt.Sprintf("queries on chunking %s (%d of %d)", tp.Chunking, tp.Number, tp.Chunkings))(tp.Queries, tp.Total)
 		},
@@ -188,7 +192,8 @@ func (a *app) current(ctx context.Context) (recipe index.Recipe, records []index
 // builder makes the chunkings of a sweep as scratch collections.
 type builder struct {
 	s        *scratch
-	reranker *embed.CrossEncoder // nil: none
+	reranker reranker       // nil: none
+	expander *expand.Writer // nil: none
 	chunker  index.ChunkerRecipe
 	src      ingest.Source
 	// complete: src is the collection's documents, which could be read before.
@@ -203,7 +208,7 @@ func (b *builder) Build(ctx context.Context, c tune.Chunking) (tune.Built, error
 	if err != nil {
 		return tune.Built{}, err
 	}
-	r, err := retriever(gen, b.s.embedder, b.reranker)
+	r, err := retriever(gen, b.s.embedder, b.reranker, b.expander)
 	if err != nil {
 		return tune.Built{}, err
 	}

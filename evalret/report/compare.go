@@ -244,6 +244,7 @@ func Markdown(w io.Writer, e evalret.Evaluation, gates []runs.GateResult) error 
 		}
 		fmt.Fprintf(b, "| %s | %s | %s |\n", name, n, strings.Join(cells, " | "))
 	}
+	markdownGround(b, e)
 	markdownWarnings(b, e.Warnings)
 	if err := b.Flush(); err != nil {
 		return fmt.Errorf("write evaluation as Markdown: %w", err)

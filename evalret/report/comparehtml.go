@@ -95,7 +95,7 @@ func shownChange(c runs.Comparison, ch runs.Changed) changedView {
 			for _, s := range kept {
 				in.Segments = append(in.Segments, evalret.Segment{Doc: text.DocID(s.Doc), Start: s.Start, End: s.End, Title: s.Title, Text: s.Text})
 			}
-			shown.Segments = segments(in, ch.Query.Evidence)
+			shown.Segments = segments(in, ch.Query.Evidence, nil)
 			shown.Evidence = coverage(in, ch.Query.Evidence)
 		}
 		v.Sides = append(v.Sides, shown)

@@ -12,7 +12,6 @@ import (
 	"github.com/ragloop/ragloop/evalret"
 	"github.com/ragloop/ragloop/evalret/metric"
 	"github.com/ragloop/ragloop/evalret/stats"
-	"github.com/ragloop/ragloop/internal/text"
 )
 
 // HTML writes e as one self-contained HTML page. Queries are listed worst
@@ -24,7 +23,11 @@ func HTML(w io.Writer, e evalret.Evaluation, o Options) error {
 	if o.Contexts == 0 {
 		o.Contexts = defaultContexts
 	}
-	return page(w, o.Title, "eval", evaluation(e, o))
+	v, err := evaluation(e, o)
+	if err != nil {
+		return err
+	}
+	return page(w, o.Title, "eval", v)
 }
 
 // evalView is what the template of an evaluation shows.
@@ -44,8 +47,9 @@ type evalView struct {
 	Unanswerable            []separationRow
 	Queries                 []queryRow
 	QueryTags               []string
-	ContextsShown           int
-	ContextBudget           string
+	QueriesShown            string // how much detail there is of how many
+	Coverage                *coverageView
+	Ground                  *groundView
 	Broken                  []brokenRow
 	Facts                   []fact
 	Definitions             []definitionRow
@@ -98,37 +102,11 @@ type separationRow struct {
 	Whiskers                     whiskers
 }
 
-type queryRow struct {
-	Number       int // in the file, from 1
-	ID, Text     string
-	Tags         []string
-	Search       string // lower case, for the filter
-	State        string // "hit", "miss", "na" or "none" (unanswerable), for the filter
-	Unanswerable bool
-	Cells        []queryCell
-	Tokens       queryCell
-	Missing      string
-	Answer       string
-	Evidence     []shownEvidence
-	Segments     []shownSegment
-	Outline      []shownSegment // segments without their text
-	Docs         []rankedDoc
-	Packed       string // "987 of 1,024 tokens"
-}
-
-type queryCell struct{ Value, Sort, Class string }
-
-type rankedDoc struct {
-	Rank  int
-	Doc   string
-	Grade string
-}
-
 type brokenRow struct{ Query, Field, Doc, Reason, Detail string }
 
 type definitionRow struct{ Name, Formula, Edge, Source string }
 
-func evaluation(e evalret.Evaluation, o Options) evalView {
+func evaluation(e evalret.Evaluation, o Options) (evalView, error) {
 	v := evalView{
 		Title: o.Title, Verdict: Verdict(e), Command: o.Command, Warnings: e.Warnings,
 		Primary: e.Primary.String(), Reference: e.Reference, Columns: len(e.Runs) + 2,
@@ -138,13 +116,16 @@ func evaluation(e evalret.Evaluation, o Options) evalView {
 	v.comparisons(e)
 	v.metrics(e)
 	if r, ok := e.Run(e.Reference); ok {
-		v.Losses = lossesOf(r.Losses)
+		v.Losses = lossesOf(r)
 	}
 	v.tags(e)
 	v.unanswerable(e)
-	v.queries(e, o)
+	v.ground(e)
+	v.coverage(e)
 	v.provenance(e)
-	return v
+	details := v.queries(e, o)
+	err := v.fill(details)
+	return v, err
 }
 
 func (v *evalView) tiles(e evalret.Evaluation) {
@@ -235,6 +216,7 @@ func (v *evalView) metrics(e evalret.Evaluation) {
 		head := runHead{Name: r.Name, Class: colour(i), Reference: r.Name == e.Reference, Parameters: []fact{
 			{"fusion", p.Fusion}, {"top-k", strconv.Itoa(p.TopK)}, {"candidates a leg", strconv.Itoa(p.Candidates)},
 			{"document prior", fmt.Sprint(p.DocumentPrior)}, {"neighbour smoothing", fmt.Sprint(p.NeighbourSmoothing)},
+			{"phrase boost", fmt.Sprint(p.PhraseBoost)}, {"feedback", fmt.Sprint(p.Feedback)},
 			{"order", p.Order}, {"trim", strconv.FormatBool(p.Trim)}, {"fingerprint", r.Fingerprints.Retrieval},
 		}}
 		if p.Neighbours > 0 {
@@ -327,140 +309,6 @@ func (v *evalView) unanswerable(e evalret.Evaluation) {
 		row.Whiskers = unit.whiskers(u.AUROC, u.CI95[0], u.CI95[1], row.Class, row.AUROC+" "+row.Interval, false)
 		v.Unanswerable = append(v.Unanswerable, row)
 	}
-}
-
-// queries lists the queries worst first.
-func (v *evalView) queries(e evalret.Evaluation, o Options) {
-	reference, ok := e.Run(e.Reference)
-	if !ok {
-		return
-	}
-	budget := shownBudget(e)
-	v.ContextBudget = thousands(budget)
-	order := make([]int, len(e.Queries))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Compare(rowOrder(reference.PerQuery[a], e, a), rowOrder(reference.PerQuery[b], e, b))
-	})
-	tags := map[string]bool{}
-	for place, i := range order {
-		q, result := e.Queries[i], reference.PerQuery[i]
-		row := queryRow{
-			Number: i + 1, ID: q.ID, Text: q.Text, Tags: q.Tags, Unanswerable: q.Unanswerable, Answer: q.Answer,
-			Search: strings.ToLower(q.ID + " " + q.Text), Missing: result.Missing, Tokens: queryCell{Value: absent}, State: stateOf(q, result, v.Primary),
-		}
-		for _, t := range q.Tags {
-			if !tags[t] {
-				tags[t] = true
-				v.QueryTags = append(v.QueryTags, t)
-			}
-		}
-		for _, r := range e.Runs {
-			row.Cells = append(row.Cells, cellOf(r.PerQuery[i], v.Primary))
-		}
-		for k, doc := range result.Docs {
-			row.Docs = append(row.Docs, rankedDoc{k + 1, string(doc), gradeOf(q, doc)})
-		}
-		for _, c := range result.Contexts {
-			if c.Budget != budget {
-				continue
-			}
-			row.Tokens = queryCell{Value: thousands(c.Tokens), Sort: strconv.Itoa(c.Tokens)}
-			row.Packed = thousands(c.Tokens) + " of " + thousands(c.Budget) + " tokens"
-			row.Evidence = coverage(c, q.Evidence)
-			for k := range min(len(result.Losses), len(row.Evidence)) {
-				row.Evidence[k].Lost = lossNote(result.Losses[k])
-			}
-			if place < o.Contexts && len(c.Segments) > 0 && c.Segments[0].Text != "" {
-				row.Segments = segments(c, q.Evidence)
-				v.ContextsShown++
-			} else {
-				row.Outline = segments(c, nil)
-				for k := range row.Outline {
-					row.Outline[k].Pieces = nil
-				}
-			}
-		}
-		v.Queries = append(v.Queries, row)
-	}
-	slices.Sort(v.QueryTags)
-}
-
-// shownBudget is the budget whose contexts are shown.
-func shownBudget(e evalret.Evaluation) int {
-	if e.Primary.Unit == metric.Tokens {
-		return e.Primary.At
-	}
-	best := 0
-	for _, b := range e.Budgets {
-		if best == 0 || max(b-1024, 1024-b) < max(best-1024, 1024-best) {
-			best = b
-		}
-	}
-	return best
-}
-
-// rowOrder is the sort key of a query: its primary value, behind all numbers
-// where the metric does not apply, and last where it is unanswerable.
-func rowOrder(r evalret.QueryResult, e evalret.Evaluation, i int) float64 {
-	if e.Queries[i].Unanswerable {
-		return 3
-	}
-	v, ok := r.Values[e.Primary.String()]
-	if x, applies := v.Float(); ok && applies {
-		return x
-	}
-	return 2
-}
-
-// stateOf says whether the reference run fully answers q.
-func stateOf(q evalret.Query, r evalret.QueryResult, primary string) string {
-	if q.Unanswerable {
-		return "none"
-	}
-	x, ok := r.Values[primary].Float()
-	switch {
-	case !ok:
-		return "na"
-	case x >= 1:
-		return "hit"
-	}
-	return "miss"
-}
-
-func cellOf(r evalret.QueryResult, primary string) queryCell {
-	v, ok := r.Values[primary]
-	switch {
-	case !ok || v.State() == metric.NotApplicable:
-		return queryCell{absent, "2", "na"}
-	case v.State() == metric.Failed:
-		return queryCell{"missing", "-1", "q0"}
-	}
-	x, _ := v.Float()
-	// Five shades: 0, up to a third, up to two thirds, below 1, 1.
-	class := "q0"
-	switch {
-	case x >= 1:
-		class = "q4"
-	case x > 2./3:
-		class = "q3"
-	case x > 1./3:
-		class = "q2"
-	case x > 0:
-		class = "q1"
-	}
-	return queryCell{strconv.FormatFloat(x, 'f', 2, 64), number(x), class}
-}
-
-// gradeOf returns the grade of doc for q, or "" for a document that is not
-// judged.
-func gradeOf(q evalret.Query, doc text.DocID) string {
-	if g, ok := q.Grades[doc]; ok {
-		return strconv.Itoa(g)
-	}
-	return ""
 }
 
 func (v *evalView) provenance(e evalret.Evaluation) {

@@ -13,13 +13,16 @@ import (
 )
 
 // CSV writes the per-query values of e: one line for each run and query, with
-// a column for each metric. A value that does not exist is an empty cell; why
+// a column for each metric, and three for the answers where there are any. A value that does not exist is an empty cell; why
 // is in the column missing, for queries without results.
 func CSV(w io.Writer, e evalret.Evaluation) error {
 	c := csv.NewWriter(w)
 	head := []string{"run", "id", "query", "answerable", "missing", "top_score"}
 	for _, m := range e.Metrics {
 		head = append(head, m.String())
+	}
+	if e.Groundedness != nil {
+		head = append(head, "answer_outcome", "answer_support", "answer_worst_support")
 	}
 	c.Write(head) // errors stay with c
 	for _, r := range e.Runs {
@@ -30,11 +33,18 @@ func CSV(w io.Writer, e evalret.Evaluation) error {
 			}
 			for _, m := range e.Metrics {
 				text := ""
-				if v, ok := q.Values[m.String()]; ok && v.State() == metric.Number {
-					x, _ := v.Float()
-					text = strconv.FormatFloat(metric.Round(x), 'f', -1, 64)
+				if v, ok := q.Values[m.String()]; ok {
+					text = csvValue(v)
 				}
 				line = append(line, text)
+			}
+			if g := e.Groundedness; g != nil {
+				answer := []string{"", "", ""} // of the run that has none
+				if r.Name == g.Run {
+					a := g.PerQuery[i]
+					answer = []string{a.Outcome, csvValue(a.Support), csvValue(a.Worst)}
+				}
+				line = append(line, answer...)
 			}
 			c.Write(line)
 		}
@@ -44,6 +54,15 @@ func CSV(w io.Writer, e evalret.Evaluation) error {
 		return fmt.Errorf("write evaluation as CSV: %w", err)
 	}
 	return nil
+}
+
+// csvValue formats v, "" where it is no number.
+func csvValue(v metric.Value) string {
+	if v.State() != metric.Number {
+		return ""
+	}
+	x, _ := v.Float()
+	return strconv.FormatFloat(metric.Round(x), 'f', -1, 64)
 }
 
 type junitSuite struct {

@@ -26,22 +26,23 @@ type lossView struct {
 	KeptShare           string
 	Theta               string
 	Rows                []lossRow
+	Flow                flow
 }
 
 type lossRow struct {
 	Name, Lost, Left string
-	Share            string  // lost, of all spans
-	From, Width      float64 // of the bar, in percent: what is lost from what was left
+	Share            string // lost, of all spans
 }
 
 // lossesOf lays out the losses of a run; nil where it has none to show.
-func lossesOf(l *evalret.Losses) *lossView {
+func lossesOf(r evalret.Run) *lossView {
+	l := r.Losses
 	if l == nil {
 		return nil
 	}
 	v := lossView{
 		Budget: thousands(l.Budget), Spans: thousands(l.Spans), Kept: thousands(l.Kept),
-		KeptShare: whole(float64(l.Kept) / float64(l.Spans)), Theta: whole(l.Theta),
+		KeptShare: share(l.Kept, l.Spans), Theta: whole(l.Theta), Flow: newFlow(l, r.Parameters.Rerank != nil),
 	}
 	left := l.Spans
 	for _, stage := range evalret.Stages() {
@@ -51,8 +52,7 @@ func lossesOf(l *evalret.Losses) *lossView {
 		}
 		left -= n
 		v.Rows = append(v.Rows, lossRow{
-			Name: stageNames[stage], Lost: thousands(n), Left: thousands(left), Share: whole(float64(n) / float64(l.Spans)),
-			From: 100 * float64(left) / float64(l.Spans), Width: 100 * float64(n) / float64(l.Spans),
+			Name: stageNames[stage], Lost: thousands(n), Left: thousands(left), Share: share(n, l.Spans),
 		})
 	}
 	return &v
@@ -61,7 +61,7 @@ func lossesOf(l *evalret.Losses) *lossView {
 // textLosses writes where the reference run lost evidence.
 func textLosses(b *bufio.Writer, e evalret.Evaluation) {
 	r, ok := e.Run(e.Reference)
-	v := lossesOf(r.Losses)
+	v := lossesOf(r)
 	if !ok || v == nil {
 		return
 	}

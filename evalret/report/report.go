@@ -24,8 +24,11 @@ type Options struct {
 	Command string // the command line that made the report; empty: not shown
 	// Contexts is the number of queries, worst first, whose packed context is
 	// shown in full; 0 means 100, less than 0 none. Only what the evaluation
-	// kept (evalret.Contexts) can be shown.
+	// kept (evalret.Contexts) can be shown, and only as much as leaves the page of
+	// 1,000 queries below two megabytes.
 	Contexts int
+	// Explanations by query id are shown with the query (evalret.ExplainWorst).
+	Explanations map[string]evalret.Explanation
 }
 
 const defaultContexts = 100

@@ -16,6 +16,7 @@ import (
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/text"
 	"github.com/ragloop/ragloop/retrieve"
+	"github.com/ragloop/ragloop/retrieve/pack"
 )
 
 type words struct{}
@@ -153,12 +154,17 @@ func (f finder) Find(_ context.Context, query string, _ retrieve.Params) (retrie
 
 var budgets = []int{60, 120, 240, 480}
 
-func evaluation(w *world) (evalret.Evaluation, error) {
-	return evalret.Evaluate(context.Background(), w.set, finder{w, 3}, evalret.Options{
-		Metrics: metric.Defaults(budgets), Primary: metric.Metric{Name: "evidence_recall", At: 120, Unit: metric.Tokens},
+func options(w *world) evalret.Options {
+	return evalret.Options{
+		Settings: evalret.Standard(retrieve.DefaultParams(), pack.Options{}),
+		Metrics:  metric.Defaults(budgets), Primary: metric.Metric{Name: "evidence_recall", At: 120, Unit: metric.Tokens},
 		Counter: words{}, Tokenizer: "words", Texts: w.texts, Seed: 1, Resamples: 1000, Detail: evalret.Contexts,
 		Provenance: evalret.Provenance{Corpus: "1f0c5e9a77d2b3c4", Recipe: "9b1d4c2e8f7a6053", Code: "v0.0.0-test"},
-	})
+	}
+}
+
+func evaluation(w *world) (evalret.Evaluation, error) {
+	return evalret.Evaluate(context.Background(), w.set, finder{w, 3}, options(w))
 }
 
 func evaluate(t *testing.T, w *world) evalret.Evaluation {

@@ -51,6 +51,7 @@ func Text(w io.Writer, e evalret.Evaluation) error {
 	}
 	textLosses(b, e)
 	textUnanswerable(b, e)
+	textGround(b, e)
 	textWarnings(b, e.Warnings)
 	if err := b.Flush(); err != nil {
 		return fmt.Errorf("write evaluation as text: %w", err)

@@ -152,7 +152,7 @@ func (s *sweep) chunking(ctx context.Context, i int) (err error) {
 		Metrics: s.metrics(), Primary: s.primary, Checked: s.checked,
 		Counter: s.options.Counter, Tokenizer: s.options.Tokenizer,
 		Seed: s.options.Seed, Resamples: s.options.Resamples, Concurrency: s.options.Concurrency, Detail: evalret.Values,
-		Provenance: evalret.Provenance{Corpus: built.Corpus, Recipe: built.Recipe, Code: s.options.Code, Reranker: s.options.Reranker},
+		Provenance: evalret.Provenance{Corpus: built.Corpus, Recipe: built.Recipe, Code: s.options.Code, Reranker: s.options.Reranker, Expander: s.options.Expander},
 	}
 	if s.options.Progress != nil {
 		o.Progress = func(done, _ int) {

@@ -131,6 +131,7 @@ type Options struct {
 	Resamples   int // 0: 10,000
 	Concurrency int // queries at a time; 0: the number of CPUs
 	Code        string
+	Expander    string         // fingerprint of what expands queries; required where Base does
 	Reranker    string         // fingerprint of what reranks; required where a setting does
 	Progress    func(Progress) // nil: none; never called concurrently
 }

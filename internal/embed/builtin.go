@@ -41,6 +41,8 @@ type Builtin struct {
 	tokenizer *wordpiece.Tokenizer
 	info      Info
 	scheduler scheduler
+	center    center
+	rarity    rarity
 }
 
 var _ Embedder = (*Builtin)(nil)

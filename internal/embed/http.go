@@ -1,18 +1,13 @@
 package embed
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"time"
-
-	"github.com/cenkalti/backoff/v5"
 )
 
 // HTTPConfig describes an endpoint that speaks OpenAI's embeddings protocol:
@@ -51,7 +46,7 @@ type HTTPConfig struct {
 // Whether the empty text has a vector is for the endpoint to say.
 type HTTP struct {
 	config   HTTPConfig
-	endpoint string
+	endpoint endpoint
 	info     Info
 }
 
@@ -65,7 +60,6 @@ var ErrContract = errors.New("the endpoint broke the embeddings contract")
 var ErrUnavailable = errors.New("embedder unavailable")
 
 const (
-	retryFor     = 5 * time.Minute
 	maxDimension = 1 << 16
 	// maxNumber is a generous length of one number in a response.
 	maxNumber = 40
@@ -79,12 +73,10 @@ const (
 // not the address: the same model behind another host gives the same vectors.
 // Endpoints that serve different weights under one name need different names.
 func NewHTTP(c HTTPConfig) (*HTTP, error) {
-	base, err := url.Parse(c.BaseURL)
+	base, err := parseEndpoint(c.BaseURL)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("configure HTTP embedder: base URL: %w", err)
-	case base.Scheme != "http" && base.Scheme != "https" || base.Host == "":
-		return nil, fmt.Errorf("configure HTTP embedder: base URL %q, want http://HOST or https://HOST with an optional path", base.Redacted())
+		return nil, fmt.Errorf("configure HTTP embedder: base URL%w", err)
 	case c.Model == "":
 		return nil, errors.New("configure HTTP embedder: model is empty")
 	case c.Dimension < 1 || c.Dimension > maxDimension:
@@ -105,8 +97,10 @@ func NewHTTP(c HTTPConfig) (*HTTP, error) {
 	identity := fmt.Sprintf("%q %d %q %q", c.Model, c.Dimension, c.QueryPrefix, c.PassagePrefix)
 	sum := sha256.Sum256([]byte(identity))
 	return &HTTP{
-		config:   c,
-		endpoint: base.JoinPath("embeddings").String(),
+		config: c,
+		endpoint: endpoint{
+			url: base.JoinPath("embeddings"), key: c.APIKey, timeout: c.Timeout, retries: c.MaxRetries, client: c.Client,
+		},
 		info: Info{
 			Name:        c.Model,
 			Fingerprint: fmt.Sprintf("http/%x", sum[:16]),
@@ -148,19 +142,11 @@ func (h *HTTP) Embed(ctx context.Context, task Task, texts []string) ([][]float3
 		got, err := h.request(ctx, batch)
 		if err != nil {
 			return vectors, fmt.Errorf("embed texts %d to %d of %d with %s at %s: %w",
-				len(vectors)+1, len(vectors)+len(batch), len(texts), h.config.Model, h.host(), err)
+				len(vectors)+1, len(vectors)+len(batch), len(texts), h.config.Model, h.endpoint.url.Host, err)
 		}
 		vectors = append(vectors, got...)
 	}
 	return vectors, nil
-}
-
-func (h *HTTP) host() string {
-	u, err := url.Parse(h.endpoint)
-	if err != nil {
-		return "" // unreachable: NewHTTP made it from a parsed URL
-	}
-	return u.Host
 }
 
 // nextBatch returns the first texts with the prefix in front: as many as one
@@ -189,63 +175,12 @@ func (h *HTTP) request(ctx context.Context, batch []string) ([][]float32, error)
 	if err != nil {
 		return nil, err // unreachable: strings always marshal
 	}
-	var transient bool
-	attempt := func() ([]byte, error) {
-		data, err := h.post(ctx, body, len(batch))
-		transient = passing(err)
-		return data, err
-	}
-	response, err := backoff.Retry(ctx, attempt,
-		backoff.WithMaxTries(uint(h.config.MaxRetries)+1),
-		backoff.WithMaxElapsedTime(retryFor))
+	response, transient, err := h.endpoint.call(ctx, body, maxOverhead+len(batch)*h.config.Dimension*maxNumber)
 	switch {
-	case err != nil && transient && ctx.Err() == nil:
+	case transient:
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case err != nil:
 		return nil, err
 	}
 	return decodeEmbeddings(response, len(batch), h.config.Dimension)
-}
-
-// passing reports whether err may be gone some minutes later: an endpoint that
-// asks for a longer pause says that it will not be.
-func passing(err error) bool {
-	if permanent := (*backoff.PermanentError)(nil); errors.As(err, &permanent) {
-		return false
-	}
-	after := (*backoff.RetryAfterError)(nil)
-	return !errors.As(err, &after) || after.Duration <= retryFor
-}
-
-// post makes one attempt and returns the body of a good response. Errors that
-// are not worth another attempt are marked permanent.
-func (h *HTTP) post(ctx context.Context, body []byte, texts int) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, h.config.Timeout)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, h.endpoint, bytes.NewReader(body))
-	if err != nil {
-		return nil, backoff.Permanent(err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("Accept", "application/json")
-	if h.config.APIKey != "" {
-		request.Header.Set("Authorization", "Bearer "+h.config.APIKey)
-	}
-	response, err := h.config.Client.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return nil, statusError(response)
-	}
-	limit := int64(maxOverhead + texts*h.config.Dimension*maxNumber)
-	data, err := io.ReadAll(io.LimitReader(response.Body, limit+1))
-	if err != nil {
-		return nil, fmt.Errorf("read response: %w", err)
-	}
-	if int64(len(data)) > limit {
-		return nil, backoff.Permanent(fmt.Errorf("%w: the response to %d texts is longer than %d bytes", ErrContract, texts, limit))
-	}
-	return data, nil
 }

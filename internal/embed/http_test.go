@@ -34,8 +34,8 @@ func respond(w http.ResponseWriter, r embeddingsRequest) {
 	fmt.Fprintf(w, `{"object":"list","data":[%s],"model":%q,"usage":{"prompt_tokens":1}}`, strings.Join(data, ","), r.Model)
 }
 
-// endpoint serves handle and returns an embedder for it.
-func endpoint(t *testing.T, c HTTPConfig, handle func(w http.ResponseWriter, r *http.Request, body embeddingsRequest)) *HTTP {
+// serving returns an embedder for an endpoint that answers with handle.
+func serving(t *testing.T, c HTTPConfig, handle func(w http.ResponseWriter, r *http.Request, body embeddingsRequest)) *HTTP {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var body embeddingsRequest
@@ -64,7 +64,7 @@ func newHTTP(t *testing.T, c HTTPConfig) *HTTP {
 
 func TestHTTP(t *testing.T) {
 	var got []embeddingsRequest
-	h := endpoint(t, HTTPConfig{APIKey: "secret", MaxTokens: 100, BatchTexts: 2, QueryPrefix: "query: ", PassagePrefix: "passage: "},
+	h := serving(t, HTTPConfig{APIKey: "secret", MaxTokens: 100, BatchTexts: 2, QueryPrefix: "query: ", PassagePrefix: "passage: "},
 		func(w http.ResponseWriter, r *http.Request, body embeddingsRequest) {
 			if r.Method != http.MethodPost || r.URL.Path != "/v1/embeddings" ||
 				r.Header.Get("Authorization") != "Bearer secret" || r.Header.Get("Content-Type") != "application/json" {
@@ -100,7 +100,7 @@ func TestHTTP(t *testing.T) {
 
 func TestHTTPBatchTokens(t *testing.T) {
 	var sizes []int
-	h := endpoint(t, HTTPConfig{BatchTokens: 20}, func(w http.ResponseWriter, r *http.Request, body embeddingsRequest) {
+	h := serving(t, HTTPConfig{BatchTokens: 20}, func(w http.ResponseWriter, r *http.Request, body embeddingsRequest) {
 		sizes = append(sizes, len(body.Input))
 		respond(w, body)
 	})
@@ -139,7 +139,7 @@ func TestHTTPContract(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var requests atomic.Int32
-			h := endpoint(t, HTTPConfig{}, func(w http.ResponseWriter, _ *http.Request, _ embeddingsRequest) {
+			h := serving(t, HTTPConfig{}, func(w http.ResponseWriter, _ *http.Request, _ embeddingsRequest) {
 				requests.Add(1)
 				io.WriteString(w, c.body)
 			})
@@ -155,7 +155,7 @@ func TestHTTPContract(t *testing.T) {
 }
 
 func TestHTTPPrefix(t *testing.T) {
-	h := endpoint(t, HTTPConfig{BatchTexts: 2}, func(w http.ResponseWriter, _ *http.Request, body embeddingsRequest) {
+	h := serving(t, HTTPConfig{BatchTexts: 2}, func(w http.ResponseWriter, _ *http.Request, body embeddingsRequest) {
 		if body.Input[0] == "e" {
 			w.WriteHeader(http.StatusBadRequest)
 			io.WriteString(w, `{"error":{"message":"input\n too long"}}`)

@@ -12,7 +12,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/protoadapt"
+	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/ragloop/ragloop/internal/admit"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/text"
 	"github.com/ragloop/ragloop/internal/tokens"
@@ -23,7 +25,6 @@ import (
 var (
 	errReadOnly = errors.New("this server takes no documents")
 	errTooLarge = errors.New("too large")
-	errBusy     = errors.New("too many calls at once")
 )
 
 // sentinels is the one table from domain errors to codes; the first match
@@ -47,8 +48,10 @@ var sentinels = []struct {
 	{index.ErrUnavailable, codes.Unavailable, ""},
 	{ErrUnavailable, codes.Unavailable, ""},
 	{errReadOnly, codes.Unimplemented, ""},
+	{errNoFeedback, codes.Unimplemented, ""},
+	{ErrFeedbackID, codes.AlreadyExists, ""},
+	{ErrFeedbackFull, codes.ResourceExhausted, ""},
 	{errTooLarge, codes.ResourceExhausted, ""},
-	{errBusy, codes.ResourceExhausted, ""},
 }
 
 // upstream maps the codes of the index behind us. What is not here is our own
@@ -151,9 +154,12 @@ func statusOf(ctx context.Context, err error) *status.Status {
 	var fields invalidRequest
 	var rejected *RejectedError
 	var transport received
+	var refused *admit.Refusal
 	switch {
 	case errors.As(err, &transport):
 		return status.Convert(transport.error)
+	case errors.As(err, &refused):
+		return refusal(refused)
 	case errors.As(err, &fields):
 		return badRequest(err, fields)
 	case errors.As(err, &rejected):
@@ -195,6 +201,14 @@ func statusOf(ctx context.Context, err error) *status.Status {
 		code = codes.Unavailable // of something behind us
 	}
 	return status.New(code, wireText(err))
+}
+
+// refusal returns what a call that was not admitted is told.
+func refusal(r *admit.Refusal) *status.Status {
+	if errors.Is(r, admit.ErrLate) {
+		return status.New(codes.DeadlineExceeded, r.Error())
+	}
+	return withDetail(status.New(codes.ResourceExhausted, r.Error()), &errdetails.RetryInfo{RetryDelay: durationpb.New(r.RetryAfter)})
 }
 
 func contextCode(cause error) codes.Code {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -13,26 +14,54 @@ import (
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/tap"
 
+	"github.com/ragloop/ragloop/internal/admit"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 )
 
 // limits is around every call: it bounds time and number, turns errors and
 // panics into statuses, and logs.
+//
+// The two services are admitted apart, so that ingestion takes no place of a
+// search: searches up to a limit that follows their latency, ingestion, whose
+// latency is that of the documents, up to a fixed one. See package admit.
 type limits struct {
 	log       *slog.Logger
 	now       func() time.Time
-	slots     chan struct{}
-	maxCalls  int
+	searches  *admit.Limiter
+	ingestion *admit.Limiter
 	maxSearch time.Duration
 	stopping  <-chan struct{} // closed when a stop begins
 }
 
 func newLimits(c Config, stopping <-chan struct{}) *limits {
 	return &limits{
-		log: c.Log, now: c.Now, slots: make(chan struct{}, c.MaxConcurrent), maxCalls: c.MaxConcurrent,
-		maxSearch: c.MaxSearchTime, stopping: stopping,
+		log: c.Log, now: c.Now, maxSearch: c.MaxSearchTime, stopping: stopping,
+		searches:  admit.New(admit.Config{Max: c.MaxConcurrent, Min: runtime.GOMAXPROCS(0)}),
+		ingestion: admit.New(admit.Config{Max: c.MaxConcurrent, Fixed: true}),
 	}
+}
+
+// limiter returns what admits the calls of one of our methods.
+func (l *limits) limiter(method string) *admit.Limiter {
+	if searches(method) {
+		return l.searches
+	}
+	return l.ingestion
+}
+
+// tap refuses calls for which there is no place before they are read and get a
+// goroutine: what is refused must cost next to nothing. The place itself is taken
+// later, in bounded.
+func (l *limits) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
+	if !own(info.FullMethodName) {
+		return ctx, nil
+	}
+	if err := l.limiter(info.FullMethodName).Peek(); err != nil {
+		return nil, statusOf(ctx, err).Err()
+	}
+	return ctx, nil
 }
 
 func (l *limits) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
@@ -89,18 +118,25 @@ func (l *limits) around(ctx context.Context, method string, call func(context.Co
 }
 
 func (l *limits) bounded(ctx context.Context, method string, call func(context.Context) error) error {
-	select {
-	case l.slots <- struct{}{}:
-		defer func() { <-l.slots }()
-	default:
-		return statusOf(ctx, fmt.Errorf("%w: this server handles %d, try again later", errBusy, l.maxCalls)).Err()
-	}
 	if searches(method) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, l.maxSearch)
 		defer cancel()
 	}
-	if err := l.recovered(ctx, method, call); err != nil {
+	place, err := l.limiter(method).Enter(ctx, method)
+	if err != nil {
+		return statusOf(ctx, err).Err()
+	}
+	ended := admit.Other
+	defer func() { place.Leave(ended) }()
+	err = l.recovered(ctx, method, call)
+	switch {
+	case err == nil:
+		ended = admit.Done
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		ended = admit.Expired
+	}
+	if err != nil {
 		if errors.Is(err, errPanic) {
 			return status.Error(codes.Internal, "internal error")
 		}
@@ -141,7 +177,8 @@ func (l *limits) report(ctx context.Context, method string, elapsed time.Duratio
 // own reports whether a method belongs to ragloop rather than to health or
 // reflection.
 func own(method string) bool {
-	return searches(method) || strings.HasPrefix(method, "/"+ragloopv1.Ingestion_ServiceDesc.ServiceName+"/")
+	return searches(method) || strings.HasPrefix(method, "/"+ragloopv1.Ingestion_ServiceDesc.ServiceName+"/") ||
+		strings.HasPrefix(method, "/"+ragloopv1.Feedback_ServiceDesc.ServiceName+"/")
 }
 
 // searches reports whether a method belongs to the service Retrieval.

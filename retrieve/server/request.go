@@ -103,6 +103,9 @@ func (d Defaults) searchParams(in *ragloopv1.SearchOptions, bad *invalidRequest)
 	if in.Feedback != nil {
 		p.Feedback = *in.Feedback
 	}
+	if in.Expand != "" {
+		p.Expand = in.Expand
+	}
 	if in.RequireAll != nil {
 		p.RequireAll = *in.RequireAll
 	}

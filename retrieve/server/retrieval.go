@@ -34,6 +34,7 @@ func (s *retrieval) Retrieve(ctx context.Context, in *ragloopv1.RetrieveRequest)
 	params := d.searchParams(in.Search, &bad)
 	params.Neighbours = d.neighbours(in.Pack, &bad)
 	bad.addAll(retrieve.Check(in.Query, params), "search.")
+	turns := s.config.turns(in.History, &bad)
 	options := d.packOptions(in.BudgetTokens, in.Pack, &bad)
 	tokenizer := d.Tokenizer
 	if in.Tokenizer != "" {
@@ -51,10 +52,15 @@ func (s *retrieval) Retrieve(ctx context.Context, in *ragloopv1.RetrieveRequest)
 	if err != nil {
 		return nil, err
 	}
-	found, err := c.Searcher.Search(ctx, in.Query, params)
+	rewritten, err := s.config.rewrite(ctx, turns, in.Query, params)
 	if err != nil {
 		return nil, err
 	}
+	found, err := c.Searcher.Search(ctx, rewritten.query, params)
+	if err != nil {
+		return nil, err
+	}
+	rewritten.into(&found)
 	begin := s.config.Now()
 	packed, err := pack.Pack(retrieve.Packable(found.Chunks), counter, options)
 	if err != nil {
@@ -73,6 +79,7 @@ func (s *retrieval) Retrieve(ctx context.Context, in *ragloopv1.RetrieveRequest)
 		Degraded:      valid(found.Degraded),
 		Stages:        stages(found.Stages),
 		Warnings:      valid(found.Warnings),
+		Query:         rewritten.query,
 	}
 	if in.Explain {
 		became := fates(packed, found.Chunks)
@@ -87,6 +94,7 @@ func (s *retrieval) Search(ctx context.Context, in *ragloopv1.SearchRequest) (*r
 	params := s.config.Defaults.searchParams(in.Search, &bad)
 	params.Neighbours = 0 // they are for the packer
 	bad.addAll(retrieve.Check(in.Query, params), "search.")
+	turns := s.config.turns(in.History, &bad)
 	if err := bad.err(); err != nil {
 		return nil, err
 	}
@@ -94,16 +102,22 @@ func (s *retrieval) Search(ctx context.Context, in *ragloopv1.SearchRequest) (*r
 	if err != nil {
 		return nil, err
 	}
-	found, err := c.Searcher.Search(ctx, in.Query, params)
+	rewritten, err := s.config.rewrite(ctx, turns, in.Query, params)
 	if err != nil {
 		return nil, err
 	}
+	found, err := c.Searcher.Search(ctx, rewritten.query, params)
+	if err != nil {
+		return nil, err
+	}
+	rewritten.into(&found)
 	out := &ragloopv1.SearchResponse{
 		RetrievalId: s.config.NewID(),
 		Provenance:  provenance(c, params),
 		Degraded:    valid(found.Degraded),
 		Stages:      stages(found.Stages),
 		Warnings:    valid(found.Warnings),
+		Query:       rewritten.query,
 	}
 	for _, r := range found.Chunks {
 		out.Chunks = append(out.Chunks, chunk(r))

@@ -1,5 +1,5 @@
-// Package server offers a ragloop over gRPC: the services Retrieval and
-// Ingestion of proto/ragloop/v1, with health, reflection and graceful stop.
+// Package server offers a ragloop over gRPC: the services Retrieval, Ingestion
+// and Feedback of proto/ragloop/v1, with health, reflection and graceful stop.
 //
 // It translates between wire and domain and does nothing else: what a call
 // means is decided by what is behind [Collection]. Protobuf types stop here.
@@ -8,9 +8,11 @@
 //
 // Errors carry a code from the one table in errors.go and google.rpc details:
 // BadRequest names each offending field, ResourceInfo what was not found. A
-// panic is logged with its stack and answered with INTERNAL. More than
-// [Config.MaxConcurrent] calls at once are answered with RESOURCE_EXHAUSTED.
-// Texts of queries and documents are never logged.
+// panic is logged with its stack and answered with INTERNAL. More searches at
+// once than the server keeps up with, which it finds out, are answered at once with
+// RESOURCE_EXHAUSTED, and RetryInfo says when to ask again; a search that has less
+// time left than one takes, with DEADLINE_EXCEEDED. Health checks are always
+// answered. Texts of queries and documents are never logged.
 package server
 
 import (
@@ -35,11 +37,13 @@ import (
 
 // Config of a [Server].
 type Config struct {
-	Collections Collections // required
-	Defaults    Defaults    // start from Shipped
+	Collections Collections  // required
+	Defaults    Defaults     // start from Shipped
+	Feedback    FeedbackSink // nil: feedback is refused
+	Rewriter    Rewriter     // nil: requests with a history are refused
 
 	Log              *slog.Logger  // nil: nothing is logged
-	MaxConcurrent    int           // calls handled at once, over all connections; 0: 256
+	MaxConcurrent    int           // most calls of a service handled at once, over all connections; 0: 256
 	MaxRequestBytes  int           // of one message; 0: 32 MiB
 	MaxResponseBytes int           // of one message; 0: 64 MiB
 	MaxSearchTime    time.Duration // of a Retrieval call whose client sets no earlier deadline; 0: 30 s
@@ -95,7 +99,10 @@ func New(c Config) (*Server, error) {
 		grpc.ChainStreamInterceptor(limits.stream),
 		grpc.MaxRecvMsgSize(c.MaxRequestBytes),
 		grpc.MaxSendMsgSize(c.MaxResponseBytes),
-		grpc.MaxConcurrentStreams(uint32(c.MaxConcurrent)),
+		grpc.InTapHandle(limits.tap),
+		// So many that calls which are too many are refused instead of waiting,
+		// unseen, in their client.
+		grpc.MaxConcurrentStreams(4*uint32(c.MaxConcurrent)+64),
 		grpc.MaxHeaderListSize(16<<10),
 		grpc.ConnectionTimeout(5*time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
@@ -108,8 +115,9 @@ func New(c Config) (*Server, error) {
 	)
 	ragloopv1.RegisterRetrievalServer(s.grpc, &retrieval{config: c})
 	ragloopv1.RegisterIngestionServer(s.grpc, &ingestion{config: c})
+	ragloopv1.RegisterFeedbackServer(s.grpc, &feedback{config: c})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
-	for _, name := range []string{ragloopv1.Retrieval_ServiceDesc.ServiceName, ragloopv1.Ingestion_ServiceDesc.ServiceName} {
+	for _, name := range []string{ragloopv1.Retrieval_ServiceDesc.ServiceName, ragloopv1.Ingestion_ServiceDesc.ServiceName, ragloopv1.Feedback_ServiceDesc.ServiceName} {
 		s.health.SetServingStatus(name, healthv1.HealthCheckResponse_SERVING)
 	}
 	reflection.Register(s.grpc)

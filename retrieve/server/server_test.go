@@ -580,30 +580,74 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+// TestBusy: as many calls as are at work may wait, on whatever connections; the
+// next is refused and told when to come again. Health is answered meanwhile.
 func TestBusy(t *testing.T) {
 	f, began, release, _ := waiting()
 	c := serve(t, f.collection(), func(c *Config) { c.MaxConcurrent = 2 })
 	other := serveClient(t, c)
-	done := make(chan error, 2)
+	done := make(chan error)
 	for _, client := range []ragloopv1.RetrievalClient{c, other} { // the limit is not one of a connection
 		go func() { _, err := client.Retrieve(t.Context(), retrieveRequest); done <- err }()
 		<-began
 	}
-	_, err := other.Retrieve(t.Context(), retrieveRequest)
-	if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "too many calls at once: this server handles 2") {
-		t.Errorf("third call = %v, want ResourceExhausted", err)
+	var refused int
+	for range 5 { // which of them wait is left to chance
+		go func() { _, err := other.Retrieve(t.Context(), retrieveRequest); done <- err }()
+	}
+	for range 3 {
+		err := <-done
+		if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "too many calls at once: this server handles 2") {
+			t.Errorf("call that is too many = %v, want ResourceExhausted", err)
+		}
+		for _, d := range status.Convert(err).Details() {
+			if r, ok := d.(*errdetails.RetryInfo); ok && r.RetryDelay.AsDuration() > 0 {
+				refused++
+			}
+		}
+	}
+	if refused != 3 {
+		t.Errorf("%d of 3 refusals say when to try again", refused)
 	}
 	if h, err := healthv1.NewHealthClient(c.conn).Check(t.Context(), &healthv1.HealthCheckRequest{}); err != nil || h.Status != healthv1.HealthCheckResponse_SERVING {
 		t.Errorf("health of a busy server = %v, %v", h, err)
 	}
+	if _, err := c.ListDocuments(t.Context(), &ragloopv1.ListDocumentsRequest{}); err != nil {
+		t.Errorf("a call of the other service = %v", err)
+	}
 	close(release)
-	for range 2 {
+	for range 4 {
 		if err := <-done; err != nil {
-			t.Errorf("call in flight = %v", err)
+			t.Errorf("call in flight or waiting = %v", err)
 		}
 	}
 	if _, err := other.Retrieve(t.Context(), retrieveRequest); err != nil {
 		t.Errorf("call after the others = %v", err)
+	}
+}
+
+// TestLeavesTheQueue: a call that waits and whose client gives up is not begun.
+func TestLeavesTheQueue(t *testing.T) {
+	f, began, release, _ := waiting()
+	c := serve(t, f.collection(), func(c *Config) { c.MaxConcurrent = 1 })
+	done := make(chan error, 1)
+	go func() { _, err := c.Retrieve(t.Context(), retrieveRequest); done <- err }()
+	<-began
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error, 1)
+	go func() { _, err := c.Retrieve(ctx, retrieveRequest); gone <- err }()
+	cancel()
+	if err := <-gone; status.Code(err) != codes.Canceled {
+		t.Errorf("call that was given up = %v", err)
+	}
+	close(release)
+	if err := <-done; err != nil {
+		t.Errorf("call in flight = %v", err)
+	}
+	select {
+	case <-began:
+		t.Error("the call that was given up was begun")
+	default:
 	}
 }
 

@@ -203,7 +203,7 @@ func TestRoundTripSegment(t *testing.T) {
 func wireSearch(p retrieve.Params) *ragloopv1.SearchOptions {
 	out := &ragloopv1.SearchOptions{
 		TopK: new(int32(p.TopK)), Candidates: new(int32(p.Candidates)), Fusion: p.Fusion.String(),
-		DocumentPrior: &p.DocumentPrior, NeighbourSmoothing: &p.NeighbourSmoothing, PhraseBoost: &p.PhraseBoost, Feedback: &p.Feedback, RequireAll: &p.RequireAll, Rerank: new(int32(p.Rerank)),
+		DocumentPrior: &p.DocumentPrior, NeighbourSmoothing: &p.NeighbourSmoothing, PhraseBoost: &p.PhraseBoost, Feedback: &p.Feedback, Expand: p.Expand, RequireAll: &p.RequireAll, Rerank: new(int32(p.Rerank)),
 		Filter: &ragloopv1.Filter{Tags: p.Filter.Tags, Meta: p.Filter.Meta, Where: Where(p.Filter.Where)},
 	}
 	for _, d := range p.Filter.Docs {
@@ -216,7 +216,8 @@ func TestRoundTripParams(t *testing.T) {
 	fusions := []string{"zscore(w=0.25)", "minmax(w=1)", "dbsf", "rrf(k=7.5,w=0)", "dense", "lexical"}
 	valid := func(p retrieve.Params) retrieve.Params {
 		p.Fusion, _ = retrieve.ParseFusion(fusions[p.TopK%len(fusions)])
-		p.Neighbours = 0 // an option of packing on the wire
+		p.Neighbours = 0   // an option of packing on the wire
+		p.RerankWeight = 1 // the server's
 		p.Filter.Where, _ = filter.Parse([]string{`tags=a AND (meta."x y">=-0.5 OR NOT EXISTS n)`, "modified>2026-05-31 AND acl!=b", "at<=2026-05-31T12:00:00.5Z", "n IN (1, a, true)", ""}[p.TopK%5])
 		return p
 	}

@@ -1,11 +1,23 @@
 "use strict";
 (() => {
   document.documentElement.classList.add("js");
+  let closed = [];
+  window.addEventListener("beforeprint", () => {
+    closed = [...document.querySelectorAll("details:not([open])")];
+    for (const d of closed) d.open = true;
+  });
+  window.addEventListener("afterprint", () => { for (const d of closed) d.open = false; });
+
   const form = document.querySelector(".controls");
   if (!form) return;
   const table = document.getElementById(form.dataset.for);
   const rows = [...table.tBodies];
   const field = (name) => form.elements.namedItem(name);
+  const textOf = (row, selector) => [...row.rows[0].querySelectorAll(selector)].map((n) => n.textContent);
+  const facts = new Map(rows.map((row) => [row, {
+    search: (row.dataset.search || textOf(row, ".q, .id").join(" ")).toLowerCase(),
+    tags: textOf(row, ".tag"),
+  }]));
 
   const fold = (row, open) => {
     const button = row.querySelector("button.open");
@@ -36,8 +48,9 @@
     const show = field("show") ? field("show").value : "";
     let shown = 0;
     for (const row of rows) {
-      const fits = words.every((w) => row.dataset.search.includes(w)) &&
-        (!tag || row.dataset.tags.includes("|" + tag + "|")) && (!show || row.dataset.state === show);
+      const known = facts.get(row);
+      const fits = words.every((w) => known.search.includes(w)) &&
+        (!tag || known.tags.includes(tag)) && (!show || row.dataset.state === show);
       row.classList.toggle("away", !fits);
       if (fits) shown++;
     }
@@ -51,6 +64,19 @@
       field("text").focus();
     }
   });
+  if (field("tag")) for (const tag of document.querySelectorAll("#tags .tag")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "tag";
+    button.textContent = tag.textContent;
+    button.addEventListener("click", () => {
+      field("tag").value = button.textContent;
+      filter();
+      form.scrollIntoView();
+      field("tag").focus({ preventScroll: true });
+    });
+    tag.replaceWith(button);
+  }
 
   const heads = [...table.tHead.querySelectorAll("th")];
   heads.forEach((head, column) => {
@@ -64,9 +90,10 @@
       for (const h of heads) h.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", down ? "descending" : "ascending");
       const key = (row) => {
-        const value = row.rows[0].cells[column].dataset.value;
+        const cell = row.rows[0].cells[column];
+        const value = cell.dataset.value || cell.textContent;
         if (head.dataset.sort === "text") return value;
-        const n = Number(value);
+        const n = Number(value.replaceAll(",", ""));
         return Number.isFinite(n) ? n : -Infinity;
       };
       const sorted = rows.map((row, i) => [key(row), i, row]);

@@ -66,6 +66,17 @@ func (m *Model) EncodeWith(t *Team, out []float32, ids []int32, p Precision, w *
 	return normalise(out, m.pool(w.x, len(ids)))
 }
 
+// States returns the last hidden states of a token sequence, a row of Hidden
+// numbers for each, in the workspace: they are good until it is used again. ids
+// is as for [Model.Encode], which skips what only this needs: here all rows go
+// through the whole of the last layer. A team helps as in [Model.EncodeWith]; t may
+// be nil. The result depends on ids and p only.
+func (m *Model) States(t *Team, ids []int32, p Precision, w *Workspace) []float32 {
+	defer t.close()
+	m.forward(t, ids, len(ids), len(ids), p, w)
+	return w.x[:len(ids)*m.Hidden]
+}
+
 // forward leaves the last hidden states of the first rows tokens in w.x. The
 // tokens from second on are of the second segment.
 func (m *Model) forward(t *Team, ids []int32, second, rows int, p Precision, w *Workspace) {

@@ -21,6 +21,9 @@ package wordpiece
 import (
 	"fmt"
 	"math"
+	"strings"
+
+	"github.com/ragloop/ragloop/internal/text"
 )
 
 // Tokenizer turns text into ids. It is immutable, but for tables filled on
@@ -72,6 +75,13 @@ func New(vocabulary []byte, options Options) (*Tokenizer, error) {
 // Len returns the number of pieces of the vocabulary.
 func (t *Tokenizer) Len() int { return len(t.starts) }
 
+// Piece returns the characters of a piece, without the "##" of one that
+// continues a word. It panics unless id is below Len.
+func (t *Tokenizer) Piece(id int32) string {
+	line, _, _ := strings.Cut(t.text[t.starts[id]:], "\n")
+	return strings.TrimRight(line, "\r")
+}
+
 // Append appends the ids of text to ids: [CLS], the pieces, [SEP]. The result
 // is not truncated.
 //
@@ -98,6 +108,33 @@ func (t *Tokenizer) AppendWindow(ids []int32, window int, prefix, text string) [
 		text = prefix + text
 	}
 	return append(t.appendUpTo(ids, text, limit), t.sep)
+}
+
+// AppendWords is [Tokenizer.AppendWindow], and appends to spans where in text
+// each of its pieces comes from: the bytes of the word, which all its pieces
+// share, with a mark that follows without a space. Pieces that begin in prefix
+// and special ones have no span: the last len(spans) pieces before [SEP] are the
+// text's.
+func (t *Tokenizer) AppendWords(ids []int32, spans []text.Span, window int, prefix, s string) ([]int32, []text.Span) {
+	limit := len(ids) + max(window, 2) - 1
+	ids = append(ids, t.cls)
+	whole := prefix + s
+	for at := 0; at < len(whole) && len(ids) < limit; {
+		before := len(ids)
+		var read int
+		ids, read = t.scan(ids, whole[at:], before+1)
+		ids = ids[:min(len(ids), limit)]
+		word := strings.TrimSpace(whole[at : at+read])
+		start := at + strings.Index(whole[at:at+read], word) - len(prefix)
+		at += read
+		if start < 0 {
+			continue
+		}
+		for range len(ids) - before {
+			spans = append(spans, text.Span{Start: start, End: start + len(word)})
+		}
+	}
+	return append(ids, t.sep), spans
 }
 
 // endsWord reports whether no word of s can go on in what follows it.

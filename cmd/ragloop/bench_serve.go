@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/ragloop/ragloop/internal/load"
+)
+
+// servingLoad is what one run of "bench serve" is asked for.
+type servingLoad struct {
+	addr   string // empty: a service in this process
+	set    string // file of the query set; empty: the demo's
+	chunks int
+	embed  bool
+	ingest bool
+
+	peak     bool // look for it; plan.Rate is where to begin
+	plan     load.Plan
+	limit    load.Limit
+	overload float64 // 0: none
+}
+
+// firstRate is where the search for the peak begins.
+const firstRate = 100
+
+func (a *app) benchServeCmd() *cobra.Command {
+	b := servingLoad{limit: load.Limit{Answered: 0.99}}
+	var rate, arrivals string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Latency, peak rate and overload of the service",
+		Long: `serve asks for contexts at a rate of its own, whatever the answers do (an open
+loop), and prints how long they took from when they were due, by percentile and by
+stage. It asks the service at --addr or, without it, one in this process over
+loopback, on a corpus that it makes of the demo's sentences, with vectors that
+cost nothing: what is measured is the service.
+
+--rate max looks for the highest rate of which 99 % of calls are answered, 99 % of
+those within --p99, and then measures at half of it. --overload 4 offers four times
+the rate, or the peak, and prints how many calls are still answered and how soon
+the others are refused. --embed asks nothing twice and embeds every query with the
+configured embedder; without it each query is embedded once. --ingest measures
+again while documents are embedded and stored.`,
+		Args: args(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			b.plan.Arrivals = load.Arrivals(arrivals)
+			if err := b.check(cmd, rate); err != nil {
+				return fmt.Errorf("bench serve: %w", err)
+			}
+			return a.benchServe(cmd.Context(), b)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&b.addr, "addr", "", "host:port of a running ragloop service")
+	f.StringVar(&b.set, "set", "", "query set whose queries are asked (default: the demo's)")
+	f.IntVar(&b.chunks, "chunks", 10_000, "size of the corpus for the service in this process")
+	f.Uint64Var(&b.plan.Seed, "seed", 1, "of that corpus and of the arrivals")
+	f.BoolVar(&b.embed, "embed", false, "ask no query twice, so that each is embedded")
+	f.BoolVar(&b.ingest, "ingest", false, "measure again during a bulk ingest into the service in this process")
+	f.StringVar(&rate, "rate", "max", "calls per second, or max")
+	f.StringVar(&arrivals, "arrivals", string(load.Constant), "constant or poisson (independent clients)")
+	f.DurationVar(&b.plan.Duration, "duration", 5*time.Second, "of each measurement")
+	f.DurationVar(&b.plan.Warmup, "warmup", time.Second, "before each measurement")
+	f.DurationVar(&b.plan.Timeout, "timeout", time.Second, "deadline of a call")
+	f.DurationVar(&b.limit.P99, "p99", 50*time.Millisecond, "what 99 % of answers may take at the peak")
+	f.Float64Var(&b.overload, "overload", 0, "offer so many times the rate at the end; 0: do not")
+	a.bindRetrieval(cmd)
+	return cmd
+}
+
+// check reads the rate and refuses flags that would mean nothing.
+func (b *servingLoad) check(cmd *cobra.Command, rate string) error {
+	b.peak, b.plan.Rate = rate == "max", firstRate
+	if !b.peak {
+		r, err := strconv.ParseFloat(rate, 64)
+		if err != nil || !(r > 0 && r <= 1e6) {
+			return fmt.Errorf("--rate is %q, allowed are max and numbers above 0 up to 1000000", rate)
+		}
+		b.plan.Rate = r
+	}
+	switch {
+	case !slices.Contains(load.ArrivalKinds(), b.plan.Arrivals):
+		return fmt.Errorf("--arrivals is %q, allowed are %q", b.plan.Arrivals, load.ArrivalKinds())
+	case b.chunks < benchDocChunks:
+		return fmt.Errorf("--chunks is %d, allowed are %d and more", b.chunks, benchDocChunks)
+	case b.addr != "" && b.ingest:
+		return fmt.Errorf("--ingest would fill the service at %s with documents that mean nothing; it goes without --addr", b.addr)
+	case b.addr != "" && cmd.Flags().Changed("chunks"):
+		return fmt.Errorf("--chunks is for the service in this process, it goes without --addr")
+	case !b.peak && cmd.Flags().Changed("p99"):
+		return fmt.Errorf("--p99 is for --rate max")
+	case b.overload != 0 && !(b.overload > 1 && b.overload <= 100):
+		return fmt.Errorf("--overload is %v, allowed are 0 (none) and more than 1 up to 100", b.overload)
+	}
+	return nil
+}
+
+func (a *app) benchServe(ctx context.Context, b servingLoad) (err error) {
+	t, err := a.loadTarget(ctx, b)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, t.close)
+	var out loadResults
+	highest, plan := b.plan.Rate, b.plan
+	if b.peak {
+		r, err := load.Peak(ctx, plan, b.limit, t.call, func(r load.Report, holds bool) {
+			verdict := "kept up with"
+			if !holds {
+				verdict = "too many"
+			}
+			a.say("%7.0f calls per second: %s (%.1f %% answered, 99 %% within %s)", r.Rate, verdict,
+				100*r.Share(load.Answered), millis(r.Of(load.Answered).Quantile(0.99)))
+		})
+		if err != nil {
+			return err
+		}
+		out.add("peak", r)
+		highest = r.Rate
+		plan.Rate = highest / 2
+	}
+	measure := func(name string) error {
+		r, err := load.Run(ctx, plan, t.call)
+		if err == nil {
+			out.add(name, r)
+		}
+		return err
+	}
+	name := "rate"
+	if b.peak {
+		name = "half"
+	}
+	if err := measure(name); err != nil {
+		return err
+	}
+	if b.ingest {
+		stop := t.startIngest(ctx)
+		err := measure(name + " during ingest")
+		if stopErr := stop(); err == nil {
+			err = stopErr
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if b.overload > 0 {
+		plan.Rate = highest * b.overload
+		if err := measure("overload"); err != nil {
+			return err
+		}
+	}
+	return a.printLoad(out)
+}

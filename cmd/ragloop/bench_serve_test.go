@@ -1,0 +1,105 @@
+package main
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ragloop/ragloop/internal/tokens"
+)
+
+// TestBenchServe runs every part of the command, briefly and at rates that any
+// machine keeps up with: what is printed is looked at, not how fast it is.
+func TestBenchServe(t *testing.T) {
+	out := mustRun(t, "bench", "serve", "--json", "--chunks", "60", "--rate", "20", "--duration", "200ms", "--warmup", "0s", "--timeout", "30s", "--overload", "2", "--budget", "512")
+	var got loadResults
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Measurements) != 2 {
+		t.Fatalf("%d measurements: %s", len(got.Measurements), out)
+	}
+	m := got.Measurements[0]
+	if m.Name != "rate" || m.Calls != 3 || m.Outcomes["answered"] != 3 || m.Latency["answered"].Count != 3 || m.Lag.Count != 3 {
+		t.Errorf("measurement = %+v", m)
+	}
+	var stages []string
+	for _, s := range m.Stages {
+		stages = append(stages, s.Name)
+		if s.Count != 3 {
+			t.Errorf("stage %s was measured %d times", s.Name, s.Count)
+		}
+	}
+	if d := cmp.Diff([]string{"embed", "legs", "records", "fuse", "pack"}, stages); d != "" {
+		t.Errorf("stages (-want +got):\n%s", d)
+	}
+	if m := got.Measurements[1]; m.Name != "overload" || m.Calls != 7 {
+		t.Errorf("measurement under overload = %+v", m)
+	}
+}
+
+func TestBenchServeRefuses(t *testing.T) {
+	for want, args := range map[string][]string{
+		"--rate is \"fast\"":             {"--rate", "fast"},
+		"--arrivals is \"regular\"":      {"--arrivals", "regular"},
+		"--chunks is 19":                 {"--chunks", "19"},
+		"--ingest would fill":            {"--addr", "127.0.0.1:1", "--ingest"},
+		"--chunks is for the service in": {"--addr", "127.0.0.1:1", "--chunks", "100"},
+		"--p99 is for --rate max":        {"--rate", "10", "--p99", "1s"},
+		"--overload is 1, allowed are 0": {"--overload", "1"},
+		"the duration is 0s":             {"--rate", "10", "--duration", "0s", "--chunks", "20"},
+		"no such file or directory":      {"--set", "nowhere.jsonl"},
+	} {
+		if code, _, stderr := command(t, append([]string{"bench", "serve"}, args...)...); code != exitUsage || !strings.Contains(stderr, want) {
+			t.Errorf("bench serve %q = %d, %s; want %q", args, code, stderr, want)
+		}
+	}
+}
+
+// TestBenchCorpus: as many chunks as asked for, and the same ones again.
+func TestBenchCorpus(t *testing.T) {
+	counter, err := tokens.New("o200k_base")
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := func(seed uint64) (texts []string) {
+		items, err := benchCorpus(45, 200, counter, seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, item := range items {
+			r, err := item.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			var b strings.Builder
+			buf := make([]byte, 1<<20)
+			for n := 0; err == nil; b.Write(buf[:n]) {
+				n, err = r.Read(buf)
+			}
+			texts = append(texts, b.String())
+		}
+		return texts
+	}
+	first := read(1)
+	paragraphs := 0
+	for _, s := range first {
+		for p := range strings.SplitSeq(strings.TrimSpace(s), "\n\n") {
+			paragraphs++
+			if n := counter.Count(p); n <= 100 || n > 200 {
+				t.Errorf("a paragraph has %d tokens, want more than half a chunk and no more than one", n)
+			}
+		}
+	}
+	if paragraphs != 45 {
+		t.Errorf("%d paragraphs, want 45", paragraphs)
+	}
+	if d := cmp.Diff(first, read(1)); d != "" {
+		t.Error("the same seed makes another corpus")
+	}
+	if cmp.Equal(first, read(2)) {
+		t.Error("another seed makes the same corpus")
+	}
+}

@@ -1,0 +1,216 @@
+package admit
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// clock is a time that a test moves.
+type clock struct{ t time.Time }
+
+func (c *clock) now() time.Time { return c.t }
+
+func fixed(jitter float64) func() float64 { return func() float64 { return jitter } }
+
+// enter lets a call in that does not wait.
+func enter(t *testing.T, l *Limiter) *Ticket {
+	t.Helper()
+	ticket, err := l.Enter(t.Context(), "a")
+	if err != nil {
+		t.Fatalf("Enter = %v", err)
+	}
+	return ticket
+}
+
+func TestFixed(t *testing.T) {
+	l := New(Config{Max: 2, Fixed: true, Jitter: fixed(0.5)})
+	first, second := enter(t, l), enter(t, l)
+	_, err := l.Enter(t.Context(), "a")
+	var refused *Refusal
+	if !errors.As(err, &refused) || !errors.Is(err, ErrBusy) || refused.RetryAfter != 100*time.Millisecond ||
+		err.Error() != "too many calls at once: this server handles 2, try again later" {
+		t.Errorf("third call = %v, %+v", err, refused)
+	}
+	if err := l.Peek(); !errors.Is(err, ErrBusy) {
+		t.Errorf("Peek = %v", err)
+	}
+	if got, want := l.State(), (State{Limit: 2, Running: 2}); got != want {
+		t.Errorf("State = %+v, want %+v", got, want)
+	}
+	first.Leave(Done)
+	if err := l.Peek(); err != nil {
+		t.Errorf("Peek with a free place = %v", err)
+	}
+	enter(t, l).Leave(Other)
+	second.Leave(Expired)
+	if got, want := l.State(), (State{Limit: 2}); got != want {
+		t.Errorf("State at the end = %+v, want %+v", got, want)
+	}
+}
+
+// TestQueue: calls that wait are let in in order; those that give up leave their
+// place to the others.
+func TestQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New(Config{Max: 2})
+		first, second := enter(t, l), enter(t, l)
+		came := make(chan string, 3)
+		leave := make(chan struct{})
+		wait := func(name string, ctx context.Context) {
+			go func() {
+				ticket, err := l.Enter(ctx, "a")
+				if err != nil {
+					came <- name + ": " + err.Error()
+					return
+				}
+				came <- name
+				<-leave
+				ticket.Leave(Done)
+			}()
+			synctest.Wait()
+		}
+		gone, cancel := context.WithCancel(t.Context())
+		wait("third", gone)
+		wait("fourth", t.Context())
+		if _, err := l.Enter(t.Context(), "a"); !errors.Is(err, ErrBusy) {
+			t.Errorf("fifth call = %v", err)
+		}
+		cancel()
+		if got := <-came; got != "third: context canceled" {
+			t.Errorf("came %q", got)
+		}
+		wait("sixth", t.Context())
+		first.Leave(Done)
+		if got := <-came; got != "fourth" {
+			t.Errorf("came %q, want the fourth", got)
+		}
+		second.Leave(Done)
+		if got := <-came; got != "sixth" {
+			t.Errorf("came %q, want the sixth", got)
+		}
+		close(leave)
+		synctest.Wait()
+		if got, want := l.State(), (State{Limit: 2}); got != want {
+			t.Errorf("State at the end = %+v, want %+v", got, want)
+		}
+	})
+}
+
+// TestGrantedToTheGone: a place that is handed to a call whose context has just
+// ended goes on to the next.
+func TestGrantedToTheGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 100 { // which of the two channels is seen first is left to chance
+			l := New(Config{Max: 1})
+			first := enter(t, l)
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() {
+				_, err := l.Enter(ctx, "a")
+				done <- err
+			}()
+			synctest.Wait()
+			cancel()
+			first.Leave(Done)
+			if err := <-done; !errors.Is(err, context.Canceled) {
+				t.Fatalf("Enter = %v", err)
+			}
+			if got, want := l.State(), (State{Limit: 1}); got != want {
+				t.Fatalf("State = %+v, want %+v", got, want)
+			}
+		}
+	})
+}
+
+// measured returns a limiter of two cores that has seen calls of 10 ms.
+func measured(c *clock) *Limiter {
+	l := New(Config{Max: 100, Min: 2, Now: c.now, Jitter: fixed(0)})
+	for range windowCalls {
+		ticket, _ := l.Enter(context.Background(), "a")
+		c.t = c.t.Add(10 * time.Millisecond)
+		ticket.Leave(Done)
+	}
+	return l
+}
+
+// TestLate: a call with less time than one takes is refused, and where there is a
+// queue, one with less than it will have to wait.
+func TestLate(t *testing.T) {
+	c := &clock{time.Now().Add(time.Hour)}
+	l := measured(c)
+	try := func(kind string, left time.Duration) error {
+		ctx, cancel := context.WithDeadline(t.Context(), c.t.Add(left))
+		defer cancel()
+		ticket, err := l.Enter(ctx, kind)
+		if err == nil {
+			ticket.Leave(Other)
+		}
+		return err
+	}
+	if err := try("a", 10*time.Millisecond); err != nil {
+		t.Errorf("call with 10 ms = %v", err)
+	}
+	err := try("a", 9*time.Millisecond)
+	if !errors.Is(err, ErrLate) || err.Error() != "too little time is left: 9ms, at least 10ms is needed" {
+		t.Errorf("call with 9 ms = %v", err)
+	}
+	if err := try("b", time.Millisecond); err != nil {
+		t.Errorf("call of a kind that nothing is known of = %v", err)
+	}
+	for range l.State().Limit {
+		enter(t, l)
+	}
+	if err := try("a", 10*time.Millisecond); !errors.Is(err, ErrLate) {
+		t.Errorf("call with 10 ms behind others = %v", err)
+	}
+}
+
+// TestExpired: calls that are not finished in time lower the limit.
+func TestExpired(t *testing.T) {
+	c := &clock{time.Unix(0, 0)}
+	l := measured(c)
+	before := l.State().Limit
+	for range 3 * windowCalls {
+		ticket := enter(t, l)
+		c.t = c.t.Add(10 * time.Millisecond)
+		ticket.Leave(Expired)
+	}
+	if got := l.State().Limit; got >= before*4/5 {
+		t.Errorf("limit %d after three windows in which everything expired, %d before", got, before)
+	}
+}
+
+// TestRetryAfter grows with how many come for each that is let in.
+func TestRetryAfter(t *testing.T) {
+	c := &clock{time.Unix(0, 0)}
+	l := measured(c)
+	var in []*Ticket
+	for range l.State().Limit {
+		in = append(in, enter(t, l))
+	}
+	full := func() *Refusal {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.refuse().(*Refusal)
+	}
+	if got := full().RetryAfter; got != 50*time.Millisecond {
+		t.Errorf("asked to come back after %v, want 50ms", got)
+	}
+	for range 9*len(in) - 1 {
+		full()
+	}
+	c.t = c.t.Add(time.Second)
+	for _, ticket := range in {
+		ticket.Leave(Done)
+	}
+	if got := full().RetryAfter; got != 500*time.Millisecond {
+		t.Errorf("asked to come back after %v where ten came for each, want 500ms", got)
+	}
+	if text := full().Error(); !strings.Contains(text, "try again later") {
+		t.Error(text)
+	}
+}

@@ -1,0 +1,187 @@
+package querycache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ragloop/ragloop/internal/embed"
+)
+
+// fake answers with one number: how often it was asked before.
+type fake struct {
+	mu      sync.Mutex
+	asked   []string
+	release chan struct{} // nil: at once
+	err     error
+	vectors [][]float32 // nil: the number
+}
+
+func (f *fake) Info() embed.Info         { return embed.Info{Name: "fake", Dimension: 1} }
+func (f *fake) CountTokens(s string) int { return len(s) }
+func (f *fake) Embed(ctx context.Context, _ embed.Task, texts []string) ([][]float32, error) {
+	f.mu.Lock()
+	n := len(f.asked)
+	f.asked = append(f.asked, texts...)
+	f.mu.Unlock()
+	if f.release != nil {
+		select {
+		case <-f.release:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	if f.err != nil || f.vectors != nil {
+		return f.vectors, f.err
+	}
+	return [][]float32{{float32(n)}}, nil
+}
+
+// ask embeds one query.
+func ask(t *testing.T, c *Cache, q string) float32 {
+	t.Helper()
+	got, err := c.Embed(t.Context(), embed.Query, []string{q})
+	if err != nil || len(got) != 1 {
+		t.Fatalf("Embed(%q) = %v, %v", q, got, err)
+	}
+	return got[0][0]
+}
+
+func TestLeastRecentLeavesFirst(t *testing.T) {
+	f := &fake{}
+	c := New(f, 3*(overhead+5))
+	for _, q := range []string{"a", "b", "c", "a", "d"} { // b is the least recent when d comes
+		ask(t, c, q)
+	}
+	if got := ask(t, c, "a"); got != 0 {
+		t.Errorf("a was embedded again")
+	}
+	if got := ask(t, c, "b"); got != 4 {
+		t.Errorf("b = %v, want it embedded again as the fifth", got)
+	}
+	want := Stats{Hits: 2, Misses: 5, Bytes: 3 * (overhead + 5), Kept: 3}
+	if d := cmp.Diff(want, c.Stats()); d != "" {
+		t.Errorf("stats (-want +got):\n%s", d)
+	}
+}
+
+// TestOwned: what a caller does with its vector does not change the next one's.
+func TestOwned(t *testing.T) {
+	c := New(&fake{}, 1000)
+	for range 2 {
+		got, err := c.Embed(t.Context(), embed.Query, []string{"a"})
+		if err != nil || got[0][0] != 0 {
+			t.Fatalf("Embed = %v, %v", got, err)
+		}
+		got[0][0] = 9
+	}
+}
+
+func TestOnlyQueries(t *testing.T) {
+	f := &fake{}
+	c := New(f, 1000)
+	for _, task := range []embed.Task{embed.Passage, embed.Raw} {
+		for range 2 {
+			if _, err := c.Embed(t.Context(), task, []string{"a"}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(f.asked) != 4 || c.Info().Name != "fake" || c.CountTokens("abc") != 3 {
+		t.Errorf("the embedder was asked %d times", len(f.asked))
+	}
+}
+
+func TestNothingIsKept(t *testing.T) {
+	broken := errors.New("broken")
+	for name, tt := range map[string]struct {
+		f     *fake
+		limit int64
+		want  error
+	}{
+		"without space": {&fake{}, 0, nil},
+		"errors":        {&fake{err: broken}, 1000, broken},
+		"no vector":     {&fake{vectors: [][]float32{}}, 1000, nil},
+		"two vectors":   {&fake{vectors: [][]float32{{1}, {2}}}, 1000, nil},
+	} {
+		c := New(tt.f, tt.limit)
+		for range 2 {
+			if _, err := c.Embed(t.Context(), embed.Query, []string{"a"}); !errors.Is(err, tt.want) {
+				t.Errorf("%s: Embed = %v, want %v", name, err, tt.want)
+			}
+		}
+		if len(tt.f.asked) != 2 || c.Stats().Bytes != 0 {
+			t.Errorf("%s: the embedder was asked %d times, %+v", name, len(tt.f.asked), c.Stats())
+		}
+	}
+}
+
+// TestShared: equal queries at the same time are embedded once, also where the
+// first who asked has given up.
+func TestShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{release: make(chan struct{})}
+		c := New(f, 0)
+		first, cancel := context.WithCancel(t.Context())
+		results := make(chan string, 3)
+		for i, ctx := range []context.Context{first, t.Context(), t.Context()} {
+			go func() {
+				v, err := c.Embed(ctx, embed.Query, []string{"a"})
+				results <- fmt.Sprint(v, err)
+			}()
+			synctest.Wait()
+			if s := c.Stats(); s.Misses != 1 || s.Shared != int64(i) {
+				t.Errorf("after %d callers: %+v", i+1, s)
+			}
+		}
+		cancel()
+		if got := <-results; got != "[] context canceled" {
+			t.Errorf("who gave up got %s", got)
+		}
+		close(f.release)
+		for range 2 {
+			if got := <-results; got != "[[0]] <nil>" {
+				t.Errorf("who waited got %s", got)
+			}
+		}
+	})
+}
+
+// TestAbandoned: when all have given up the work ends, and the next caller does
+// not get its error.
+func TestAbandoned(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fake{release: make(chan struct{})}
+		c := New(f, 1000)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			_, err := c.Embed(ctx, embed.Query, []string{"a"})
+			done <- err
+		}()
+		synctest.Wait()
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Embed = %v", err)
+		}
+		close(f.release)
+		if got := ask(t, c, "a"); got != 1 {
+			t.Errorf("the next caller got %v, want a vector of its own", got)
+		}
+	})
+}
+
+func BenchmarkHit(b *testing.B) {
+	c := New(&fake{vectors: [][]float32{make([]float32, 384)}}, 1<<20)
+	for b.Loop() {
+		if _, err := c.Embed(b.Context(), embed.Query, []string{"how long is the warranty on a heat meter?"}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+}
