@@ -122,7 +122,7 @@ func TestLookAtAnotherRecipe(t *testing.T) {
 			close(stop)
 		}
 	}
-	if _, err := Build(t.Context(), c, other, texts("a", "One.", "b", para("b", 9), "c", "Three."), o); !errors.Is(err, ErrInterrupted) {
+	if _, err := Build(t.Context(), c, other, texts("a", "One.", "b", para("b", 9), "c", "Three.", "d", "Four.", "e", "Five.", "f", "Six.", "g", "Seven.", "h", "Eight."), o); !errors.Is(err, ErrInterrupted) {
 		t.Fatalf("Build = %v", err)
 	}
 	o.Stop, o.OnEvent = nil, nil

@@ -16,35 +16,39 @@ import (
 var errNoModel = errors.New("no language model is configured: set llm.base_url and llm.model")
 
 // languageModel returns the configured language model, behind the cache of
-// answers where llm.cache is on. The client is for what it has spent; done closes
-// the cache.
-func (a *app) languageModel() (m chat.Model, client *chat.Client, done func() error, err error) {
-	c := a.cfg.Config.LLM
-	if c.BaseURL == "" {
-		return nil, nil, nil, errNoModel
-	}
-	key, err := a.secret("llm.api_key_env", c.APIKeyEnv)
+// answers where llm.cache is on; done closes the cache.
+func (a *app) languageModel() (m chat.Model, done func() error, err error) {
+	client, err := a.chatClient()
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	client, err = chat.NewClient(chat.Config{
-		BaseURL: c.BaseURL, Model: c.Model, APIKey: key, Structured: c.Structured, Omit: c.Omit,
-		LimitField: c.LimitField, Timeout: c.Timeout, Concurrency: c.Concurrency,
-	})
-	if err != nil {
-		return nil, nil, nil, err
-	}
-	if !c.Cache {
-		return client, client, func() error { return nil }, nil
+	if !a.cfg.Config.LLM.Cache {
+		return client, func() error { return nil }, nil
 	}
 	if err := os.MkdirAll(a.cfg.Config.DataDir, 0o755); err != nil {
-		return nil, nil, nil, fmt.Errorf("open the answer cache: %w", err)
+		return nil, nil, fmt.Errorf("open the answer cache: %w", err)
 	}
 	cache, err := chat.OpenCache(filepath.Join(a.cfg.Config.DataDir, "answers.db"), client)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	return cache, client, cache.Close, nil
+	return cache, cache.Close, nil
+}
+
+// chatClient returns the configured language model without its cache.
+func (a *app) chatClient() (*chat.Client, error) {
+	c := a.cfg.Config.LLM
+	if c.BaseURL == "" {
+		return nil, errNoModel
+	}
+	key, err := a.secret("llm.api_key_env", c.APIKeyEnv)
+	if err != nil {
+		return nil, err
+	}
+	return chat.NewClient(chat.Config{
+		BaseURL: c.BaseURL, Model: c.Model, APIKey: key, Structured: c.Structured, Omit: c.Omit,
+		LimitField: c.LimitField, Timeout: c.Timeout, Concurrency: c.Concurrency,
+	})
 }
 
 // secret returns the value of the environment variable that a key names; an

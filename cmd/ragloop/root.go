@@ -16,6 +16,7 @@ import (
 
 	"github.com/ragloop/ragloop/ingest"
 	"github.com/ragloop/ragloop/ingest/extract/isolate"
+	"github.com/ragloop/ragloop/ingest/situate"
 	"github.com/ragloop/ragloop/internal/chat"
 	"github.com/ragloop/ragloop/internal/config"
 	"github.com/ragloop/ragloop/internal/embed"
@@ -114,7 +115,7 @@ labelled queries, tune what you ship. Start with "ragloop demo".`,
 	root.AddCommand(
 		a.demoCmd(), a.ingestCmd(), a.queryCmd(), a.serveCmd(), a.evalCmd(), a.tuneCmd(), a.compareCmd(), a.scoreCmd(), a.metricsCmd(),
 		a.docsCmd(), a.labelsCmd(), a.generationsCmd(), a.verifyCmd(), a.extractCmd(), a.chunkCmd(), a.embedCmd(), a.modelCmd(), a.localdbCmd(),
-		a.configCmd(), a.doctorCmd(), a.benchCmd(), a.answerCmd(), a.versionCmd(),
+		a.configCmd(), a.doctorCmd(), a.benchCmd(), a.answerCmd(), a.groundCmd(), a.versionCmd(),
 	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")
@@ -140,12 +141,12 @@ func (a *app) load(cmd *cobra.Command) error {
 		return fmt.Errorf("read configuration: log_level: %w", err)
 	}
 	a.log = slog.New(slog.NewTextHandler(a.err, &slog.HandlerOptions{Level: level}))
-	s, err := a.situator()
-	if err != nil {
-		return err
-	}
-	if s != nil {
-		a.situated = s.Fingerprint()
+	if cfg.Config.Chunk.Context == "llm" {
+		client, err := a.chatClient()
+		if err != nil {
+			return err
+		}
+		a.situated = situate.New(client).Fingerprint()
 	}
 	return nil
 }

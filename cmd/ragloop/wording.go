@@ -11,7 +11,7 @@ import (
 // its cache of answers can be open once.
 func (a *app) sharedModel() (chat.Model, error) {
 	if a.llm == nil {
-		m, _, done, err := a.languageModel()
+		m, done, err := a.languageModel()
 		if err != nil {
 			return nil, err
 		}

@@ -121,9 +121,9 @@ type Stats struct {
 // Split cuts doc into chunks, in text order. w may be nil: no window.
 //
 // A chunk starts where the one before ended, or, with an overlap, at the
-// earliest sentence, row or line ([Fixed]: token) of its tail that has at most
-// Overlap*SizeTokens tokens. Nothing is repeated across a heading, and nothing
-// where the overlap would leave too little room for the next sentence.
+// earliest sentence, row or line ([Fixed]: token; [Recursive]: part) of its tail
+// that has at most Overlap*SizeTokens tokens. Nothing is repeated across a heading,
+// but by Fixed, [Sentence] and Recursive, and nothing where the overlap would leave too little room for the next sentence.
 //
 // The first chunk starts at offset 0, blank or not. In the odd case that the
 // text begins with more blanks than half a chunk holds, the first chunk is

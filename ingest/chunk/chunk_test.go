@@ -542,7 +542,7 @@ func TestValidate(t *testing.T) {
 		{Params{SizeTokens: 16, Overlap: 0.51}, []string{"overlap is 0.51"}},
 		{Params{SizeTokens: 16, Overlap: math.NaN()}, []string{"overlap is NaN"}},
 		{Params{SizeTokens: 16, Overlap: math.Inf(1)}, []string{"overlap is +Inf"}},
-		{Params{SizeTokens: 16, Strategy: "magic"}, []string{`strategy is "magic"`, `["structure" "fixed" "row" "page" "parent"]`}},
+		{Params{SizeTokens: 16, Strategy: "magic"}, []string{`strategy is "magic"`, `["structure" "fixed" "row" "page" "parent" "sentence" "recursive"]`}},
 		{Params{SizeTokens: 16, Strategy: Page, Overlap: 0.1}, []string{"overlap is 0.1, want 0", `"page" repeats nothing`}},
 		{Params{SizeTokens: 16, Strategy: Row, Overlap: 0.1}, []string{`"row" repeats nothing`}},
 	} {

@@ -16,8 +16,9 @@ type splitter struct {
 	text     string
 	o        *outline
 	strategy strategy
-	pieces   []piece   // of the region at hand
-	head     text.Span // its header row
+	plan     []text.Span // what Recursive is to do
+	pieces   []piece     // of the region at hand
+	head     text.Span   // its header row
 	p        Params
 	count    Counter
 	// ends are the token ends of the whole text. The tokens of a part of the

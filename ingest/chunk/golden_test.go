@@ -55,6 +55,8 @@ func TestGolden(t *testing.T) {
 		{"row48", Params{Strategy: Row, SizeTokens: 48, IndexPrefix: true}, nil},
 		{"page128", Params{Strategy: Page, SizeTokens: 128, IndexPrefix: true}, nil},
 		{"parent32", Params{Strategy: Parent, SizeTokens: 32, IndexPrefix: true}, nil},
+		{"sentence64_overlap30", Params{Strategy: Sentence, SizeTokens: 64, Overlap: 0.3, IndexPrefix: true}, nil},
+		{"recursive64_overlap30", Params{Strategy: Recursive, SizeTokens: 64, Overlap: 0.3, IndexPrefix: true}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			chunks, stats := split(t, handbook(), test.p, test.w)
@@ -116,6 +118,8 @@ func BenchmarkSplit(b *testing.B) {
 		{"row", d.Document, Params{Strategy: Row, SizeTokens: 200, IndexPrefix: true}, byteWindow(1 << 20)},
 		{"row_of_tables", tables.Document, Params{Strategy: Row, SizeTokens: 200, IndexPrefix: true}, byteWindow(1 << 20)},
 		{"page", d.Document, Params{Strategy: Page, SizeTokens: 200, IndexPrefix: true}, byteWindow(1 << 20)},
+		{"sentence", d.Document, Params{Strategy: Sentence, SizeTokens: 200, Overlap: 0.15, IndexPrefix: true}, byteWindow(1 << 20)},
+		{"recursive", d.Document, Params{Strategy: Recursive, SizeTokens: 200, Overlap: 0.15, IndexPrefix: true}, byteWindow(1 << 20)},
 		{"parent", d.Document, Params{Strategy: Parent, SizeTokens: 200, IndexPrefix: true}, byteWindow(1 << 20)},
 	} {
 		b.Run(bench.name, func(b *testing.B) {

@@ -66,6 +66,12 @@ func (structure) pick(sp *splitter, start position, n, after int, cutPieces bool
 // overlap returns the earliest sentence, row or line. ok is also false with a
 // heading ahead, and where no sentence is small enough.
 func (structure) overlap(sp *splitter, start position) (p position, ok bool) {
+	return sp.tail(start, true)
+}
+
+// tail returns the earliest piece of the last chunk's tail that is small enough
+// to be repeated, with sections none from in front of a heading.
+func (sp *splitter) tail(start position, sections bool) (p position, ok bool) {
 	budget := int(sp.p.Overlap * float64(sp.p.SizeTokens))
 	if budget == 0 || len(sp.chunks) == 0 {
 		return position{}, false
@@ -73,7 +79,7 @@ func (structure) overlap(sp *splitter, start position) (p position, ok bool) {
 	last := sp.chunks[len(sp.chunks)-1].Span
 	i := start.i
 	if start.at == sp.pieces[i].Start {
-		if sp.pieces[i].before == section {
+		if sections && sp.pieces[i].before == section {
 			return position{}, false
 		}
 		i--
@@ -81,7 +87,7 @@ func (structure) overlap(sp *splitter, start position) (p position, ok bool) {
 	first := -1
 	for ; i >= 0 && sp.pieces[i].Start > last.Start && sp.estimate(sp.pieces[i].Start, last.End) <= budget; i-- {
 		first = i
-		if sp.pieces[i].before == section {
+		if sections && sp.pieces[i].before == section {
 			break
 		}
 	}

@@ -19,6 +19,16 @@ const (
 	// inside a code point is left to the next chunk, and so are the blanks in
 	// front of it.
 	Fixed Strategy = "fixed"
+	// Sentence fills chunks with whole sentences, rows and lines, whatever heading
+	// or paragraph they belong to: the way of LlamaIndex's SentenceSplitter.
+	Sentence Strategy = "sentence"
+	// Recursive cuts at empty lines; what is too large then at the ends of lines,
+	// what still is between words; and merges neighbours to chunks as large as
+	// possible, each beginning with the last parts of the one before that the
+	// overlap has room for: the way of LangChain's RecursiveCharacterTextSplitter.
+	// That one counts characters: with the tokenizer "bytes/1" SizeTokens is in
+	// bytes.
+	Recursive Strategy = "recursive"
 	// Row keeps tables apart from other text: a chunk has as many rows of one
 	// table as fit, with the headings directly in front of it, and the index
 	// prefix of those behind the first repeats the table's header row. That is
@@ -41,7 +51,9 @@ const (
 const ParentSizes = 4
 
 // Strategies returns all strategies, the default first.
-func Strategies() []Strategy { return []Strategy{Structure, Fixed, Row, Page, Parent} }
+func Strategies() []Strategy {
+	return []Strategy{Structure, Fixed, Row, Page, Parent, Sentence, Recursive}
+}
 
 // Overlaps reports whether chunks may repeat text of the one before: a page and
 // a row don't.
@@ -60,6 +72,10 @@ func (s Strategy) strategy() strategy {
 		return page{}
 	case Parent:
 		return parent{}
+	case Sentence:
+		return wholes{}
+	case Recursive:
+		return recursive{}
 	}
 	return nil
 }

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/ragloop/ragloop/evalret/answer"
+)
+
+func TestAnswer(t *testing.T) {
+	dir := t.TempDir()
+	docs, data := filepath.Join(dir, "docs"), filepath.Join(dir, "data")
+	writeDocs(t, docs, map[string]string{"travel.md": "# Travel\n\nThe hotel limit is 140 EUR for one night.\n", "meter.md": "# Meter\n\nReplace the battery after six years.\n"})
+	write := func(name, body string) string {
+		writeDocs(t, dir, map[string]string{name: body})
+		return filepath.Join(dir, name)
+	}
+	set := write("set.jsonl", `{"id":"b","query":"What is the hotel limit for one night?"}`+"\n"+`{"id":"a","query":"When is the battery replaced?"}`+"\n")
+	mustRun(t, "ingest", "--data", data, docs)
+	read := func(name string) []answer.Answer {
+		t.Helper()
+		all, err := answer.ReadFile(name)
+		if err != nil || len(all) != 2 || all[0].ID != "b" || all[1].ID != "a" {
+			t.Fatalf("ReadFile = %+v, %v, want two answers in the order of the set", all, err)
+		}
+		return all
+	}
+
+	out := filepath.Join(dir, "out.jsonl")
+	mustRun(t, "answer", "--data", data, "--set", set, "-o", out)
+	first, _ := os.ReadFile(out)
+	for i, want := range []string{"The hotel limit is 140 EUR for one night [1].", "Replace the battery after six years [1]."} {
+		if got := read(out)[i]; got.Text != want || !strings.Contains(got.Context.Texts()[0], strings.TrimSuffix(want, " [1].")) {
+			t.Errorf("extractive answer %d = %+v, want %q", i, got, want)
+		}
+	}
+	mustRun(t, "answer", "--data", data, "--set", set, "-o", out)
+	if again, _ := os.ReadFile(out); string(first) != string(again) {
+		t.Errorf("a second run writes\n%s\nafter\n%s", again, first)
+	}
+
+	// Answers of an application get the contexts that they lack.
+	given := write("given.jsonl", `{"id":"a","answer":"After six years.","context":"mine"}`+"\n")
+	mustRun(t, "answer", "--data", data, "--set", set, "--answers", given, "-o", out)
+	if all := read(out); all[0].Failure == "" || all[0].Context.Text == "" || all[1].Text != "After six years." || all[1].Context.Text != "mine" {
+		t.Errorf("answers taken over: %+v", all)
+	}
+
+	// A language model is asked once for each answer, and not at all to tell the cost.
+	var calls atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		body, _ := io.ReadAll(r.Body)
+		if r.Header.Get("Authorization") != "Bearer s3cret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		if strings.Contains(string(body), "When is the battery") {
+			w.WriteHeader(http.StatusBadRequest)
+			io.WriteString(w, `{"error":{"message":"I do not like this one"}}`)
+			return
+		}
+		io.WriteString(w, `{"choices":[{"message":{"content":"140 EUR [1]."},"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":3}}`)
+	}))
+	defer server.Close()
+	config := write("ragloop.yaml", "llm: {base_url: "+server.URL+", model: m, api_key_env: MY_KEY}\n")
+	ask := func(environ []string, args ...string) (int, string, string) {
+		var stdout, stderr strings.Builder
+		args = append([]string{"answer", "--config", config, "--data", data, "--set", set, "--answerer", "llm"}, args...)
+		code := run(t.Context(), args, streams{strings.NewReader(""), &stdout, &stderr}, environ)
+		return code, stdout.String(), stderr.String()
+	}
+	key := []string{"MY_KEY=s3cret"}
+	code, stdout, stderr := ask(key, "--dry-run", "--price-in", "2.5", "--price-out", "10")
+	if code != exitOK || calls.Load() != 0 || !strings.Contains(stdout, "m (o200k_base): 2 calls (0 more need none)") || !strings.Contains(stdout, "cost: at most 0.01") {
+		t.Errorf("answer --dry-run = %d after %d calls: %s%s", code, calls.Load(), stdout, stderr)
+	}
+	for _, want := range []int32{2, 3} { // the failure is tried again, the answer is remembered
+		code, _, stderr = ask(key, "-o", out)
+		all := read(out)
+		if code != exitOK || calls.Load() != want || all[0].Text != "140 EUR [1]." || !strings.Contains(all[1].Failure, "I do not like this one") {
+			t.Errorf("answer --answerer llm = %d after %d calls, want %d: %+v\n%s", code, calls.Load(), want, all, stderr)
+		}
+	}
+	if code, _, stderr = ask(nil, "-o", out); code != exitUsage || !strings.Contains(stderr, "llm.api_key_env") || !strings.Contains(stderr, "MY_KEY, which is not set") {
+		t.Errorf("answer without the key = %d: %s", code, stderr)
+	}
+	code, _, stderr = ask([]string{"MY_KEY=wr0ng"}, "--max-tokens", "100", "-o", filepath.Join(dir, "none.jsonl"))
+	if _, err := os.Stat(filepath.Join(dir, "none.jsonl")); code != exitUsage || err == nil || !strings.Contains(stderr, "401 Unauthorized") || strings.Contains(stderr, "wr0ng") {
+		t.Errorf("answer with a wrong key = %d, wrote a file: %v: %s", code, err == nil, stderr)
+	}
+}
+
+func TestAnswerFlags(t *testing.T) {
+	for _, c := range []struct{ args, want string }{
+		{"", "answer takes --set FILE and -o FILE"},
+		{"--set s", "answer takes --set FILE and -o FILE"},
+		{"--set s -o o --answerer magic", `--answerer is "magic", allowed are extractive, llm`},
+		{"--set s -o o --answers a --answerer llm", "takes one of --answers FILE and --answerer NAME"},
+		{"--set s -o o --answerer llm --threshold 0.5", "--threshold only goes with --answerer extractive"},
+		{"--set s --dry-run", "--dry-run only goes with --answerer llm"},
+		{"--set s -o o --price-in 2", "--price-in only goes with --answerer llm"},
+		{"--set s -o o --json", "answer has no --json output"},
+	} {
+		code, _, stderr := command(t, append([]string{"answer"}, strings.Fields(c.args)...)...)
+		if code != exitUsage || !strings.Contains(stderr, c.want) {
+			t.Errorf("answer %s = %d: %s, want %q", c.args, code, stderr, c.want)
+		}
+	}
+}
