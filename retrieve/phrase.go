@@ -59,23 +59,33 @@ func identifiers(query string) []string {
 
 // phrases are what of a query has to stand in a text as it is.
 type phrases struct {
-	texts  []string
-	parsed []lexical.Phrase
+	texts   []string
+	parsed  []lexical.Phrase
+	weights []float64
 }
+
+// identifierWeight is what an identifier counts, where who quotes counts 1: that
+// it has to stand there as it is is our guess.
+const identifierWeight = 0.5
 
 // phrases returns those of a query that have a word.
 func (r *Retriever) phrases(query string) phrases {
 	var out phrases
-	for _, s := range append(quoted(query), identifiers(query)...) {
-		p := r.analyzer.Phrase(s)
-		if p.Len() > 0 && len(out.texts) < maxPhrases && !slices.Contains(out.texts, s) {
-			out.texts, out.parsed = append(out.texts, s), append(out.parsed, p)
+	add := func(texts []string, weight float64) {
+		for _, s := range texts {
+			p := r.analyzer.Phrase(s)
+			if p.Len() > 0 && len(out.texts) < maxPhrases && !slices.Contains(out.texts, s) {
+				out.texts, out.parsed, out.weights = append(out.texts, s), append(out.parsed, p), append(out.weights, weight)
+			}
 		}
 	}
+	add(quoted(query), 1)
+	add(identifiers(query), identifierWeight)
 	return out
 }
 
-// held returns the share of the phrases that each candidate holds, in its text
+// held returns the share of the phrases that each candidate holds, an identifier
+// counted as identifierWeight, in its text
 // or, if the recipe has the index prefix, in its title or a heading; candidates
 // that hold none are left out. The warnings name the phrases that none holds.
 func (r *Retriever) held(ps phrases, cs []index.Candidate, titles func(index.Chunk) string) (map[index.ChunkID]float64, []string) {
@@ -89,15 +99,15 @@ func (r *Retriever) held(ps phrases, cs []index.Candidate, titles func(index.Chu
 		if r.prefix {
 			texts = append(append(texts, titles(c.Chunk)), c.Chunk.Heading...)
 		}
-		n := 0
+		n := 0.0
 		for i, held := range r.analyzer.Holds(ps.parsed, texts...) {
 			if held {
-				n++
+				n += ps.weights[i]
 				known[i] = true
 			}
 		}
 		if n > 0 {
-			shares[c.Chunk.ID] = float64(n) / float64(len(ps.texts))
+			shares[c.Chunk.ID] = n / float64(len(ps.texts))
 		}
 	}
 	var warnings []string

@@ -146,6 +146,9 @@ func TestPhraseShares(t *testing.T) {
 	if d := cmp.Diff(map[string]float64{"phrase": 1. / 3, "apart": 1. / 3}, shares); d != "" {
 		t.Errorf("shares (-want +got):\n%s", d)
 	}
+	if got, err := r.Search(t.Context(), "badge-beach-2 beach/badge", params(nil)); err != nil || len(got.Warnings) != 1 {
+		t.Errorf("an identifier that is nowhere: warnings %q, %v", got.Warnings, err)
+	}
 	if d := cmp.Diff([]string{`phrase: no candidate has "in none" as it is`}, got.Warnings); d != "" {
 		t.Errorf("warnings (-want +got):\n%s", d)
 	}

@@ -72,7 +72,7 @@ type Ranked struct {
 	Rank    int      // 1-based
 	Score   float64  // after fusion and rescoring; comparable within one query only
 	Fused   float64  // before rescoring
-	Phrases float64  // share of the query's phrases that the chunk holds, 0..1
+	Phrases float64  // share of the query's phrases that the chunk holds, identifiers half, 0..1
 	Rerank  Reranked // where it is not zero, it decided Rank
 	Record  index.Record
 	Parent  *index.Chunk // what is delivered instead of the chunk; nil: the chunk
@@ -104,7 +104,7 @@ type Found struct {
 	Legs     index.Legs
 	Records  map[text.DocID]index.Record    // of every candidate's document
 	Reranked map[index.ChunkID]float64      // the reranker's scores, of the candidates that it has seen
-	Phrases  map[index.ChunkID]float64      // 0..1: share of the query's phrases that a candidate holds; missing: none
+	Phrases  map[index.ChunkID]float64      // 0..1: share of the query's phrases that a candidate holds, identifiers half; missing: none
 	Parents  map[index.ChunkID]*index.Chunk // of the candidates that have one; see index.Generation.Parents
 	// Neighbours of the candidates, up to Params.Neighbours away; see index.Generation.Neighbours.
 	Neighbours map[index.ChunkID][]*index.Chunk

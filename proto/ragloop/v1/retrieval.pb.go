@@ -763,8 +763,8 @@ type SearchOptions struct {
 	// What the phrases of the query are worth: what stands in double quotation
 	// marks, and words such as "XJ-1200/B" that have a digit and a mark inside. A
 	// chunk that holds all of them, word for word, gains this many standard
-	// deviations of the fused scores, one that holds some its share. Range: 0..10;
-	// 0 switches it off. Unset: 2.
+	// deviations of the fused scores, one that holds some its share; such words
+	// count half. Range: 0..10; 0 switches it off. Unset: 2.
 	PhraseBoost *float64 `protobuf:"fixed64,9,opt,name=phrase_boost,json=phraseBoost,proto3,oneof" json:"phrase_boost,omitempty"`
 	// Weight of what the dense leg finds first against the query (pseudo-relevance
 	// feedback). Range: 0..1; 0 switches it off, more costs a second search. Unset:
@@ -2118,7 +2118,8 @@ type Candidate struct {
 	// Why it is in none. Unset where `segment` is not empty, and for a chunk after
 	// the first top_k unless it was offered to the packer as a neighbour.
 	DropReason DropReason `protobuf:"varint,11,opt,name=drop_reason,json=dropReason,proto3,enum=ragloop.v1.DropReason" json:"drop_reason,omitempty"`
-	// Share of the query's phrases that the chunk holds, 0..1.
+	// Share of the query's phrases that the chunk holds, 0..1; an identifier counts
+	// half.
 	Phrases       float64 `protobuf:"fixed64,12,opt,name=phrases,proto3" json:"phrases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -2461,7 +2462,8 @@ type Chunk struct {
 	Reranked *Reranked `protobuf:"bytes,20,opt,name=reranked,proto3" json:"reranked,omitempty"`
 	// Metadata of the document.
 	Fields map[string]*MetaValue `protobuf:"bytes,21,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	// Share of the query's phrases that the chunk holds, 0..1.
+	// Share of the query's phrases that the chunk holds, 0..1; an identifier counts
+	// half.
 	Phrases       float64 `protobuf:"fixed64,22,opt,name=phrases,proto3" json:"phrases,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
