@@ -90,7 +90,11 @@ func build(ctx context.Context, c *index.Client, plan Plan, src Source, o Option
 	if err != nil {
 		return Built{}, err
 	}
-	t, err := choose(ctx, c, plan, want, o)
+	var t target
+	err = outlast(ctx, o, &progress{on: o.OnEvent}, func() (err error) {
+		t, err = choose(ctx, c, plan, want, o)
+		return err
+	})
 	if err != nil {
 		return Built{}, err
 	}
@@ -98,7 +102,7 @@ func build(ctx context.Context, c *index.Client, plan Plan, src Source, o Option
 	case inPlace:
 		return update(ctx, t.generation, want, src, o)
 	case resumed:
-		if err := t.generation.Prepare(ctx); err != nil {
+		if err := ready(ctx, t.generation, o); err != nil {
 			return Built{Generation: t.generation}, err
 		}
 		return fill(ctx, c, Built{Generation: t.generation, Resumed: true}, src, plan.finishing(o))
@@ -156,11 +160,16 @@ func update(ctx context.Context, g *index.Generation, want index.Recipe, src Sou
 		return b, err
 	}
 	// What earlier versions made lacks the newer indexes.
-	if err := g.Prepare(ctx); err != nil {
+	if err := ready(ctx, g, o); err != nil {
 		return b, err
 	}
 	b.Summary, err = w.run(ctx, src, false)
 	return b, err
+}
+
+// ready makes what g still lacks before it can be written to.
+func ready(ctx context.Context, g *index.Generation, o Options) error {
+	return outlast(ctx, o, &progress{on: o.OnEvent}, func() error { return g.Prepare(ctx) })
 }
 
 // fill ingests into a generation that nobody reads yet, then serves it.

@@ -3,11 +3,10 @@ package ingest
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"strconv"
-	"unicode/utf8"
+
+	"github.com/ragloop/ragloop/internal/strictjson"
 )
 
 // jsonValue decodes raw into dst; null is refused, so that absent and null can't
@@ -17,7 +16,7 @@ func jsonValue[T any](raw json.RawMessage, field, want string, dst *T) *FeedErro
 		return &FeedError{Field: field, Problem: "is null; want " + want + ", or leave the field out"}
 	}
 	if json.Unmarshal(raw, dst) != nil {
-		return &FeedError{Field: field, Problem: fmt.Sprintf("is %s; want %s", abbreviate(raw), want)}
+		return &FeedError{Field: field, Problem: fmt.Sprintf("is %s; want %s", strictjson.Abbreviate(raw), want)}
 	}
 	return nil
 }
@@ -87,64 +86,5 @@ func loneSurrogate(raw []byte) string {
 // jsonObject reads a JSON object and calls visit with each key and value in order.
 // A key that is given twice is an error.
 func jsonObject(raw []byte, field string, visit func(key string, raw json.RawMessage) *FeedError) *FeedError {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	broken := func(err error) *FeedError {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
-			return &FeedError{Field: field, Problem: fmt.Sprintf("is not valid JSON: %v (byte %d)", err, syntax.Offset)}
-		}
-		// What is left are io.EOF and io.ErrUnexpectedEOF, after a prefix of an object.
-		return &FeedError{Field: field, Problem: "is not valid JSON: the line ends inside the object"}
-	}
-	open, err := dec.Token()
-	if err != nil {
-		return broken(err)
-	}
-	if open != json.Delim('{') {
-		return &FeedError{Field: field, Problem: fmt.Sprintf("is %s; want a JSON object", abbreviate(raw))}
-	}
-	seen := map[string]bool{}
-	for dec.More() {
-		tok, err := dec.Token()
-		if err != nil {
-			return broken(err)
-		}
-		key := tok.(string) // the decoder takes nothing else for a key
-		at := key
-		if field != "" {
-			at = field + "." + key
-		}
-		if seen[key] {
-			return &FeedError{Field: at, Problem: "is given twice"}
-		}
-		seen[key] = true
-		var val json.RawMessage
-		if err := dec.Decode(&val); err != nil {
-			return broken(err)
-		}
-		if fault := visit(key, val); fault != nil {
-			return fault
-		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return broken(err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return &FeedError{Field: field, Problem: "has something after the object; want one object a line"}
-	}
-	return nil
-}
-
-// abbreviate returns raw, cut to 40 bytes at a code point.
-func abbreviate(raw []byte) string {
-	const most = 40
-	s := string(bytes.TrimSpace(raw))
-	if len(s) <= most {
-		return s
-	}
-	cut := most
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
+	return strictjson.Object(raw, field, func(field, problem string) *FeedError { return &FeedError{Field: field, Problem: problem} }, visit)
 }

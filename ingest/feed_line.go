@@ -14,6 +14,7 @@ import (
 
 	"github.com/ragloop/ragloop/ingest/extract"
 	"github.com/ragloop/ragloop/internal/meta"
+	"github.com/ragloop/ragloop/internal/strictjson"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -265,7 +266,7 @@ func feedMetaValue(raw json.RawMessage, field string) (meta.Value, *FeedError) {
 	case c == '-' || '0' <= c && c <= '9':
 		return feedMetaNumber(string(raw), field)
 	}
-	return meta.Value{}, &FeedError{Field: field, Problem: fmt.Sprintf("is %s; want a string, a number, true or false, or an array of strings", abbreviate(raw))}
+	return meta.Value{}, &FeedError{Field: field, Problem: fmt.Sprintf("is %s; want a string, a number, true or false, or an array of strings", strictjson.Abbreviate(raw))}
 }
 
 // feedMetaNumber takes a number for what it is written as: 3 is an integer, 3.0 is
@@ -274,13 +275,13 @@ func feedMetaNumber(s, field string) (meta.Value, *FeedError) {
 	if strings.ContainsAny(s, ".eE") {
 		f, err := strconv.ParseFloat(s, 64)
 		if err != nil {
-			return meta.Value{}, &FeedError{Field: field, Problem: fmt.Sprintf("is %s, which no 64-bit number can hold", abbreviate([]byte(s)))}
+			return meta.Value{}, &FeedError{Field: field, Problem: fmt.Sprintf("is %s, which no 64-bit number can hold", strictjson.Abbreviate([]byte(s)))}
 		}
 		return meta.OfFloat(f), nil
 	}
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
-		return meta.Value{}, &FeedError{Field: field, Problem: fmt.Sprintf("is %s, which no 64-bit integer can hold; give it as a string", abbreviate([]byte(s)))}
+		return meta.Value{}, &FeedError{Field: field, Problem: fmt.Sprintf("is %s, which no 64-bit integer can hold; give it as a string", strictjson.Abbreviate([]byte(s)))}
 	}
 	return meta.OfInteger(n), nil
 }

@@ -25,11 +25,15 @@ type attempt func(ctx context.Context, do func() error) error
 // once is the attempt of a caller who can try again himself.
 func once(_ context.Context, do func() error) error { return do() }
 
+func (r *run) outlast(ctx context.Context, do func() error) error {
+	return outlast(ctx, r.w.o, &r.progress, do)
+}
+
 // outlast repeats do, which must be idempotent, while what it needs cannot be
 // reached. Any other error is final. A stop ends the waiting, with
 // ErrInterrupted beside the last error.
-func (r *run) outlast(ctx context.Context, do func() error) error {
-	waiting, done := stopping(ctx, r.w.o.Stop)
+func outlast(ctx context.Context, o Options, p *progress, do func() error) error {
+	waiting, done := stopping(ctx, o.Stop)
 	defer done()
 	var waited time.Duration
 	for wait := firstWait; ; wait = min(2*wait, longWait) {
@@ -39,9 +43,9 @@ func (r *run) outlast(ctx context.Context, do func() error) error {
 			return err
 		}
 		if waiting.Err() == nil {
-			r.report(func(e *Event) { e.Outage, e.Wait = err, wait })
+			p.report(func(e *Event) { e.Outage, e.Wait = err, wait })
 		}
-		if r.w.o.wait(waiting, wait) != nil {
+		if o.wait(waiting, wait) != nil {
 			return fmt.Errorf("%w: %w", interruption(ctx, waiting, ctx.Err()), err)
 		}
 		waited += wait

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -129,17 +130,21 @@ func TestIndexOutage(t *testing.T) {
 	for n := 0; ; n++ {
 		done := false
 		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex // two batches may be stored at once
 			var writes int
 			var back time.Time
 			c, err := index.Dial(t.Context(), index.Options{InMemory: true, Interceptors: []grpc.UnaryClientInterceptor{
 				func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+					mu.Lock()
 					switch path.Base(method) {
 					case "Upsert", "Delete":
 						if writes++; writes == n {
 							back = time.Now().Add(30 * time.Second)
 						}
 					}
-					if time.Now().Before(back) {
+					away := time.Now().Before(back)
+					mu.Unlock()
+					if away {
 						return status.Error(codes.Unavailable, "restarting")
 					}
 					return invoke(ctx, method, req, reply, cc, opts...)
@@ -176,6 +181,107 @@ func TestIndexOutage(t *testing.T) {
 			return
 		}
 	}
+}
+
+// A server that is away when an update begins, and one that goes away before any
+// of its calls, those included that see what there is and repair it.
+func TestOutageAtTheStart(t *testing.T) {
+	before, src := texts("a", para("a", 4), "b", para("b", 4)), texts("a", para("new", 4), "b", para("b", 4), "c", "Three.")
+	want := ""
+	for n := 0; ; n++ {
+		outages := 0
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			var broken, counting bool
+			var calls int
+			var back time.Time
+			c, err := index.Dial(t.Context(), index.Options{InMemory: true, Interceptors: []grpc.UnaryClientInterceptor{
+				func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+					mu.Lock()
+					if counting {
+						if calls++; calls == n {
+							back = time.Now().Add(30 * time.Second)
+						}
+					}
+					away, lost := time.Now().Before(back), broken && path.Base(method) == "Delete"
+					mu.Unlock()
+					switch {
+					case away:
+						return status.Error(codes.Unavailable, "restarting")
+					case lost:
+						return status.Error(codes.Internal, "broken")
+					}
+					return invoke(ctx, method, req, reply, cc, opts...)
+				}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			e := &hashed{}
+			o := Options{Embedder: e, Extractor: InProcess{}, OnEvent: func(e Event) {
+				if e.Outage != nil {
+					outages++
+				}
+			}}
+			if _, err := Build(t.Context(), c, plan("docs"), before, o); err != nil {
+				t.Fatal(err)
+			}
+			broken = true // the chunks of the old version stay
+			if _, err := Build(t.Context(), c, plan("docs"), src, o); err == nil {
+				t.Fatal("a build whose deletes fail has no error")
+			}
+			broken, counting = false, true
+			b, err := Build(t.Context(), c, plan("docs"), src, o)
+			counting = false
+			if err != nil || b.Summary.Documents != 3 || b.Summary.Repaired == 0 && n == 0 {
+				t.Errorf("an outage before call %d: %+v, %v", n, b.Summary, err)
+				return
+			}
+			if n == 0 {
+				want = dump(t, b.Generation)
+			} else if d := cmp.Diff(want, dump(t, b.Generation)); d != "" {
+				t.Errorf("an outage before call %d (-want +got):\n%s", n, d)
+			}
+		})
+		if t.Failed() {
+			return
+		}
+		if n > 0 && outages == 0 {
+			if n < 6 {
+				t.Errorf("the build made only %d calls", n-1)
+			}
+			return
+		}
+	}
+}
+
+// A stop ends the wait for an index that is not there, and nothing is made.
+func TestOutageAtTheStartStopped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		away := false
+		c, err := index.Dial(t.Context(), index.Options{InMemory: true, Interceptors: []grpc.UnaryClientInterceptor{
+			func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+				if away {
+					return status.Error(codes.Unavailable, "restarting")
+				}
+				return invoke(ctx, method, req, reply, cc, opts...)
+			}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		away = true
+		stop := make(chan struct{})
+		o := Options{Embedder: &hashed{}, Extractor: InProcess{}, Stop: stop, OnEvent: func(e Event) {
+			if e.Outage != nil {
+				close(stop)
+			}
+		}}
+		b, err := Build(t.Context(), c, plan("docs"), texts("a", "One."), o)
+		if !errors.Is(err, ErrInterrupted) || !errors.Is(err, index.ErrUnavailable) || b.Generation != nil {
+			t.Errorf("Build = %+v, %v", b, err)
+		}
+	})
 }
 
 // The same texts are embedded once, whether they are close to each other or in

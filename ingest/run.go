@@ -60,16 +60,25 @@ type batch struct {
 // takeStock reads what the index holds and, where it holds chunks that no
 // record accounts for or too few of them, repairs it.
 func (r *run) takeStock(ctx context.Context) error {
-	mismatch, err := stock(ctx, r.w.g, func(rec index.Record) {
-		r.held++
-		if r.inScope(rec) {
-			r.stored++
-		}
+	var mismatch bool
+	err := r.outlast(ctx, func() (err error) {
+		r.held, r.stored = 0, 0
+		mismatch, err = stock(ctx, r.w.g, func(rec index.Record) {
+			r.held++
+			if r.inScope(rec) {
+				r.stored++
+			}
+		})
+		return err
 	})
 	if err != nil || !mismatch {
 		return err
 	}
-	repaired, err := r.w.g.Repair(ctx)
+	var repaired index.Repaired
+	err = r.outlast(ctx, func() (err error) {
+		repaired, err = r.w.g.Repair(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}

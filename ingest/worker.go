@@ -21,6 +21,7 @@ import (
 type Options struct {
 	Embedder  embed.Embedder // required; the one of the generation's recipe
 	Extractor Extractor      // required
+	Situator  Situator       // writes a line about each chunk; required where the generation's recipe names one
 
 	// Prune removes documents that are stored but that the source does not list
 	// any more, as far as Scope goes.
@@ -195,6 +196,7 @@ func (w *Worker) run(ctx context.Context, src Source, mayEmpty bool) (Summary, e
 		progress: progress{on: w.o.OnEvent},
 	}
 	if err := r.takeStock(ctx); err != nil {
+		r.sum.Interrupted = errors.Is(err, ErrInterrupted)
 		return r.sum, err
 	}
 	if err := r.pipeline(ctx, src); err != nil {

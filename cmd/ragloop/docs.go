@@ -108,15 +108,23 @@ func (a *app) listDocs(ctx context.Context, state, where string) error {
 	}
 	return a.onServed(ctx, func(_ *index.Client, gen *index.Generation) error {
 		var records []index.Record
+		unknown := wanted.Keys()
 		for r, err := range gen.List(ctx) {
 			if err != nil {
 				return err
 			}
+			unknown = slices.DeleteFunc(unknown, func(key string) bool { _, ok := r.Meta[key]; return ok })
 			if (state == "" || in(r, index.State(state))) && wanted.Match(filtered(r)) {
 				records = append(records, r)
 			}
 		}
-		return a.printDocs(gen, records)
+		if err := a.printDocs(gen, records); err != nil || len(records) > 0 {
+			return err
+		}
+		for _, key := range unknown { // most likely misspelt
+			a.say("warning: filter: no document has the field %q", key)
+		}
+		return nil
 	})
 }
 

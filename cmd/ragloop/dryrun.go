@@ -48,12 +48,15 @@ func (a *app) dryRun(ctx context.Context, plan ingest.Plan, src ingest.Source, o
 	} else if err := a.printPreview(p, o.Prune); err != nil {
 		return err
 	}
+	// A run fails for each of these, whether or not it tries it again.
 	failed, _ := p.Count(ingest.Failed)
+	quarantined, _ := p.Count(ingest.Quarantined)
 	switch {
 	case p.Refused:
 		return fmt.Errorf("ingest --dry-run %w: the collection was built by another recipe; --rebuild makes it anew", errFailed)
-	case failed > 0 || len(p.Unlisted) > 0:
-		return fmt.Errorf("ingest --dry-run %w: %d of %d documents cannot be read, %d parts of the source cannot be listed", errFailed, failed, len(p.Documents), len(p.Unlisted))
+	case failed > 0 || quarantined > 0 || len(p.Unlisted) > 0:
+		return fmt.Errorf("ingest --dry-run %w: of %d documents %d cannot be read and %d are quarantined, %d parts of the source cannot be listed",
+			errFailed, len(p.Documents), failed, quarantined, len(p.Unlisted))
 	}
 	return nil
 }

@@ -207,6 +207,7 @@ func (w *watching) print(b ingest.Built, took time.Duration) error {
 		return a.printSummary(b)
 	}
 	a.printFailures(s.Failures)
+	a.printUnmatched(s.Unmatched)
 	a.printUnlisted(s.Unlisted)
 	_, err := fmt.Fprintf(a.out, "%d indexed, %d replaced, %d removed, %d failed, %d chunks, in %v\n",
 		s.Indexed, s.Replaced, s.Removed, len(s.Failures), s.Chunks, took.Round(10*time.Millisecond))

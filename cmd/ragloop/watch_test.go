@@ -83,8 +83,10 @@ func TestWatch(t *testing.T) {
 	errs, said := lines(t)
 	code := make(chan int, 1)
 	go func() {
-		code <- run(watching, []string{"ingest", "--watch", "--quiet", "30ms", "--rescan", "1h", "--data", data, docs}, streams{nil, out, errs}, nil)
+		code <- run(watching, []string{"ingest", "--watch", "--quiet", "30ms", "--rescan", "1h", "--path-meta", "{team}/**", "--data", data, docs}, streams{nil, out, errs}, nil)
 	}()
+	const unmatched = "1 documents get no metadata from their paths"
+	wait(ctx, t, said, unmatched)
 	if line := wait(ctx, t, said, "left out:"); line != "left out: 1 by .ragloopignore; --verbose names them" {
 		t.Errorf("said %q", line)
 	}
@@ -113,6 +115,7 @@ func TestWatch(t *testing.T) {
 	}
 	write("a.md", "# Valve\n\nOpen the valve by motor.\n")
 	rounds("changed", [4]int{0, 1, 0, 0})
+	wait(ctx, t, said, unmatched)
 	write("new/deep/c.md", "# Filter\n\nRinse the filter.\n")
 	rounds("in a new directory", [4]int{1, 0, 0, 0})
 	write("new/deep/d.md", "# Seal\n\nReplace the seal.\n")

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ragloop/ragloop/internal/filter"
+	"github.com/ragloop/ragloop/internal/strictjson"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -156,7 +157,7 @@ func where(raw json.RawMessage, q *Query) *LineError {
 	if q.Filter, err = filter.Parse(s); err != nil {
 		problem := err.Error()
 		if syntax := (*filter.SyntaxError)(nil); errors.As(err, &syntax) {
-			problem = fmt.Sprintf("%s, at character %d of %s", syntax.Problem, syntax.Offset+1, abbreviate(raw))
+			problem = fmt.Sprintf("%s, at character %d of %s", syntax.Problem, syntax.Offset+1, strictjson.Abbreviate(raw))
 		}
 		return &LineError{Field: "filter", Problem: problem}
 	}
@@ -211,7 +212,7 @@ func evidence(raw json.RawMessage, q *Query) *LineError {
 // be confused.
 func value[T any](raw json.RawMessage, field, want string, dst *T) *LineError {
 	if string(raw) == "null" || json.Unmarshal(raw, dst) != nil {
-		return &LineError{Field: field, Problem: fmt.Sprintf("is %s; want %s", abbreviate(raw), want)}
+		return &LineError{Field: field, Problem: fmt.Sprintf("is %s; want %s", strictjson.Abbreviate(raw), want)}
 	}
 	return nil
 }
@@ -219,74 +220,22 @@ func value[T any](raw json.RawMessage, field, want string, dst *T) *LineError {
 // object reads a JSON object and calls visit with each key and value in
 // order. allowed nil lets every key pass.
 func object(raw []byte, path string, allowed, required []string, visit func(key string, raw json.RawMessage) *LineError) *LineError {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	broken := func(err error) *LineError {
-		var syntax *json.SyntaxError
-		if errors.As(err, &syntax) {
-			return &LineError{Field: path, Problem: fmt.Sprintf("is not valid JSON: %v (byte %d)", err, syntax.Offset)}
-		}
-		// What is left are io.EOF and io.ErrUnexpectedEOF, after a prefix of an object.
-		return &LineError{Field: path, Problem: "is not valid JSON: the line ends inside the object"}
-	}
-	open, err := dec.Token()
-	if err != nil {
-		return broken(err)
-	}
-	if open != json.Delim('{') {
-		return &LineError{Field: path, Problem: fmt.Sprintf("is %s; want a JSON object", abbreviate(raw))}
-	}
+	broken := func(field, problem string) *LineError { return &LineError{Field: field, Problem: problem} }
 	seen := map[string]bool{}
-	for dec.More() {
-		tok, err := dec.Token()
-		if err != nil {
-			return broken(err)
-		}
-		key, ok := tok.(string)
-		if !ok {
-			return &LineError{Field: path, Problem: "has a key that is not a string"} // unreachable: the decoder checks keys
-		}
-		field := key
-		if path != "" {
-			field = path + "." + key
-		}
+	fault := strictjson.Object(raw, path, broken, func(key string, raw json.RawMessage) *LineError {
 		if allowed != nil && !slices.Contains(allowed, key) {
-			return &LineError{Field: field, Problem: "unknown key; allowed: " + strings.Join(allowed, ", ")}
-		}
-		if seen[key] {
-			return &LineError{Field: field, Problem: "is given twice"}
+			return broken(strictjson.Join(path, key), "unknown key; allowed: "+strings.Join(allowed, ", "))
 		}
 		seen[key] = true
-		var val json.RawMessage
-		if err := dec.Decode(&val); err != nil {
-			return broken(err)
-		}
-		if fault := visit(key, val); fault != nil {
-			return fault
-		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return broken(err)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return &LineError{Field: path, Problem: "has something after the object; one query a line"}
+		return visit(key, raw)
+	})
+	if fault != nil {
+		return fault
 	}
 	for _, key := range required {
 		if !seen[key] {
-			return &LineError{Field: path, Problem: fmt.Sprintf("key %q is missing", key)}
+			return broken(path, fmt.Sprintf("key %q is missing", key))
 		}
 	}
 	return nil
-}
-
-// abbreviate returns raw, cut to 40 bytes at a code point.
-func abbreviate(raw []byte) string {
-	s := string(bytes.TrimSpace(raw))
-	if len(s) <= 40 {
-		return s
-	}
-	cut := 40
-	for !utf8.RuneStart(s[cut]) {
-		cut--
-	}
-	return s[:cut] + "…"
 }

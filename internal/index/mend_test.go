@@ -2,8 +2,10 @@ package index
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/qdrant/go-client/qdrant"
@@ -125,5 +127,57 @@ func TestMendLeavesTheRestToTheSource(t *testing.T) {
 	})
 	if err != nil || m.Rewritten != 1 || !slices.Equal(m.Marked, []text.DocID{"d"}) || !slices.Equal(again, []ChunkID{ChunkID(other)}) {
 		t.Errorf("Mend made %q again: %+v, %v", again, m, err)
+	}
+}
+
+// A record that was altered is not sealed anew by an update: it stays damage that
+// a Verify finds, until its source is stored again.
+func TestUpdateRecordsKeepsDamage(t *testing.T) {
+	w := &wire{}
+	g := create(t, dial(t, Options{Interceptors: w.option()}))
+	put(t, g, sealed(document("a", "r1", "one"), document("d", "r1", "two"))...)
+	_, err := g.c.qc.SetPayload(t.Context(), &qdrant.SetPayloadPoints{
+		CollectionName: g.records(), Wait: qdrant.PtrOf(true),
+		Payload: qdrant.NewValueMap(map[string]any{"title": "not what was stored"}), PointsSelector: qdrant.NewPointsSelector(qdrant.NewIDUUID(recordID(g.c.tenant, "d"))),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	update := func() error {
+		var records []Record
+		for _, doc := range []text.DocID{"a", "d"} {
+			r, err := g.Record(t.Context(), doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Error = "the new version is broken"
+			records = append(records, r)
+		}
+		return g.UpdateRecords(t.Context(), records)
+	}
+	if err := update(); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), `the record of "d"`) {
+		t.Errorf("UpdateRecords = %v, want %v", err, ErrDamaged)
+	}
+	if r, err := g.Record(t.Context(), "a"); err != nil || r.Error != "" {
+		t.Errorf("beside it %+v was written, %v", r, err)
+	}
+	report := verified(t, g, VerifyOptions{Data: true, Check: nothing})
+	if got := kinds(report); !slices.Equal(got, []string{"record-altered d/-1"}) {
+		t.Fatalf("found %q", got)
+	}
+	if _, err := g.Mend(t.Context(), report, asStored); err != nil {
+		t.Fatal(err)
+	}
+	// Marked, it does not stop a run that could not read the new version, either.
+	if err := update(); err != nil {
+		t.Errorf("UpdateRecords after Mend = %v", err)
+	}
+	marked := kinds(verified(t, g, VerifyOptions{Data: true, Check: nothing}))
+	if !slices.Contains(marked, "record-altered d/-1") {
+		t.Errorf("after Mend and an update found %q", marked)
+	}
+	put(t, g, sealed(document("d", "r2", "two"))...)
+	if r := verified(t, g, VerifyOptions{Data: true, Check: nothing}); len(r.Drift) > 0 {
+		t.Errorf("in the end %v", r.Drift)
 	}
 }

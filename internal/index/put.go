@@ -214,7 +214,9 @@ func (g *Generation) superseded(entries []Entry) *qdrant.Filter {
 // UpdateRecords replaces the records of documents whose chunks stay as they
 // are, but for their labels (Tags, Meta, ACL, Modified, MediaType). Each must be
 // stored with the same state and revision (ErrChanged otherwise, ErrNoDocument
-// where there is none), and keeps its counts.
+// where there is none), and keeps its counts. One that was altered behind the
+// back of its checksum is not sealed anew: ErrDamaged, and nothing is written,
+// until [Generation.Mend] has marked it; what is written then stays marked.
 //
 // The labels of chunks are written first, and only where InputSHA256 has
 // changed: after a crash in between, the next run does the same again.
@@ -235,7 +237,7 @@ func (g *Generation) UpdateRecords(ctx context.Context, records []Record) error 
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	defer done()
-	stored, err := g.Records(ctx, docs)
+	stored, altered, err := g.suspect(ctx, docs)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -249,11 +251,18 @@ func (g *Generation) UpdateRecords(ctx context.Context, records []Record) error 
 		if s.Rev != r.Rev || s.State != r.State {
 			return fmt.Errorf("%s: %w: document %q is stored as %s with revision %q, not %s with %q", what, ErrChanged, r.Doc, s.State, s.Rev, r.State, r.Rev)
 		}
+		if altered[r.Doc] && s.Damage == "" {
+			return fmt.Errorf("%s: %w: the checksum of the record of %q is not that of what it holds", what, ErrDamaged, r.Doc)
+		}
 		r.ChunkCount, r.Tokens = s.ChunkCount, s.Tokens
 		if r.InputSHA256 != s.InputSHA256 && s.ChunkCount > 0 {
 			relabel = append(relabel, r)
 		}
-		points = append(points, g.recordPoint(r))
+		point := g.recordPoint(r)
+		if altered[r.Doc] {
+			point.Payload[keySum] = qdrant.NewValueString(wrongSum)
+		}
+		points = append(points, point)
 	}
 	if err := g.relabel(ctx, relabel); err != nil {
 		return fmt.Errorf("%s: %w", what, err)

@@ -53,6 +53,24 @@ func (g *Generation) Records(ctx context.Context, docs []text.DocID) (map[text.D
 	return out, nil
 }
 
+// suspect is Records, and says of which documents the record was altered.
+func (g *Generation) suspect(ctx context.Context, docs []text.DocID) (records map[text.DocID]Record, altered map[text.DocID]bool, err error) {
+	points, err := g.recordPoints(ctx, docs)
+	if err != nil {
+		return nil, nil, err
+	}
+	records, altered = make(map[text.DocID]Record, len(points)), map[text.DocID]bool{}
+	for _, p := range points {
+		r, err := decodeRecord(p.GetId(), p.GetPayload())
+		if err != nil {
+			return nil, nil, err
+		}
+		records[r.Doc] = r
+		_, altered[r.Doc] = checkRecord(p.GetPayload(), r, recordPayload(g.c.tenant, r))
+	}
+	return records, altered, nil
+}
+
 // recordPoints reads the records of docs that exist as they are stored.
 func (g *Generation) recordPoints(ctx context.Context, docs []text.DocID) ([]*qdrant.RetrievedPoint, error) {
 	if len(docs) == 0 {

@@ -26,6 +26,15 @@ func (p payload) seal(without ...string) payload {
 	return p
 }
 
+// checkRecord reports whether the stored payload that r was decoded from should
+// have a checksum, and whether it is not that of again, which r would be stored
+// as. What an older version stored has none, and is believed.
+func checkRecord(stored map[string]*qdrant.Value, r Record, again payload) (sealed, altered bool) {
+	sum, sealed := stored[keySum]
+	sealed = sealed || r.TextSHA256 != ""
+	return sealed, sealed && sum.GetStringValue() != again.sum()
+}
+
 // sum returns the first 16 hex digits of the SHA-256 of p, as appendString and
 // appendValue write it. It is for finding damage, not for defence against forgery.
 func (p payload) sum(without ...string) string {

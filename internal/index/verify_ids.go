@@ -32,12 +32,11 @@ func (v *verification) readRecords(ctx context.Context) error {
 			}
 			v.report.Documents++
 			again := recordPayload(v.g.c.tenant, r)
-			sum, sealed := p.GetPayload()[keySum]
-			sealed = sealed || r.TextSHA256 != ""
+			sealed, altered := checkRecord(p.GetPayload(), r, again)
 			t := &truth{
 				at: r.IngestedAt, rev: r.Rev, count: r.ChunkCount, tokens: r.Tokens, bytes: r.Bytes, textSum: r.TextSHA256,
 				labels: again.only(labelKeys...).sum(), media: r.MediaType, damage: r.Damage,
-				altered: sealed && sum.GetStringValue() != again.sum(),
+				altered: altered,
 			}
 			if id != recordID(v.g.c.tenant, r.Doc) {
 				if !sealed || t.altered {
