@@ -23,10 +23,6 @@ import (
 	"github.com/ragloop/ragloop/retrieve/server"
 )
 
-// maxMessageBytes is the largest response the client accepts; the server sends
-// less (a context of the largest budget and its segments).
-const maxMessageBytes = 64 << 20
-
 func (a *app) queryCmd() *cobra.Command {
 	var addr, page, where string
 	var explain bool
@@ -175,9 +171,7 @@ func (a *app) connect(ctx context.Context, addr string) (conn *grpc.ClientConn, 
 	if addr == "" {
 		return a.serveInProcess(ctx)
 	}
-	conn, err = grpc.NewClient(addr,
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes)))
+	conn, err = grpc.NewClient(addr, append(ragloopv1.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		return nil, nil, fmt.Errorf("connect to %s: %w", addr, err)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/ragloop/ragloop/internal/lexical"
 	"github.com/ragloop/ragloop/internal/querycache"
 	"github.com/ragloop/ragloop/internal/text"
+	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 	"github.com/ragloop/ragloop/retrieve"
 	"github.com/ragloop/ragloop/retrieve/expand"
 	"github.com/ragloop/ragloop/retrieve/server"
@@ -171,10 +172,9 @@ func (a *app) serveInProcess(ctx context.Context) (conn *grpc.ClientConn, done f
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ctx, lis) }()
 	closers = append(closers, func() error { stop(); return <-served })
-	conn, err = grpc.NewClient("passthrough:///ragloop",
+	conn, err = grpc.NewClient("passthrough:///ragloop", append(ragloopv1.DialOptions(),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }),
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessageBytes)))
+		grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		return fail(fmt.Errorf("connect to the service in this process: %w", err))
 	}

@@ -1,4 +1,5 @@
-// Package ragloopv1 holds the generated Go code of ragloop's wire API.
+// Package ragloopv1 holds the generated Go code of ragloop's wire API, and the
+// options for clients of it.
 //
 // The .proto files beside it are the API's documentation. Only retrieve/server
 // and clients of the service import this package; the domain packages have
