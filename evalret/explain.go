@@ -155,7 +155,8 @@ func explained(r retrieve.Ranked) ExplainedChunk {
 // ExplainWorst explains the worst n queries of e under its reference setting, at
 // the budget that contexts are kept of: those without results and unanswerable
 // ones have no part. f and o are those that e was made with. The result is by
-// query id, and nil where no context was packed.
+// query id, nil where no context was packed, and without queries whose search
+// fails now.
 func ExplainWorst(ctx context.Context, e Evaluation, f Finder, o Options, n int) (map[string]Explanation, error) {
 	budget, setting, err := e.explainable(o)
 	if err != nil {
@@ -169,8 +170,11 @@ func ExplainWorst(ctx context.Context, e Evaluation, f Finder, o Options, n int)
 			return nil, fmt.Errorf("explain query %s: %w", q.ID, err)
 		}
 		x, err := Explain(ctx, q.Text, own, f, setting, budget, o.Counter)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		if err != nil {
-			return nil, err
+			continue // the evaluation has its result; what is missing is a detail
 		}
 		x.Tokenizer = e.Tokenizer
 		out[q.ID] = x

@@ -21,7 +21,7 @@ func explanation(query string, resp *ragloopv1.RetrieveResponse) evalret.Explana
 	for _, c := range resp.Candidates {
 		rank[c.Id] = int(c.Rank)
 		chunk := evalret.ExplainedChunk{
-			Doc: text.DocID(c.Document), Span: runeSpan(c.Span), Rank: int(c.Rank), Score: c.Score, Fused: c.Fused,
+			Doc: text.DocID(c.Document), Span: wireSpan(c.Span), Rank: int(c.Rank), Score: c.Score, Fused: c.Fused,
 			Dense: legScore(c.Dense), Lexical: legScore(c.Lexical), Phrases: c.Phrases, Segment: c.Segment, Dropped: dropReason(c.DropReason),
 		}
 		if c.Reranked != nil {
@@ -31,12 +31,12 @@ func explanation(query string, resp *ragloopv1.RetrieveResponse) evalret.Explana
 	}
 	for _, n := range resp.Neighbours {
 		x.Beside = append(x.Beside, evalret.ExplainedChunk{
-			Doc: text.DocID(n.Document), Span: runeSpan(n.Span), Rank: rank[n.NeighbourOf], Segment: n.Segment, Dropped: dropReason(n.DropReason),
+			Doc: text.DocID(n.Document), Span: wireSpan(n.Span), Rank: rank[n.NeighbourOf], Segment: n.Segment, Dropped: dropReason(n.DropReason),
 		})
 	}
 	for _, s := range resp.Segments {
 		segment := evalret.ExplainedSegment{
-			Label: s.Label, Doc: text.DocID(s.Document), Title: s.Title, Span: runeSpan(s.Span), Text: s.Text, Context: runeSpan(s.ContextSpan), Tokens: int(s.Tokens), Trimmed: s.Trimmed,
+			Label: s.Label, Doc: text.DocID(s.Document), Title: s.Title, Span: wireSpan(s.Span), Text: s.Text, Context: wireSpan(s.ContextSpan), Tokens: int(s.Tokens), Trimmed: s.Trimmed,
 		}
 		for _, c := range s.Chunks {
 			if c.NeighbourOf != "" {
@@ -53,7 +53,7 @@ func explanation(query string, resp *ragloopv1.RetrieveResponse) evalret.Explana
 	return x
 }
 
-func runeSpan(s *ragloopv1.Span) text.RuneSpan {
+func wireSpan(s *ragloopv1.Span) text.RuneSpan {
 	return text.RuneSpan{Start: int(s.GetStart()), End: int(s.GetEnd())}
 }
 

@@ -278,6 +278,7 @@ func writePages(t *testing.T) map[string]string {
 		"explain": func(w io.Writer) error {
 			return report.ExplainHTML(w, why[e.Queries[e.Worst()[0]].ID], report.Options{Command: "ragloop query x"})
 		},
+		"answers": func(w io.Writer) error { return report.HTML(w, answered(t), report.Options{}) },
 		"compare": func(w io.Writer) error { return report.CompareHTML(w, compared(t, e)) },
 		"tune": func(out io.Writer) error {
 			return report.TuneHTML(out, tuned(t, w), report.Options{Command: "ragloop tune"})
@@ -309,7 +310,7 @@ func TestBrowser(t *testing.T) {
 			f(t)
 		})
 	}
-	for _, name := range []string{"eval", "explain", "compare", "tune"} {
+	for _, name := range []string{"eval", "answers", "explain", "compare", "tune"} {
 		in(name, func(t *testing.T) {
 			b.open(paths[name])
 			b.named()
