@@ -23,51 +23,63 @@ var allow = []struct {
 	pkg  string
 	want []string
 }{
-	{"cmd/ragloop", []string{"*", "*/*", "proto/*/*", "ingest/chunk/preview", "ingest/extract/isolate", "internal/*", "evalret/labels/convert", "internal/embed/convert", "internal/embed/modelfile"}},
+	{"cmd/ragloop", []string{"*", "*/*", "proto/*/*", "ingest/chunk/preview", "ingest/extract/isolate", "internal/*", "evalret/ground/meta", "evalret/labels/convert", "evalret/labels/feedback", "evalret/labels/review", "internal/embed/convert", "internal/embed/modelfile"}},
 	{"cmd/demolabel", []string{"ingest/extract", "internal/demo", "internal/text"}}, // writes the demo's query set
 
-	{"evalret", []string{"evalret/labels", "evalret/metric", "evalret/stats", "retrieve", "retrieve/pack", "internal/*"}},
+	{"evalret", []string{"evalret/ground", "evalret/labels", "evalret/metric", "evalret/stats", "retrieve", "retrieve/pack", "internal/*"}},
 	{"evalret/tune", []string{"evalret", "evalret/labels", "evalret/metric", "evalret/stats", "ingest/chunk", "retrieve", "retrieve/pack", "internal/*"}},
+	{"evalret/quality", []string{"evalret", "evalret/labels", "evalret/labels/convert", "evalret/metric", "evalret/stats", "ingest/chunk", "retrieve", "retrieve/pack", "internal/*"}},
 	{"evalret/report", []string{"evalret", "evalret/labels", "evalret/metric", "evalret/runs", "evalret/stats", "evalret/tune", "internal/*"}},
-	{"evalret/labels", []string{"internal/filter", "internal/text"}},
+	{"evalret/ground", []string{"evalret/metric", "internal/text"}},
+	{"evalret/ground/meta", []string{"evalret/ground", "evalret/metric", "evalret/stats"}},
+	{"evalret/judge", []string{"evalret/ground", "internal/chat", "internal/endpoint", "internal/lexical", "internal/text"}},
+	{"evalret/answer", []string{"evalret/ground", "evalret/labels", "evalret/metric", "internal/chat", "internal/embed", "internal/endpoint", "internal/lexical", "internal/text"}},
+	{"evalret/labels", []string{"internal/filter", "internal/strictjson", "internal/text"}},
 	{"evalret/labels/convert", []string{"evalret/labels", "internal/text"}},
+	{"evalret/labels/feedback", nil},
+	{"evalret/labels/review", []string{"evalret/labels", "evalret/labels/feedback", "internal/text"}},
 	{"evalret/metric", []string{"internal/text"}},
 	{"evalret/stats", nil},
-	{"evalret/runs", []string{"evalret", "evalret/metric", "evalret/stats"}},
+	{"evalret/runs", []string{"evalret", "evalret/metric", "evalret/stats", "internal/text"}},
 	{"evalret/score", []string{"evalret/labels", "evalret/metric"}},
 
 	{"retrieve", []string{"retrieve/pack", "internal/index", "internal/embed", "internal/lexical", "internal/text", "internal/tokens"}},
 	{"retrieve/pack", []string{"internal/text"}},
-	{"retrieve/server", []string{"retrieve", "retrieve/pack", "proto/*/*", "internal/filter", "internal/index", "internal/meta", "internal/text", "internal/tokens"}},
+	{"retrieve/expand", []string{"internal/chat"}},
+	{"retrieve/server", []string{"retrieve", "retrieve/expand", "retrieve/pack", "proto/*/*", "internal/admit", "internal/filter", "internal/index", "internal/meta", "internal/text", "internal/tokens"}},
 
-	{"ingest", []string{"ingest/extract", "ingest/chunk", "internal/index", "internal/embed", "internal/failpoint", "internal/lexical", "internal/meta", "internal/text", "internal/tokens"}},
+	{"ingest", []string{"ingest/extract", "ingest/situate", "ingest/chunk", "internal/index", "internal/embed", "internal/failpoint", "internal/lexical", "internal/meta", "internal/strictjson", "internal/text", "internal/tokens"}},
 	{"ingest/extract", []string{"internal/meta", "internal/text"}},
 	{"ingest/extract/isolate", []string{"ingest/extract"}},
+	{"ingest/situate", []string{"internal/chat", "internal/text"}},
 	{"ingest/watch", []string{"ingest", "internal/text"}},
 	{"ingest/chunk", []string{"ingest/extract", "internal/text", "internal/tokens"}},
 	{"ingest/chunk/preview", []string{"ingest/chunk", "ingest/extract", "internal/text", "internal/webpage"}},
 
 	{"proto/*/*", nil},
-	{"internal/index", []string{"internal/qdrantlocal", "internal/failpoint", "internal/filter", "internal/lexical", "internal/meta", "internal/text"}},
-	{"internal/qdrantlocal", []string{"internal/failpoint", "internal/simd", "internal/lexical"}},
-	{"internal/embed", []string{"internal/embed/bert", "internal/embed/modelfile", "internal/embed/wordpiece"}},
+	{"internal/index", []string{"internal/qdrantlocal", "internal/qdrantwire", "internal/failpoint", "internal/filter", "internal/lexical", "internal/meta", "internal/text"}},
+	{"internal/qdrantlocal", []string{"internal/qdrantwire", "internal/failpoint", "internal/simd", "internal/lexical"}},
+	{"internal/embed", []string{"internal/embed/bert", "internal/embed/modelfile", "internal/embed/wordpiece", "internal/simd", "internal/text"}},
 	{"internal/embed/bert", []string{"internal/embed/modelfile", "internal/simd"}},
 	{"internal/embed/convert", []string{"internal/embed", "internal/embed/bert", "internal/embed/modelfile", "internal/embed/wordpiece", "internal/simd"}},
+	{"internal/embed/wordpiece", []string{"internal/text"}},
 	{"internal/embed/*", nil},
 	{"internal/filter", []string{"internal/meta"}},
+	{"internal/chat", []string{"internal/endpoint"}},
+	{"internal/querycache", []string{"internal/embed"}},
 	{"internal/*", nil}, // leaves: the standard library and outside modules only
 }
 
 // outside maps an outside import path prefix to the only packages that may
 // import it: protobuf types stop at the wire.
 var outside = map[string][]string{
-	"github.com/qdrant/go-client":     {"internal/index", "internal/qdrantlocal"},
-	"google.golang.org/grpc":          {"cmd/ragloop", "retrieve/server", "internal/index", "internal/qdrantlocal", "proto/*/*"},
-	"google.golang.org/protobuf":      {"cmd/ragloop", "retrieve/server", "internal/index", "internal/qdrantlocal", "proto/*/*"},
+	"github.com/qdrant/go-client":     {"internal/index", "internal/qdrantlocal", "internal/qdrantwire"},
+	"google.golang.org/grpc":          {"cmd/ragloop", "retrieve/server", "internal/index", "internal/qdrantlocal", "internal/qdrantwire", "proto/*/*"},
+	"google.golang.org/protobuf":      {"cmd/ragloop", "retrieve/server", "internal/index", "internal/qdrantlocal", "internal/qdrantwire", "proto/*/*"},
 	"github.com/spf13/cobra":          {"cmd/ragloop"},
 	"github.com/ledongthuc/pdf":       {"ingest/extract"},
 	"github.com/pkoukk/tiktoken-go":   {"internal/tokens"},
-	"go.etcd.io/bbolt":                {"internal/embed"},
+	"go.etcd.io/bbolt":                {"internal/chat", "internal/embed"},
 	"github.com/bmatcuk/doublestar":   {"ingest"},
 	"github.com/fsnotify/fsnotify":    {"ingest/watch"},
 	"github.com/google/go-cmp":        nil,
