@@ -31,7 +31,7 @@ var allow = []struct {
 	{"evalret/quality", []string{"evalret", "evalret/labels", "evalret/labels/convert", "evalret/metric", "evalret/stats", "ingest/chunk", "retrieve", "retrieve/pack", "internal/*"}},
 	{"evalret/report", []string{"evalret", "evalret/labels", "evalret/metric", "evalret/runs", "evalret/stats", "evalret/tune", "internal/*"}},
 	{"evalret/ground", []string{"evalret/metric", "internal/text"}},
-	{"evalret/ground/meta", []string{"evalret/ground", "evalret/metric", "evalret/stats"}},
+	{"evalret/ground/meta", []string{"evalret/ground", "evalret/metric", "evalret/stats", "internal/text"}},
 	{"evalret/judge", []string{"evalret/ground", "internal/chat", "internal/endpoint", "internal/lexical", "internal/text"}},
 	{"evalret/answer", []string{"evalret/ground", "evalret/labels", "evalret/metric", "internal/chat", "internal/embed", "internal/endpoint", "internal/lexical", "internal/text"}},
 	{"evalret/labels", []string{"internal/filter", "internal/strictjson", "internal/text"}},
