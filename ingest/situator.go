@@ -54,10 +54,13 @@ func (p *preparer) situate(ctx context.Context, document string, chunks []chunk.
 	}
 	lines := make([]string, len(chunks))
 	var refused atomic.Int64
-	var group errgroup.Group
+	group, ctx := errgroup.WithContext(ctx) // a model that is away is not asked about the rest
 	group.SetLimit(situatedAtOnce)
 	for i, c := range chunks {
 		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			line, err := p.situator.Context(ctx, document, c.Span)
 			if errors.Is(err, situate.ErrAnswer) {
 				refused.Add(1)

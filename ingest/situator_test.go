@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ragloop/ragloop/ingest/situate"
@@ -72,5 +73,35 @@ func TestSituateFails(t *testing.T) {
 	other.noSituator = checkSituator(index.Recipe{Chunker: index.ChunkerRecipe{Context: "s2"}}, situator{})
 	if _, err := other.prepare(t.Context(), item, prior{}); !errors.Is(err, index.ErrRecipe) || !strings.Contains(err.Error(), "s2") {
 		t.Errorf("with another model: %v, want ErrRecipe that names both", err)
+	}
+}
+
+// away is a model that fails one chunk and has no answer for the others.
+type away struct {
+	situator
+	asked *atomic.Int64
+}
+
+var errAway = errors.New("away")
+
+func (a away) Context(ctx context.Context, _ string, chunk text.Span) (string, error) {
+	a.asked.Add(1)
+	if chunk.Start == 0 {
+		return "", errAway
+	}
+	<-ctx.Done()
+	return "", ctx.Err()
+}
+
+// The first error ends the requests about the other chunks of a document.
+func TestSituateEndsWithTheFirstError(t *testing.T) {
+	model := away{asked: new(atomic.Int64)}
+	long := strings.Repeat(twoParagraphs+"\n\n", 20)
+	_, err := situatedPreparer(t, model).prepare(t.Context(), Text("d", "Title", long), prior{})
+	if !errors.Is(err, errAway) {
+		t.Errorf("error %v, want %v", err, errAway)
+	}
+	if n := model.asked.Load(); n > situatedAtOnce {
+		t.Errorf("the model was asked about %d chunks, want at most %d", n, situatedAtOnce)
 	}
 }

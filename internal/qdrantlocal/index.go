@@ -43,9 +43,10 @@ type predicate struct {
 // valueIndex holds postings by key. Keys that no point has any more are kept
 // for a while, because exact facets list them.
 type valueIndex[K comparable] struct {
-	posts map[K][]slot // ascending
-	empty int          // number of keys without slots
+	posts map[K]*[]slot // ascending
+	empty int           // number of keys without slots
 	key   func(*qdrant.Value) (K, bool)
+	own   func(K) K // a key without memory of the payload that it comes from; nil: as it is
 	want  func(*qdrant.FieldCondition) (wanted[K], bool)
 	facet func(K) *qdrant.FacetValue // nil: not facetable
 	less  func(a, b K) int           // of facet values
@@ -62,14 +63,21 @@ func (ix *valueIndex[K]) add(v *qdrant.Value, s slot) bool {
 	if !ok {
 		return false
 	}
-	l, known := ix.posts[k]
-	if known && len(l) == 0 {
+	l := ix.posts[k]
+	switch {
+	case l == nil:
+		if ix.own != nil {
+			k = ix.own(k)
+		}
+		l = new([]slot)
+		ix.posts[k] = l
+	case len(*l) == 0:
 		ix.empty--
 	}
-	if n := len(l); n == 0 || l[n-1] < s {
-		ix.posts[k] = append(l, s)
-	} else if at, dup := slices.BinarySearch(l, s); !dup {
-		ix.posts[k] = slices.Insert(l, at, s)
+	if n := len(*l); n == 0 || (*l)[n-1] < s {
+		*l = append(*l, s)
+	} else if at, dup := slices.BinarySearch(*l, s); !dup {
+		*l = slices.Insert(*l, at, s)
 	}
 	return true
 }
@@ -79,14 +87,16 @@ func (ix *valueIndex[K]) remove(v *qdrant.Value, s slot) bool {
 	if !ok {
 		return false
 	}
-	if at, ok := slices.BinarySearch(ix.posts[k], s); ok {
-		ix.posts[k] = slices.Delete(ix.posts[k], at, at+1)
-		if len(ix.posts[k]) == 0 {
-			ix.empty++
+	if l := ix.posts[k]; l != nil {
+		if at, ok := slices.BinarySearch(*l, s); ok {
+			*l = slices.Delete(*l, at, at+1)
+			if len(*l) == 0 {
+				ix.empty++
+			}
 		}
 	}
 	if ix.empty > maxEmptyKeys {
-		maps.DeleteFunc(ix.posts, func(_ K, l []slot) bool { return len(l) == 0 })
+		maps.DeleteFunc(ix.posts, func(_ K, l *[]slot) bool { return len(*l) == 0 })
 		ix.empty = 0
 	}
 	return true
@@ -114,13 +124,15 @@ func (ix *valueIndex[K]) predicate(f *qdrant.FieldCondition) (predicate, bool) {
 			var out bitset
 			if w.pass == nil {
 				for _, k := range w.keys {
-					out.setAll(ix.posts[k])
+					if l := ix.posts[k]; l != nil {
+						out.setAll(*l)
+					}
 				}
 				return out
 			}
 			for k, l := range ix.posts {
 				if pass(k) {
-					out.setAll(l)
+					out.setAll(*l)
 				}
 			}
 			return out
@@ -135,7 +147,7 @@ func (ix *valueIndex[K]) facets() []facet {
 	keys := slices.SortedFunc(maps.Keys(ix.posts), ix.less)
 	out := make([]facet, len(keys))
 	for i, k := range keys {
-		out[i] = facet{ix.facet(k), ix.posts[k]}
+		out[i] = facet{ix.facet(k), *ix.posts[k]}
 	}
 	return out
 }
