@@ -81,6 +81,9 @@ func (r *Retriever) find(ctx context.Context, query string, p Params, want legs)
 		return Found{}, contextFirst(ctx, err)
 	}
 	shares, missing := r.held(r.phrases(query), visible, func(c index.Chunk) string { return records[c.Doc].Title })
+	if p.PhraseBoost == 0 {
+		missing = nil // phrases count for nothing
+	}
 	return Found{
 		Legs: index.Legs{Candidates: visible}, Records: records, Parents: parents, Phrases: shares,
 		Degraded: q.degraded, Warnings: append(warnings, missing...), Stages: q.stages,

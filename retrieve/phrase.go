@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
@@ -22,22 +23,24 @@ var quotes = map[rune]string{'"': `"`, '“': "”", '„': "“”", '«': "»"
 // A mark that is not closed opens nothing.
 func quoted(query string) []string {
 	var out []string
+	unclosed := map[rune]bool{} // not looked for again, or marks alone would cost quadratic time
 	for rest := query; rest != ""; {
-		open := strings.IndexFunc(rest, func(r rune) bool { return quotes[r] != "" })
+		open := strings.IndexFunc(rest, func(r rune) bool { return quotes[r] != "" && !unclosed[r] })
 		if open < 0 {
 			break
 		}
-		mark := []rune(rest[open:])[0]
-		rest = rest[open+len(string(mark)):]
+		mark, size := utf8.DecodeRuneInString(rest[open:])
+		rest = rest[open+size:]
 		end := strings.IndexAny(rest, quotes[mark])
 		if end < 0 {
+			unclosed[mark] = true
 			continue
 		}
 		if s := strings.TrimSpace(rest[:end]); !slices.Contains(out, s) {
 			out = append(out, s)
 		}
-		_, after, _ := strings.Cut(rest[end:], string([]rune(rest[end:])[0]))
-		rest = after
+		_, size = utf8.DecodeRuneInString(rest[end:])
+		rest = rest[end+size:]
 	}
 	return out
 }

@@ -23,6 +23,7 @@ func TestQuoted(t *testing.T) {
 		`"" " "`:                            {""},
 		`“mixed" marks”`:                    {`mixed" marks`},
 		`an “open "inner" one`:              {"inner"},
+		`«one 「two «three "four" five`:      {"four"}, // others are not closed
 		"":                                  nil,
 	} {
 		if got := quoted(query); !slices.Equal(got, want) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -176,13 +175,13 @@ func (a *app) keys() review.Keys {
 	if !ok || !term.IsTerminal(int(f.Fd())) || !terminal(a.out) {
 		return review.Lines(a.in)
 	}
-	return &rawKeys{f, bufio.NewReader(f)}
+	return &rawKeys{f, review.Single(f)}
 }
 
 // rawKeys reads keys of a terminal that is raw only while a key is waited for.
 type rawKeys struct {
 	file *os.File
-	r    *bufio.Reader
+	keys review.Keys
 }
 
 func (k *rawKeys) Next() (key rune, err error) {
@@ -191,8 +190,7 @@ func (k *rawKeys) Next() (key rune, err error) {
 		return 0, err
 	}
 	defer func() { err = errors.Join(err, term.Restore(int(k.file.Fd()), before)) }()
-	key, _, err = k.r.ReadRune()
-	return key, err
+	return k.keys.Next()
 }
 
 type mergeFlags struct{ out string }
@@ -206,7 +204,8 @@ func (a *app) mergeCmd() *cobra.Command {
 make: a relevant passage becomes evidence, and the document of a partly relevant
 one is graded 1 where it has no label yet. That a passage is not relevant makes no
 label: the rest of its document may be. Queries that SET lacks, such as those of
-feedback, are added with the tag "reviewed". --out may be SET itself.`,
+feedback, are added with the tag "reviewed"; judgements of a query that has another
+text in SET are named and not applied. --out may be SET itself.`,
 		Args: args(2, "SET", "JUDGEMENTS"),
 		RunE: func(_ *cobra.Command, args []string) error { return a.merge(args[0], args[1], f) },
 	}
@@ -239,13 +238,17 @@ func (a *app) merge(setFile, judgementsFile string, f mergeFlags) error {
 	for _, c := range applied.Conflicts {
 		a.say("query %s is marked unanswerable, and a passage of %s was judged %s: not applied", c.Query, printable(string(c.Doc)), strings.ReplaceAll(string(c.Verdict), "_", " "))
 	}
+	for _, c := range applied.Others {
+		a.say("query %s has another text in %s than was judged, %q: not applied", c.Query, setFile, c.Text)
+	}
+	conflicts := len(applied.Conflicts) + len(applied.Others)
 	if a.json {
 		return json.NewEncoder(a.out).Encode(struct {
 			review.Applied
 			Conflicts int `json:"conflicts"`
-		}{applied, len(applied.Conflicts)})
+		}{applied, conflicts})
 	}
 	fmt.Fprintf(a.out, "%d judgements: %d spans and %d graded documents added, %d queries added; %d said what was known, %d make no label, %d contradict the set\n",
-		len(judgements), applied.Evidence, applied.Grades, applied.Queries, applied.Known, applied.Kept, len(applied.Conflicts))
+		len(judgements), applied.Evidence, applied.Grades, applied.Queries, applied.Known, applied.Kept, conflicts)
 	return nil
 }

@@ -257,10 +257,12 @@ func (l *Limiter) Enter(ctx context.Context, name string) (*Ticket, error) {
 }
 
 // late says whether a call that comes now has too little time: less than one of
-// its kind takes without load, and those before it in the queue. l.mu is held.
+// its kind takes without load, and those before it in the queue. With no call at
+// work it may try: it is in nobody's way, and what is known may be out of date,
+// which only calls that are let in can show. l.mu is held.
 func (l *Limiter) late(ctx context.Context, k *kind) error {
 	deadline, ok := ctx.Deadline()
-	if !ok || k.noLoad == 0 {
+	if !ok || k.noLoad == 0 || l.running == 0 {
 		return nil
 	}
 	left := deadline.Sub(l.c.Now())

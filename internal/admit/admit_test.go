@@ -151,6 +151,10 @@ func TestLate(t *testing.T) {
 		}
 		return err
 	}
+	if err := try("a", 9*time.Millisecond); err != nil {
+		t.Errorf("call with 9 ms and none at work = %v", err)
+	}
+	other := enter(t, l)
 	if err := try("a", 10*time.Millisecond); err != nil {
 		t.Errorf("call with 10 ms = %v", err)
 	}
@@ -161,11 +165,41 @@ func TestLate(t *testing.T) {
 	if err := try("b", time.Millisecond); err != nil {
 		t.Errorf("call of a kind that nothing is known of = %v", err)
 	}
+	other.Leave(Other)
 	for range l.State().Limit {
 		enter(t, l)
 	}
 	if err := try("a", 10*time.Millisecond); !errors.Is(err, ErrLate) {
 		t.Errorf("call with 10 ms behind others = %v", err)
+	}
+}
+
+// TestLateRecovers: calls that got faster are not refused for ever for what they
+// took before.
+func TestLateRecovers(t *testing.T) {
+	c := &clock{t: time.Unix(1000, 0)}
+	l := measured(c) // 10 ms
+	refused := 0
+	for range 10 * windowCalls {
+		ctx, cancel := context.WithDeadline(t.Context(), c.t.Add(5*time.Millisecond))
+		ticket, err := l.Enter(ctx, "a")
+		c.t = c.t.Add(20 * time.Millisecond)
+		cancel()
+		if err != nil {
+			refused++
+			continue
+		}
+		ticket.begin = c.t.Add(-2 * time.Millisecond)
+		ticket.Leave(Done)
+	}
+	if refused > 0 {
+		t.Errorf("%d of %d calls that take 2 ms and have 5 were refused, one at a time", refused, 10*windowCalls)
+	}
+	enter(t, l)
+	ctx, cancel := context.WithDeadline(t.Context(), c.t.Add(5*time.Millisecond))
+	defer cancel()
+	if _, err := l.Enter(ctx, "a"); err != nil {
+		t.Errorf("beside another = %v", err)
 	}
 }
 

@@ -25,12 +25,12 @@ type endpoint struct {
 	client  *http.Client
 }
 
-// parseEndpoint reads an address; its errors begin with ": " or a space, for the
-// name of what is wrong to stand in front.
+// parseEndpoint reads an address; its errors begin with a space, for the name of
+// what is wrong to stand in front.
 func parseEndpoint(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil {
-		return nil, fmt.Errorf(": %w", err)
+		return nil, errors.New(" cannot be parsed, want http://HOST or https://HOST with an optional path") // its text may hold a password
 	}
 	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf(" %q, want http://HOST or https://HOST with an optional path", u.Redacted())
@@ -65,8 +65,8 @@ func passing(err error) bool {
 
 // post makes one attempt and returns the body of a good response. Errors that
 // are not worth another attempt are marked permanent.
-func (e *endpoint) post(ctx context.Context, body []byte, limit int) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, e.timeout)
+func (e *endpoint) post(parent context.Context, body []byte, limit int) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(parent, e.timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, e.url.String(), bytes.NewReader(body))
 	if err != nil {
@@ -79,7 +79,7 @@ func (e *endpoint) post(ctx context.Context, body []byte, limit int) ([]byte, er
 	}
 	response, err := e.client.Do(request)
 	if err != nil {
-		return nil, err
+		return nil, e.broken(parent, ctx, err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
@@ -87,10 +87,22 @@ func (e *endpoint) post(ctx context.Context, body []byte, limit int) ([]byte, er
 	}
 	data, err := io.ReadAll(io.LimitReader(response.Body, int64(limit)+1))
 	if err != nil {
-		return nil, fmt.Errorf("read response: %w", err)
+		return nil, e.broken(parent, ctx, fmt.Errorf("read response: %w", err))
 	}
 	if len(data) > limit {
 		return nil, backoff.Permanent(fmt.Errorf("%w: the response is longer than %d bytes", ErrContract, limit))
 	}
 	return data, nil
+}
+
+// broken returns the error of an attempt without a response. An attempt that
+// took too long is no end of the caller's context, and does not read like one.
+func (e *endpoint) broken(parent, ctx context.Context, err error) error {
+	if parent.Err() == nil && ctx.Err() != nil {
+		return fmt.Errorf("no response within %v", e.timeout)
+	}
+	if u := (*url.Error)(nil); errors.As(err, &u) {
+		return u.Err // without the URL: its query may hold a key, and clients of a server see the error
+	}
+	return err
 }

@@ -1,9 +1,11 @@
 package embed
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -150,12 +152,12 @@ func TestHTTPRerankerRetries(t *testing.T) {
 
 func TestNewHTTPReranker(t *testing.T) {
 	for want, c := range map[string]HTTPRerankerConfig{
-		`URL "ftp://x", want http://HOST`:                  {URL: "ftp://x", Model: "m"},
-		`URL "", want http://HOST`:                         {Model: "m"},
-		"model is empty":                                   {URL: "http://x/rerank"},
-		`API is "rest", want "cohere" or "tei"`:            {URL: "http://x/rerank", Model: "m", API: "rest"},
-		"timeout -1s: none may be negative":                {URL: "http://x/rerank", Model: "m", Timeout: -time.Second},
-		`URL: parse "http://x:port/": invalid port ":port`: {URL: "http://x:port/", Model: "m"},
+		`URL "ftp://x", want http://HOST`:        {URL: "ftp://x", Model: "m"},
+		`URL "", want http://HOST`:               {Model: "m"},
+		"model is empty":                         {URL: "http://x/rerank"},
+		`API is "rest", want "cohere" or "tei"`:  {URL: "http://x/rerank", Model: "m", API: "rest"},
+		"timeout -1s: none may be negative":      {URL: "http://x/rerank", Model: "m", Timeout: -time.Second},
+		"URL cannot be parsed, want http://HOST": {URL: "http://x:port/", Model: "m"},
 	} {
 		if _, err := NewHTTPReranker(c); err == nil || !strings.Contains(err.Error(), "configure HTTP reranker: "+want) && !strings.Contains(err.Error(), want) {
 			t.Errorf("NewHTTPReranker = %v, want %q", err, want)
@@ -171,5 +173,35 @@ func TestNewHTTPReranker(t *testing.T) {
 	}
 	if a.Info().Fingerprint == b.Info().Fingerprint || a.Info().Name != "m" {
 		t.Errorf("Info() = %+v and %+v", a.Info(), b.Info())
+	}
+}
+
+// TestHTTPRerankerHidesURL: what clients of a server are told of a failed request
+// has no key in it, and a slow endpoint is no end of their own deadline.
+func TestHTTPRerankerHidesURL(t *testing.T) {
+	stall := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) // so that the server sees the client go
+		select {
+		case <-r.Context().Done():
+		case <-stall:
+		}
+	}))
+	defer server.Close()
+	defer close(stall)
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for _, url := range []string{server.URL, gone.URL} {
+		h, err := NewHTTPReranker(HTTPRerankerConfig{URL: url + "/rerank?key=sk-12345", Model: "m", Timeout: 20 * time.Millisecond, MaxRetries: -1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = h.Score(t.Context(), "q", []string{"p"})
+		if !errors.Is(err, ErrRerankerUnavailable) || errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "sk-12345") {
+			t.Errorf("Score at %s = %v", url, err)
+		}
+	}
+	if _, err := NewHTTPReranker(HTTPRerankerConfig{URL: "http://u:sk-12345@ho st/", Model: "m"}); err == nil || strings.Contains(err.Error(), "sk-12345") {
+		t.Errorf("a URL that cannot be parsed = %v", err)
 	}
 }

@@ -222,6 +222,7 @@ func TestMessage(t *testing.T) {
 		{`<html> Bad   Gateway </html>`, "<html> Bad Gateway </html>"},
 		{"", "no message"},
 		{"\xff", "\ufffd"},
+		{`{"error":"\u001b[2Jgone"}`, "\ufffd[2Jgone"},
 		{`{"error":{"message":"Incorrect API key provided: sk-12345."}}`, "Incorrect API key provided: ********."},
 		{`{"error":{"message":"Incorrect API key provided: \u0073k-12345."}}`, "Incorrect API key provided: ********."},
 		{strings.Repeat("x", maxErrorText-3) + "sk-12345", strings.Repeat("x", maxErrorText-3) + "***…"},

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/cenkalti/backoff/v5"
 )
@@ -52,6 +53,12 @@ func (e *Endpoint) Message(raw []byte) string {
 		text = strings.ReplaceAll(text, e.config.APIKey, "********")
 	}
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "\ufffd")), " ")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) { // it may end up on a terminal
+			return '\ufffd'
+		}
+		return r
+	}, text)
 	if text == "" {
 		return "no message"
 	}

@@ -6,6 +6,8 @@ package querycache
 import (
 	"container/list"
 	"context"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -43,8 +45,9 @@ func (e *entry) bytes() int64 { return int64(len(e.query)+4*len(e.vector)) + ove
 // flight is a query that is being embedded.
 type flight struct {
 	done    chan struct{}
-	vector  []float32 // these two are set before done is closed
+	vector  []float32 // these three are set before done is closed
 	err     error
+	panic   string             // what the embedder panicked with, and where; empty: it did not
 	waiting int                // who wants it
 	cancel  context.CancelFunc // ends the work; called when nobody does
 }
@@ -117,6 +120,9 @@ func (c *Cache) query(ctx context.Context, q string) ([]float32, error) {
 
 	select {
 	case <-f.done:
+		if f.panic != "" {
+			panic(f.panic)
+		}
 		return f.vector, f.err
 	case <-ctx.Done():
 	}
@@ -137,7 +143,7 @@ func (c *Cache) begin(ctx context.Context, q string) *flight {
 	c.flights[q] = f
 	go func() {
 		defer cancel()
-		vectors, err := c.inner.Embed(ctx, embed.Query, []string{q})
+		vectors, err := c.embed(ctx, q, f)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		// A broken contract is for the caller to find: it is not kept.
@@ -152,6 +158,17 @@ func (c *Cache) begin(ctx context.Context, q string) *flight {
 		close(f.done)
 	}()
 	return f
+}
+
+// embed asks the embedder. A panic becomes one of those who wait: they may know
+// what to do about it, and here it would end the process.
+func (c *Cache) embed(ctx context.Context, q string, f *flight) ([][]float32, error) {
+	defer func() {
+		if p := recover(); p != nil {
+			f.panic = fmt.Sprintf("%v\n\n%s", p, debug.Stack())
+		}
+	}()
+	return c.inner.Embed(ctx, embed.Query, []string{q})
 }
 
 // land lets the next caller of q begin anew. c.mu is held.

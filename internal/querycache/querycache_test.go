@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -184,4 +185,27 @@ func BenchmarkHit(b *testing.B) {
 		}
 	}
 	b.ReportAllocs()
+}
+
+// panicking panics where a query is asked for.
+type panicking struct{ fake }
+
+func (*panicking) Embed(context.Context, embed.Task, []string) ([][]float32, error) { panic("broken") }
+
+// TestPanic: a panic of the embedder is the caller's, who may recover from it.
+func TestPanic(t *testing.T) {
+	c := New(&panicking{}, 1000)
+	for range 2 {
+		func() {
+			defer func() {
+				if p := fmt.Sprint(recover()); !strings.HasPrefix(p, "broken\n") || !strings.Contains(p, "querycache_test.go") {
+					t.Errorf("recovered %q, want the embedder's panic and its stack", p)
+				}
+			}()
+			c.Embed(t.Context(), embed.Query, []string{"a"})
+		}()
+	}
+	if got := c.Stats(); got.Kept != 0 || got.Misses != 2 {
+		t.Errorf("stats %+v", got)
+	}
 }

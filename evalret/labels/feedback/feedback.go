@@ -11,8 +11,8 @@
 //
 // A directory of files NNNNNNNN.jsonl, numbered from 1, one entry a line, only
 // ever appended to. Each process that submits writes a file of its own, so that
-// several need no lock; a file that could not be written to is left, and the next
-// one begun. An entry is acknowledged when its line and the file's name are
+// several need no lock; a file that could not be written to is left, or removed if
+// nothing was acknowledged in it, and the next one begun. An entry is acknowledged when its line and the file's name are
 // durable. A last line without its end was never acknowledged and does not count.
 package feedback
 
@@ -73,6 +73,7 @@ type Store struct {
 	known map[string]string // the line of every entry by its id
 	bytes int64             // of all files
 	file  *os.File          // that is written to; nil: the next entry begins one
+	kept  bool              // file has an entry that was acknowledged
 }
 
 // Open returns a store of dir, which need not exist. It reads what is there.
@@ -195,13 +196,9 @@ func (s *Store) Submit(e Entry) (duplicate bool, err error) {
 		return false, fmt.Errorf("submit feedback: %w of %d bytes: review and archive what is in %s", ErrFull, s.max, s.dir)
 	}
 	if err := s.append(append(slices.Clip(line), '\n')); err != nil {
-		// What of the line is in the file is not known: nothing may follow it there.
-		if s.file != nil {
-			err = errors.Join(err, s.file.Close())
-			s.file = nil
-		}
-		return false, fmt.Errorf("submit feedback: %w", err)
+		return false, fmt.Errorf("submit feedback: %w", errors.Join(err, s.leave()))
 	}
+	s.kept = true
 	s.known[e.ID] = string(line)
 	return false, nil
 }
@@ -246,9 +243,25 @@ func (s *Store) begin() error {
 		if err := syncDirs(s.dir, filepath.Dir(filepath.Clean(s.dir))); err != nil {
 			return errors.Join(err, f.Close())
 		}
-		s.file = f
+		s.file, s.kept = f, false
 		return nil
 	}
+}
+
+// leave ends the file after a failed write: what of the line is in it is not
+// known, and nothing may follow it there. A file with nothing else goes, or a full
+// disk would get another one with every try.
+func (s *Store) leave() error {
+	if s.file == nil {
+		return nil
+	}
+	f := s.file
+	s.file = nil
+	err := f.Close()
+	if !s.kept {
+		err = errors.Join(err, os.Remove(f.Name()))
+	}
+	return err
 }
 
 // syncDirs makes the names in directories durable.

@@ -118,6 +118,21 @@ func TestFailedWrite(t *testing.T) {
 	if got, err := Read(dir); err != nil || len(got) != 2 {
 		t.Errorf("Read = %v, %v, want two entries", got, err)
 	}
+	// While every write fails no files pile up.
+	for range 3 {
+		s = open(t, dir)
+		if err := s.begin(); err != nil {
+			t.Fatal(err)
+		}
+		s.file.Close()
+		if _, err := s.Submit(entry("3")); err == nil {
+			t.Fatal("a write to a closed file succeeded")
+		}
+	}
+	if names, err := s.files(); err != nil || len(names) != 2 {
+		t.Errorf("files after failed writes = %v, %v, want two", names, err)
+	}
+	submit(t, s, entry("3"), false)
 }
 
 func TestConcurrent(t *testing.T) {

@@ -26,6 +26,9 @@ type Applied struct {
 	// Conflicts are judgements that a query marked unanswerable has an answer;
 	// they are not applied.
 	Conflicts []Judgement `json:"-"`
+	// Others are judgements of a query that has another text in the set: they may
+	// be about another set with the same ids, and are not applied.
+	Others []Judgement `json:"-"`
 }
 
 // Apply returns set with the labels that judgements make: a relevant passage
@@ -55,6 +58,8 @@ func Apply(set labels.Set, judgements []Judgement) (labels.Set, Applied) {
 		q := &out.Queries[i]
 		_, labelled := q.Grades()[j.Doc]
 		switch {
+		case q.Text != j.Text:
+			a.Others = append(a.Others, j)
 		case q.Unanswerable:
 			a.Conflicts = append(a.Conflicts, j)
 		case j.Verdict == Relevant && slices.ContainsFunc(q.Evidence, func(e labels.Evidence) bool { return e.Doc == j.Doc && e.Span == j.Span }),

@@ -79,7 +79,8 @@ type logLine struct {
 	Verdict Verdict    `json:"verdict"`
 }
 
-// OpenLog opens or makes the log at path. A damaged line is an error that names it.
+// OpenLog opens or makes the log at path. A damaged line is an error that names it,
+// and so is an end that no unfinished line of a log has: the file is another one.
 func OpenLog(path string) (*Log, error) {
 	l, err := openLog(path)
 	if err != nil {
@@ -104,6 +105,9 @@ func openLog(path string) (*Log, error) {
 		whole := bytes.LastIndexByte(body, '\n') + 1
 		l.Torn = len(body) - whole
 		if err = l.read(body[:whole], path); err == nil {
+			err = torn(body[whole:], path)
+		}
+		if err == nil {
 			err = errors.Join(f.Truncate(int64(whole)), seek(f, int64(whole)))
 		}
 	}
@@ -111,6 +115,20 @@ func openLog(path string) (*Log, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return l, nil
+}
+
+// torn returns an error unless end may be the beginning of a line that [Log.Add]
+// did not finish. What is cut off must not be somebody's file of another kind.
+func torn(end []byte, path string) error {
+	begin := []byte(`{"query":"`)
+	end = bytes.TrimRight(end, "\x00") // what a crash may leave of a length without its bytes
+	if !bytes.HasPrefix(end, begin) && !bytes.HasPrefix(begin, end) {
+		return fmt.Errorf("%s ends in a line that is no judgement", path)
+	}
+	if !json.Valid(end) {
+		return nil
+	}
+	return new(Log).read(end, path)
 }
 
 func seek(f *os.File, at int64) error {

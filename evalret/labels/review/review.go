@@ -33,6 +33,21 @@ func (l *lines) Next() (rune, error) {
 	return '\n', nil
 }
 
+// Single reads keys from a terminal that passes each on at once. The sequence that
+// an arrow or function key sends is the one key '\x1b': its letters, such as the
+// P of F1, are no answers.
+func Single(r io.Reader) Keys { return single{bufio.NewReader(r)} }
+
+type single struct{ r *bufio.Reader }
+
+func (s single) Next() (rune, error) {
+	key, _, err := s.r.ReadRune()
+	if key == '\x1b' {
+		s.r.Discard(s.r.Buffered()) // it comes in one piece; of what is buffered nothing fails
+	}
+	return key, err
+}
+
 // Passage is a candidate as it is shown.
 type Passage struct {
 	Title         string

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -111,22 +112,71 @@ func TestLogSurvivesTornLine(t *testing.T) {
 			t.Errorf("OpenLog of %q = %v, want %q", body, err, want)
 		}
 	}
+	// Another kind of file, of one line without an end, is not taken for a torn log.
+	for _, body := range []string{"my notes", `{"runs":[]}`, `{"query":"q1","text":"t","doc":"a","start":0,"end":1,"quote":"x"}`} {
+		if err := os.WriteFile(path, []byte(body), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenLog(path); err == nil {
+			t.Errorf("OpenLog of %q succeeded", body)
+		}
+		if got, err := os.ReadFile(path); err != nil || string(got) != body {
+			t.Errorf("OpenLog left %q of %q", got, body)
+		}
+	}
+	for _, body := range []string{"", "{", `{"query":"q\u00`, "\x00\x00"} {
+		if err := os.WriteFile(path, []byte(body), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		log, err := OpenLog(path)
+		if err != nil || log.Torn != len(body) {
+			t.Fatalf("OpenLog of %q = %+v, %v", body, log, err)
+		}
+		log.Close()
+	}
+}
+
+// TestSingle: what arrow and function keys send is one key and no answer.
+func TestSingle(t *testing.T) {
+	keys := Single(&chunks{"\x1bOP", "\x1b[Z", "r", "ä", "zp"})
+	for _, want := range []rune{'\x1b', '\x1b', 'r', 'ä', 'z', 'p'} {
+		if got, err := keys.Next(); err != nil || got != want {
+			t.Errorf("Next = %q, %v, want %q", got, err, want)
+		}
+	}
+	if _, err := keys.Next(); !errors.Is(err, io.EOF) {
+		t.Errorf("Next at the end = %v, want EOF", err)
+	}
+}
+
+// chunks is a terminal: each read returns what one key sends.
+type chunks []string
+
+func (c *chunks) Read(p []byte) (int, error) {
+	if len(*c) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, (*c)[0])
+	*c = (*c)[1:]
+	return n, nil
 }
 
 func TestApply(t *testing.T) {
 	set := labels.Set{Queries: []labels.Query{
-		{ID: "q1", Text: "one", Evidence: []labels.Evidence{three[0].Evidence()}},
-		{ID: "q2", Text: "two", Unanswerable: true},
+		{ID: "q1", Text: three[0].Text, Evidence: []labels.Evidence{three[0].Evidence()}},
+		{ID: "q2", Text: three[1].Text, Unanswerable: true},
+		{ID: "q3", Text: "something else"},
 	}}
 	got, a := Apply(set, []Judgement{
 		{three[0], Relevant}, {candidate("q1", "b", "new"), Relevant}, {candidate("q1", "c", "new"), Partly}, {candidate("q1", "a", "zz"), Partly},
 		{three[1], Relevant}, {candidate("q9", "d", "x"), NotRelevant}, {candidate("q8", "d", "x"), Relevant},
+		{three[2], Relevant},
 	})
-	want := Applied{Evidence: 2, Grades: 1, Queries: 1, Known: 2, Kept: 1, Conflicts: []Judgement{{three[1], Relevant}}}
+	want := Applied{Evidence: 2, Grades: 1, Queries: 1, Known: 2, Kept: 1, Conflicts: []Judgement{{three[1], Relevant}}, Others: []Judgement{{three[2], Relevant}}}
 	if diff := cmp.Diff(want, a); diff != "" {
 		t.Errorf("Applied (-want +got):\n%s", diff)
 	}
-	if len(got.Queries) != 3 || len(got.Queries[0].Evidence) != 2 || got.Queries[0].Docs["c"] != 1 || got.Queries[2].Tags[0] != Tag {
+	if len(got.Queries) != 4 || got.Queries[2].Evidence != nil || len(got.Queries[0].Evidence) != 2 || got.Queries[0].Docs["c"] != 1 || got.Queries[3].Tags[0] != Tag {
 		t.Errorf("set: %+v", got.Queries)
 	}
 	if len(set.Queries[0].Evidence) != 1 || set.Queries[0].Docs != nil {
