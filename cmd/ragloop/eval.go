@@ -90,6 +90,7 @@ qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 	f.bind(cmd)
 	a.bindRetrieval(cmd)
 	a.bindChunking(cmd)
+	cmd.AddCommand(a.metaCmd("eval meta"))
 	return cmd
 }
 
