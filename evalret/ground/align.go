@@ -52,15 +52,17 @@ func places(claim, evidence *passage, i int) []int {
 	// Of a common word only the occurrences beside a neighbour of the claim's.
 	var out []int
 	if i > 0 {
-		for _, k := range evidence.gist[[2]string{claim.words[i-1].stem, w.stem}] {
+		for _, k := range firstOf(evidence.gist[[2]string{claim.words[i-1].stem, w.stem}]) {
 			out = append(out, k+1)
 		}
 	}
 	if i+1 < len(claim.words) {
-		out = append(out, evidence.gist[[2]string{w.stem, claim.words[i+1].stem}]...)
+		out = append(out, firstOf(evidence.gist[[2]string{w.stem, claim.words[i+1].stem}])...)
 	}
-	return out[:min(len(out), maxPlaces)]
+	return firstOf(out)
 }
+
+func firstOf(at []int) []int { return at[:min(len(at), maxPlaces)] }
 
 // agree returns the share of the neighbours of word i of claim that are also
 // neighbours of word k of evidence, by weight and nearness: 0..1.

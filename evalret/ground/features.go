@@ -354,12 +354,12 @@ func (x *examined) gap(c, e *passage, i int) int {
 func (e *passage) around(c *passage, i int) []int {
 	var out []int
 	if i >= 2 {
-		for _, k := range e.gist[[2]string{c.words[i-2].stem, c.words[i-1].stem}] {
+		for _, k := range firstOf(e.gist[[2]string{c.words[i-2].stem, c.words[i-1].stem}]) {
 			out = append(out, k+1)
 		}
 	}
 	if i+2 < len(c.words) {
-		for _, k := range e.gist[[2]string{c.words[i+1].stem, c.words[i+2].stem}] {
+		for _, k := range firstOf(e.gist[[2]string{c.words[i+1].stem, c.words[i+2].stem}]) {
 			for j := max(0, k-4); j < k; j++ {
 				if e.words[j].stem == c.words[i-1].stem {
 					out = append(out, j)
