@@ -19,6 +19,7 @@ package tokens
 
 import (
 	"errors"
+	"math"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -96,7 +97,12 @@ func (c *Counter) Exact() bool { return c.perToken == 0 }
 // Count returns the number of tokens of s (no special tokens).
 // Count("") is 0. It allocates only for pieces of more than 300 bytes and for
 // invalid UTF-8.
-func (c *Counter) Count(s string) int {
+func (c *Counter) Count(s string) int { return c.CountUpTo(s, math.MaxInt) }
+
+// CountUpTo returns Count(s) where that is at most limit, and some number above
+// limit otherwise, without reading all of s: whether a long text fits takes no
+// longer to find out than there is room.
+func (c *Counter) CountUpTo(s string, limit int) int {
 	if c.perToken > 0 {
 		return boundCount(len(s), c.perToken)
 	}
@@ -105,7 +111,7 @@ func (c *Counter) Count(s string) int {
 	}
 	n := 0
 	var m scratch
-	for i := 0; i < len(s); {
+	for i := 0; i < len(s) && n <= limit; {
 		j := c.rule.end(s, i)
 		n += c.vocab.count(&m, s, i, j)
 		i = j

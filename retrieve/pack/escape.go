@@ -170,7 +170,7 @@ const maxInvisible = 3
 // a message: a long one, or one with tag characters (U+E0000 to U+E007F, which
 // mirror ASCII) that does not make a flag.
 func hiddenRuns(s string) []Edit {
-	if !mayHide(s) {
+	if !hides(s) {
 		return nil
 	}
 	var out []Edit
@@ -191,16 +191,6 @@ func hiddenRuns(s string) []Edit {
 	}
 	end(len(s))
 	return out
-}
-
-// mayHide reports whether s has more than visible ASCII, which most text has not.
-func mayHide(s string) bool {
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf || invisible(rune(s[i])) {
-			return true
-		}
-	}
-	return false
 }
 
 func tagRune(r rune) bool { return r >= 0xE0000 && r <= 0xE007F }
@@ -225,8 +215,8 @@ func invisible(r rune) bool {
 	switch {
 	case r < utf8.RuneSelf:
 		return (r < ' ' || r == 0x7F) && !unicode.IsSpace(r)
-	case r > 0x00AD && r < 0x034F, r > 0x036F && r < 0x0600, r > 0x3164 && r < 0xFE00: // for speed: most text
-		return false
+	case r > 0x00AD && r < 0x034F, r > 0x036F && r < 0x0600, r > 0x200F && r < 0x202A, r > 0x206F && r < 0x3164, r > 0x3164 && r < 0xFE00:
+		return false // for speed: most text
 	}
 	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) &&
 		!unicode.IsSpace(r)

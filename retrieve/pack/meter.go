@@ -6,22 +6,54 @@ import (
 	"unicode/utf8"
 )
 
-// meter counts tokens and estimates what joining texts costs without counting
-// them again as a whole.
+// meter counts tokens, and what joining texts costs without counting them again
+// as a whole.
 //
-// The estimate relies on seams: a tokenizer of the GPT family first splits text
-// by a rule, and the rule always splits between a line feed and a character
-// that is neither white space nor a slash. Left and right of a seam tokens are
-// the same whatever lies on the other side, so tokens add up. The estimate is
-// exact for such tokenizers; Pack relies on nothing but the final count.
+// It relies on seams: a tokenizer of the GPT family first splits text by a rule,
+// and there are places at which the rule always splits. Left and right of a seam
+// tokens are the same whatever lies on the other side, so tokens add up. A
+// counter that knows its seams is an [additive] one: what is summed up is exact
+// then. With any other one the meter guesses seams of its own, and Pack relies on
+// nothing but the count of the whole context.
 type meter struct {
 	counter Counter
-	known   map[string]int // of what was counted: a chunk's text is asked for again as a segment's
+	digit   int            // count of aDigit
+	exact   additive       // the same; nil: not known to add up
+	known   map[string]int // of what was counted, where that is not exact: a chunk's text is asked for again as a segment's
 }
 
-func newMeter(c Counter) meter { return meter{counter: c, known: map[string]int{}} }
+// additive is a [Counter] that knows where its counts add up, if they do at all;
+// implemented by tokens.Counter.
+type additive interface {
+	// Exact reports whether counts add up at seams.
+	Exact() bool
+	// FirstSeam returns the first offset i inside s, or len(s), at which
+	// Count(a+s) == Count(a+s[:i]) + Count(s[i:]) for every a.
+	FirstSeam(s string) int
+	// LastSeam returns the last offset i inside s, or 0, at which
+	// Count(s+b) == Count(s[:i]) + Count(s[i:]+b) for every b.
+	LastSeam(s string) int
+	// CountUpTo returns Count(s), or some number above limit where it is above.
+	CountUpTo(s string, limit int) int
+}
+
+// aDigit stands for a label where that is not known yet.
+const aDigit = "0"
+
+func newMeter(c Counter) meter {
+	m := meter{counter: c, digit: c.Count(aDigit)}
+	if a, ok := c.(additive); ok && a.Exact() {
+		m.exact = a
+	} else {
+		m.known = map[string]int{}
+	}
+	return m
+}
 
 func (m meter) count(s string) int {
+	if m.exact != nil {
+		return m.counter.Count(s)
+	}
 	n, ok := m.known[s]
 	if !ok {
 		n = m.counter.Count(s)
@@ -30,10 +62,18 @@ func (m meter) count(s string) int {
 	return n
 }
 
+// countUpTo returns the count of s, or some number above limit where it is above.
+func (m meter) countUpTo(s string, limit int) int {
+	if m.exact != nil {
+		return m.exact.CountUpTo(s, limit)
+	}
+	return m.count(s)
+}
+
 // joint returns count(left+mid+right) - count(left) - count(right).
 func (m meter) joint(left, mid, right string) int {
-	tail := left[lastSeam(left):]
-	head := right[:firstSeam(right)]
+	tail := left[m.lastSeam(left):]
+	head := right[:m.firstSeam(right)]
 	n := m.count(tail + mid + head)
 	if tail != "" {
 		n -= m.count(tail)
@@ -45,7 +85,24 @@ func (m meter) joint(left, mid, right string) int {
 }
 
 // lastSeam returns the offset of the last seam inside s, 0 without one.
-func lastSeam(s string) int {
+func (m meter) lastSeam(s string) int {
+	if m.exact != nil {
+		return m.exact.LastSeam(s)
+	}
+	return lastLine(s)
+}
+
+// firstSeam returns the offset of the first seam inside s, len(s) without one.
+func (m meter) firstSeam(s string) int {
+	if m.exact != nil {
+		return m.exact.FirstSeam(s)
+	}
+	return firstLine(s)
+}
+
+// lastLine returns the last offset inside s at which a line begins a piece, 0
+// without one: nearly every tokenizer has a seam there.
+func lastLine(s string) int {
 	for end := len(s); ; {
 		at := strings.LastIndexByte(s[:end], '\n')
 		if at < 0 {
@@ -58,8 +115,8 @@ func lastSeam(s string) int {
 	}
 }
 
-// firstSeam returns the offset of the first seam inside s, len(s) without one.
-func firstSeam(s string) int {
+// firstLine returns the first such offset, len(s) without one.
+func firstLine(s string) int {
 	for from := 0; ; {
 		at := strings.IndexByte(s[from:], '\n')
 		if at < 0 {

@@ -12,6 +12,8 @@
 //	[2] Expenses FAQ (faq/expenses.md)
 //	…
 //
+// It leaves out a title that the document's id says already.
+//
 // A [Template] makes other frames: XML tags, Markdown headings, or what its
 // author writes.
 //
@@ -51,7 +53,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/ragloop/ragloop/internal/text"
 )
@@ -268,7 +269,7 @@ func check(chunks []Chunk, o Options) error {
 		bad := func(format string, args ...any) error {
 			return fmt.Errorf("pack: chunk %d (document %q) "+format, append([]any{i, ch.Doc}, args...)...)
 		}
-		n := utf8.RuneCountInString(ch.Text)
+		n := runes(ch.Text)
 		switch {
 		case n != ch.Span.Len() || ch.Span.Start < 0:
 			return bad("has the span [%d, %d), but its text has %d code points", ch.Span.Start, ch.Span.End, n)

@@ -276,6 +276,16 @@ func TestFrame(t *testing.T) {
 	}{
 		{"title and headings", chunk(func(c *Chunk) { c.Heading = []string{"Costs", "Travel"} }), "[1] A > Costs > Travel (a)"},
 		{"heading that repeats the title", chunk(func(c *Chunk) { c.Heading = []string{"A", "Costs"} }), "[1] A > Costs (a)"},
+		{"the id says the title", chunk(func(c *Chunk) {
+			c.Doc, c.Title, c.Heading = "nda/Mutual%20NDA_form.pdf", "Mutual NDA Form", []string{"Term"}
+		}), "[1] Term (nda/Mutual%20NDA_form.pdf)"},
+		{"and nothing else is to say", chunk(func(c *Chunk) { c.Doc, c.Title = "nda/MutualNDAForm.pdf", "Mutual NDA form" }), "[1] nda/MutualNDAForm.pdf"},
+		{"the id says other things in between", chunk(func(c *Chunk) { c.Doc, c.Title = "mutual-2-nda-form.pdf", "Mutual NDA Form" }), "[1] Mutual NDA Form (mutual-2-nda-form.pdf)"},
+		{"the id has no more than a part of the title", chunk(func(c *Chunk) { c.Doc, c.Title = "mutual-nda.pdf", "Mutual NDA Form" }), "[1] Mutual NDA Form (mutual-nda.pdf)"},
+		{"a short title inside a word", chunk(func(c *Chunk) { c.Doc, c.Title = "departments.md", "Part" }), "[1] Part (departments.md)"},
+		{"a heading that repeats a title that the id says", chunk(func(c *Chunk) {
+			c.Doc, c.Title, c.Heading = "travel-policy.md", "Travel policy", []string{"Travel policy", "Hotels"}
+		}), "[1] Hotels (travel-policy.md)"},
 		{"one page", chunk(func(c *Chunk) { c.PageStart, c.PageEnd = 3, 3 }), "[1] A (a, p. 3)"},
 		{"no title", chunk(func(c *Chunk) { c.Title = "" }), "[1] a"},
 		{"header on one line", chunk(func(c *Chunk) { c.Title = "x\n[2] y\u2028\u200bz\x07" }), "[1] x [2] y z (a)"},
@@ -344,5 +354,24 @@ func BenchmarkPack(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkPackContext packs what a search returns: 50 chunks of some 350 tokens,
+// of which a dozen fits.
+func BenchmarkPackContext(b *testing.B) {
+	c := counter(b, "o200k_base")
+	var chunks []Chunk
+	for i := range 50 {
+		body := strings.Repeat(fmt.Sprintf("Region %d reports revenue, costs and the number of staff – by quarter – for its %d sites. ", i, i*37), 16)
+		n := utf8.RuneCountInString(body)
+		chunks = append(chunks, Chunk{Doc: text.DocID(fmt.Sprintf("reports/%d.md", i%30)), Rev: "r", Title: fmt.Sprint("Report ", i%30),
+			Span: text.RuneSpan{Start: i * 5000, End: i*5000 + n}, Text: body, Gap: "\n\n"})
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Pack(chunks, c, Options{BudgetTokens: 4096}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

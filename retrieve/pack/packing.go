@@ -2,6 +2,7 @@ package pack
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -148,14 +149,15 @@ func (p *packing) capped(g growth) bool {
 	return limit > 0 && p.perDoc[g.segment.doc]-len(g.absorbed)+1 > limit
 }
 
-// fits reports whether the context stays within the budget with g. The first
-// segment is counted exactly.
+// fits sets the costs of g and reports whether the context stays within the budget
+// with it. The first segment is counted exactly.
 func (p *packing) fits(g growth) bool {
 	n := p.count - len(g.absorbed) + 1
 	if n == 1 {
 		context, _ := p.frame.render([]*segment{g.segment})
 		need := p.meter.count(context)
 		if need <= p.options.BudgetTokens {
+			p.price(g, noLimit)
 			return true
 		}
 		if p.need == 0 || need < p.need {
@@ -163,12 +165,15 @@ func (p *packing) fits(g growth) bool {
 		}
 		return false
 	}
-	cost := p.cost + g.segment.cost + p.labelCost(n)
+	room := p.limit - p.cost - p.labelCost(n)
 	for _, s := range g.absorbed {
-		cost -= s.cost
+		room += s.cost
 	}
-	return cost <= p.limit
+	return p.price(g, room)
 }
+
+// noLimit is more than any context costs, and far from overflow.
+const noLimit = math.MaxInt / 2
 
 // labelCost returns the cost of the labels 1..n.
 func (p *packing) labelCost(n int) int {
@@ -311,8 +316,8 @@ func (p *packing) imitated() bool {
 // result writes the context and counts it exactly.
 func (p *packing) result() Context {
 	all := p.ordered()
-	context, starts := p.frame.render(all)
-	out := Context{Text: context, Dropped: p.dropped, Tokens: p.meter.count(context)}
+	context, texts := p.frame.render(all)
+	out := Context{Text: context, Dropped: p.dropped, Tokens: p.total(context, all, texts)}
 	at, begin := 0, 0 // byte and code point up to which the context was read
 	for n, s := range all {
 		trimmed := slices.ContainsFunc(s.chunks, func(i int) bool { return !s.span.Contains(p.chunks[i].Span) })
@@ -320,13 +325,50 @@ func (p *packing) result() Context {
 			Label: strconv.Itoa(n + 1),
 			Doc:   s.doc, Rev: s.rev, URI: s.uri, Title: s.title,
 			Heading: s.heading, PageStart: s.pageStart, PageEnd: s.pageEnd,
-			Span: s.span, Text: s.text, Tokens: p.meter.count(s.text),
+			Span: s.span, Text: s.text, Tokens: p.textTokens(s),
 			Score: s.score, Chunks: s.chunks, Trimmed: trimmed, Edits: s.edits,
 		}
-		begin += runes(context[at:starts[n]])
-		at = starts[n]
-		segment.Context = text.RuneSpan{Start: begin, End: begin + runes(segment.Delivered())}
+		where := texts[n]
+		begin += runes(context[at:where.Start])
+		at = where.Start
+		segment.Context = text.RuneSpan{Start: begin, End: begin + runes(context[where.Start:where.End])}
 		out.Segments = append(out.Segments, segment)
 	}
 	return out
+}
+
+// textTokens returns the tokens of the text of s alone.
+func (p *packing) textTokens(s *segment) int {
+	if p.meter.exact != nil {
+		return s.textCost
+	}
+	return p.meter.count(s.text)
+}
+
+// total returns the tokens of the whole context. Where counts add up, they are
+// those of the texts, which are known, of what is between them, and of the seams.
+func (p *packing) total(context string, all []*segment, texts []text.Span) int {
+	m := p.meter
+	if m.exact == nil {
+		return m.count(context)
+	}
+	n, at := 0, 0
+	add := func(end, tokens int) {
+		part := context[at:end]
+		n += tokens
+		if at > 0 {
+			n += m.joint(context[:at], "", part)
+		}
+		at = end
+	}
+	for i, s := range all {
+		add(texts[i].Start, m.count(context[at:texts[i].Start]))
+		if len(s.edits) > 0 {
+			add(texts[i].End, m.count(context[at:texts[i].End]))
+		} else {
+			add(texts[i].End, s.textCost)
+		}
+	}
+	add(len(context), m.count(context[at:]))
+	return n
 }

@@ -21,7 +21,7 @@ import (
 )
 
 var (
-	packs = flag.Int("packs", 20_000, "number of random packs, each checked for everything that Pack promises")
+	packs = flag.Int("packs", 20_000, "number of random packs, each checked for everything that Pack promises; at most 1,000 with -short or -race")
 	seed  = flag.Uint64("packs-seed", 1, "seed of the random packs")
 )
 
@@ -40,8 +40,8 @@ func reference(t testing.TB, encoding string) func(string) int {
 // that Pack promises.
 func TestProperties(t *testing.T) {
 	packs := *packs
-	if testing.Short() {
-		packs = min(packs, 2_000)
+	if testing.Short() || raced {
+		packs = min(packs, 1_000)
 	}
 	type tokenizer struct {
 		Counter

@@ -2,7 +2,6 @@ package pack
 
 import (
 	"slices"
-	"unicode/utf8"
 
 	"github.com/ragloop/ragloop/internal/text"
 )
@@ -21,8 +20,9 @@ type segment struct {
 	edits              []Edit
 	chunks             []int // ascending
 
-	textCost int // estimated cost of text
-	cost     int // estimated cost of the block: header without label, text, separator
+	// Set by price, textCost before that where the segment is made of others.
+	textCost int // cost of text
+	cost     int // cost of the block: header without label, text, separator
 }
 
 // touches reports whether s and ch overlap or follow each other with nothing
@@ -37,15 +37,21 @@ func follows(a text.RuneSpan, gap string, b text.RuneSpan) bool { return a.End+r
 
 // merge returns the segment made of chunk i, of which ch is the whole or the
 // beginning, and of the segments that it touches, which come by start. The
-// segments stay whole; ch fills what lies before, between and behind them.
+// segments stay whole; ch fills what lies before, between and behind them. What it
+// costs is not known yet.
 func (p *packing) merge(ch Chunk, i int, touched []*segment) *segment {
 	out := &segment{
 		doc: ch.Doc, rev: ch.Rev, uri: ch.URI, title: ch.Title,
 		heading: ch.Heading, pageStart: ch.PageStart, pageEnd: ch.PageEnd,
 		span: ch.Span, gap: ch.Gap, score: ch.Score, chunks: []int{i},
 	}
+	if len(touched) == 0 {
+		out.text = ch.Text
+		out.edits = p.frame.edits(out.text)
+		return out
+	}
 	at := ch.Span.Start // up to here text is made
-	if len(touched) > 0 && touched[0].span.Start <= ch.Span.Start {
+	if touched[0].span.Start <= ch.Span.Start {
 		at = touched[0].span.Start
 		out.heading = touched[0].heading
 	}
@@ -64,7 +70,7 @@ func (p *packing) merge(ch Chunk, i int, touched []*segment) *segment {
 			out.uri, out.title = s.uri, s.title
 		}
 	}
-	if ch.Span.End > at || len(touched) == 0 {
+	if ch.Span.End > at {
 		fill := fill(ch, gap, at, ch.Span.End)
 		out.textCost += p.meter.joint(out.text, fill, "")
 		out.text += fill
@@ -74,7 +80,7 @@ func (p *packing) merge(ch Chunk, i int, touched []*segment) *segment {
 			out.gap = gap
 		}
 	}
-	if ch.Neighbour && len(touched) > 0 { // it stands in no rank: what it was added to does
+	if ch.Neighbour { // it stands in no rank: what it was added to does
 		out.score = touched[0].score
 		for _, s := range touched[1:] {
 			out.score = max(out.score, s.score)
@@ -82,7 +88,6 @@ func (p *packing) merge(ch Chunk, i int, touched []*segment) *segment {
 	}
 	slices.Sort(out.chunks)
 	out.edits = p.frame.edits(out.text)
-	out.cost = p.blockCost(out)
 	return out
 }
 
@@ -141,8 +146,6 @@ func piece(s string, start, from, to int) string {
 	part, _ := text.Slice(s, text.RuneSpan{Start: from, End: to}) // unreachable error: both ends lie in s
 	return part
 }
-
-func runes(s string) int { return utf8.RuneCountInString(s) }
 
 // lowestPage returns the smaller page; 0 means that there is none.
 func lowestPage(a, b int) int {
