@@ -1,11 +1,19 @@
 package lexical
 
+import "strings"
+
 // Phrase is a run of words that has to stand in a text as it is: in this order,
 // with nothing but word boundaries between them. Letter case (unless the
 // parameters tell the two apart) and what separates the words make no
 // difference; stop words count and nothing is stemmed: who quotes means the
 // words quoted. The zero value has no words and is in no text.
-type Phrase struct{ words []string }
+type Phrase struct {
+	words []string
+	// digits is the longest run of ASCII digits in a word, "" where there is none or
+	// folding may make digits of something else: a text without it does not hold the
+	// phrase.
+	digits string
+}
 
 // Phrase returns the phrase that s is.
 func (a *Analyzer) Phrase(s string) Phrase {
@@ -13,6 +21,15 @@ func (a *Analyzer) Phrase(s string) Phrase {
 	defer an.end()
 	var p Phrase
 	a.words(s, func(w string) { p.words = append(p.words, an.normalise(w)) })
+	if !a.p.ASCIIFolding {
+		for _, w := range p.words {
+			for run := range strings.FieldsFuncSeq(w, func(r rune) bool { return r < '0' || r > '9' }) {
+				if len(run) > len(p.digits) {
+					p.digits = run
+				}
+			}
+		}
+	}
 	return p
 }
 
@@ -26,13 +43,24 @@ func (a *Analyzer) Holds(phrases []Phrase, texts ...string) []bool {
 	an := a.begin()
 	defer an.end()
 	holds := make([]bool, len(phrases))
+	begun := make([][]int, len(phrases)) // how far each attempt got, per phrase
+	open := make([]int, 0, len(phrases)) // phrases that the text may hold
 	for _, t := range texts {
-		begun := make([][]int, len(phrases)) // how far each attempt got, per phrase
+		open = open[:0]
+		for i, p := range phrases {
+			if !holds[i] && strings.Contains(t, p.digits) {
+				open = append(open, i)
+				begun[i] = begun[i][:0]
+			}
+		}
+		if len(open) == 0 {
+			continue
+		}
 		a.words(t, func(w string) {
 			w = an.normalise(w)
-			for i, p := range phrases {
+			for _, i := range open {
 				if !holds[i] {
-					begun[i], holds[i] = p.advance(begun[i], w)
+					begun[i], holds[i] = phrases[i].advance(begun[i], w)
 				}
 			}
 		})

@@ -8,6 +8,7 @@ import (
 
 func TestHolds(t *testing.T) {
 	a := analyzer(t, nil)
+	folding := analyzer(t, func(p *Params) { p.ASCIIFolding = true })
 	sensitive := analyzer(t, func(p *Params) { p.CaseSensitive = true })
 	for _, test := range []struct {
 		a      *Analyzer
@@ -22,6 +23,9 @@ func TestHolds(t *testing.T) {
 		{a, "XJ-1200/B", []string{"part xj 1200 b of 3"}, true},           // separators are alike
 		{a, "XJ-1200/B", []string{"part xj-1200", "b of 3"}, false},       // not across texts
 		{a, "XJ-1200/B", []string{"nothing", "part XJ-1200/B"}, true},     // in any text
+		{a, "R17-B2", []string{"17 r b 2", "the r17, b2"}, true},          // digits
+		{a, "R17-B2", []string{"the r1 7b2", "r17 b 2"}, false},           // elsewhere
+		{folding, "R17-B2", []string{"the R１７-B２"}, true},                 // digits of another width
 		{a, "one", []string{"two one"}, true},                             // one word
 		{a, "", []string{"a"}, false}, {a, "...", []string{"..."}, false}, // no word
 		{a, "ÉTÉ", []string{"un été"}, true}, {a, "ΟΔΟΣ", []string{"οδος"}, true}, // full lower-casing

@@ -54,6 +54,7 @@ func newCollection(name string, cfg *qdrant.CollectionConfig) *collection {
 		if p.GetMultivectorConfig() != nil {
 			c.multi[name] = &multiSpace{row: d}
 		} else {
+			d.coarse = newCoarse(d.dim)
 			c.dense[name] = &d
 		}
 	}

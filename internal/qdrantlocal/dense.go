@@ -15,6 +15,7 @@ type denseSpace struct {
 	datatype qdrant.Datatype
 	data     []float32 // slot s at [s*dim, (s+1)*dim)
 	present  bitset
+	coarse   *coarse
 }
 
 func (d *denseSpace) put(s slot, v []float32) {
@@ -29,6 +30,7 @@ func (d *denseSpace) put(s slot, v []float32) {
 	}
 	copy(d.data[int(s)*d.dim:need], v)
 	d.present.set(s)
+	d.coarse.changed(s)
 }
 
 func (d *denseSpace) remove(s slot) { d.present.clear(s) }
@@ -61,9 +63,25 @@ func (d *denseSpace) score(q []float32, s slot) float32 { return d.similarity(q,
 // vectors in float32; below it rounds every product to float16.
 const minSIMDHalf = 32
 
+// plain reports whether similarity is simd.Dot.
+func (d *denseSpace) plain() bool {
+	switch d.distance {
+	case qdrant.Distance_Cosine:
+		return d.datatype != qdrant.Datatype_Uint8 && !d.half()
+	case qdrant.Distance_Dot:
+		return !d.half()
+	}
+	return false
+}
+
+// half reports whether products are rounded to float16.
+func (d *denseSpace) half() bool {
+	return d.datatype == qdrant.Datatype_Float16 && d.dim < minSIMDHalf
+}
+
 // similarity compares two prepared vectors.
 func (d *denseSpace) similarity(a, b []float32) float32 {
-	if d.datatype == qdrant.Datatype_Float16 && d.dim < minSIMDHalf {
+	if d.half() {
 		return similarityHalf(d.distance, a, b)
 	}
 	switch d.distance {

@@ -32,9 +32,9 @@
 // # Nouns
 //
 // A collection keeps points in slots, small numbers that are reused. Dense
-// vectors of one name lie in one array by slot, sparse vectors also in an
-// inverted index, payloads as they came in, and field indexes map payload
-// values to slots. A filter is evaluated on sets of slots, by indexes first; an
+// vectors of one name lie in one array by slot, with coarse copies beside them
+// that spare a scan most of them, sparse vectors also in an inverted index,
+// payloads as they came in, and field indexes map payload values to slots. A filter is evaluated on sets of slots, by indexes first; an
 // index also decides what a condition means, as on the server.
 //
 // A change is a checked update. It is logged as a record, applied under the

@@ -20,7 +20,7 @@ type condition interface {
 type indexed interface {
 	condition
 	// slots returns the points that match, by an index. If they are not exact,
-	// they are nil or a superset.
+	// they are nil or a superset. The caller may not change them.
 	slots() (found bitset, exact bool)
 }
 

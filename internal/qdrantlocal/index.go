@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync/atomic"
 
 	"github.com/qdrant/go-client/qdrant"
 )
@@ -36,15 +37,15 @@ type indexValues interface {
 type predicate struct {
 	holds    valueTest
 	point    func(pl payload, path jsonPath) bool // instead of holds
-	slots    func() bitset
-	superset bool // slots also names points that do not pass
+	slots    func() bitset                        // which nobody may change
+	superset bool                                 // slots also names points that do not pass
 }
 
 // valueIndex holds postings by key. Keys that no point has any more are kept
 // for a while, because exact facets list them.
 type valueIndex[K comparable] struct {
-	posts map[K]*[]slot // ascending
-	empty int           // number of keys without slots
+	posts map[K]*slotList
+	empty int // number of keys without slots
 	key   func(*qdrant.Value) (K, bool)
 	own   func(K) K // a key without memory of the payload that it comes from; nil: as it is
 	want  func(*qdrant.FieldCondition) (wanted[K], bool)
@@ -58,6 +59,29 @@ type wanted[K comparable] struct {
 	pass func(K) bool // used if not nil
 }
 
+// slotList is the points that have one value.
+type slotList struct {
+	slots []slot                 // ascending
+	set   atomic.Pointer[bitset] // the same, once it was asked for; nil after a change
+}
+
+// minCached is the number of slots from which a list keeps its set: a condition
+// that nearly all points meet, such as a tenant, takes part in every search.
+const minCached = 256
+
+// bits returns the slots of l as a set, which nobody may change.
+func (l *slotList) bits() bitset {
+	if b := l.set.Load(); b != nil {
+		return *b
+	}
+	var b bitset
+	b.setAll(l.slots)
+	if len(l.slots) >= minCached {
+		l.set.Store(&b)
+	}
+	return b
+}
+
 func (ix *valueIndex[K]) add(v *qdrant.Value, s slot) bool {
 	k, ok := ix.key(v)
 	if !ok {
@@ -69,16 +93,17 @@ func (ix *valueIndex[K]) add(v *qdrant.Value, s slot) bool {
 		if ix.own != nil {
 			k = ix.own(k)
 		}
-		l = new([]slot)
+		l = &slotList{}
 		ix.posts[k] = l
-	case len(*l) == 0:
+	case len(l.slots) == 0:
 		ix.empty--
 	}
-	if n := len(*l); n == 0 || (*l)[n-1] < s {
-		*l = append(*l, s)
-	} else if at, dup := slices.BinarySearch(*l, s); !dup {
-		*l = slices.Insert(*l, at, s)
+	if n := len(l.slots); n == 0 || l.slots[n-1] < s {
+		l.slots = append(l.slots, s)
+	} else if at, dup := slices.BinarySearch(l.slots, s); !dup {
+		l.slots = slices.Insert(l.slots, at, s)
 	}
+	l.set.Store(nil)
 	return true
 }
 
@@ -88,15 +113,16 @@ func (ix *valueIndex[K]) remove(v *qdrant.Value, s slot) bool {
 		return false
 	}
 	if l := ix.posts[k]; l != nil {
-		if at, ok := slices.BinarySearch(*l, s); ok {
-			*l = slices.Delete(*l, at, at+1)
-			if len(*l) == 0 {
+		if at, ok := slices.BinarySearch(l.slots, s); ok {
+			l.slots = slices.Delete(l.slots, at, at+1)
+			l.set.Store(nil)
+			if len(l.slots) == 0 {
 				ix.empty++
 			}
 		}
 	}
 	if ix.empty > maxEmptyKeys {
-		maps.DeleteFunc(ix.posts, func(_ K, l *[]slot) bool { return len(*l) == 0 })
+		maps.DeleteFunc(ix.posts, func(_ K, l *slotList) bool { return len(l.slots) == 0 })
 		ix.empty = 0
 	}
 	return true
@@ -121,18 +147,24 @@ func (ix *valueIndex[K]) predicate(f *qdrant.FieldCondition) (predicate, bool) {
 			return ok && pass(k)
 		},
 		slots: func() bitset {
+			if w.pass == nil && len(w.keys) == 1 {
+				if l := ix.posts[w.keys[0]]; l != nil {
+					return l.bits()
+				}
+				return nil
+			}
 			var out bitset
 			if w.pass == nil {
 				for _, k := range w.keys {
 					if l := ix.posts[k]; l != nil {
-						out.setAll(*l)
+						out.setAll(l.slots)
 					}
 				}
 				return out
 			}
 			for k, l := range ix.posts {
 				if pass(k) {
-					out.setAll(*l)
+					out.setAll(l.slots)
 				}
 			}
 			return out
@@ -147,7 +179,7 @@ func (ix *valueIndex[K]) facets() []facet {
 	keys := slices.SortedFunc(maps.Keys(ix.posts), ix.less)
 	out := make([]facet, len(keys))
 	for i, k := range keys {
-		out[i] = facet{ix.facet(k), *ix.posts[k]}
+		out[i] = facet{ix.facet(k), ix.posts[k].slots}
 	}
 	return out
 }

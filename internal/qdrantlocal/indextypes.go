@@ -17,7 +17,7 @@ func stringFacet(s string) *qdrant.FacetValue {
 
 func newKeywordIndex() *valueIndex[string] {
 	return &valueIndex[string]{
-		posts: map[string]*[]slot{},
+		posts: map[string]*slotList{},
 		key: func(v *qdrant.Value) (string, bool) {
 			s, ok := v.GetKind().(*qdrant.Value_StringValue)
 			if !ok {
@@ -66,7 +66,7 @@ func wantStrings[K comparable](f *qdrant.FieldCondition, parse func(string) (K, 
 
 func newUUIDIndex() *valueIndex[pointID] {
 	return &valueIndex[pointID]{
-		posts: map[pointID]*[]slot{},
+		posts: map[pointID]*slotList{},
 		key: func(v *qdrant.Value) (pointID, bool) {
 			s, ok := v.GetKind().(*qdrant.Value_StringValue)
 			if !ok {
@@ -82,7 +82,7 @@ func newUUIDIndex() *valueIndex[pointID] {
 
 func newBoolIndex() *valueIndex[bool] {
 	return &valueIndex[bool]{
-		posts: map[bool]*[]slot{},
+		posts: map[bool]*slotList{},
 		key: func(v *qdrant.Value) (bool, bool) {
 			b, ok := v.GetKind().(*qdrant.Value_BoolValue)
 			return ok && b.BoolValue, ok
@@ -112,7 +112,7 @@ func newBoolIndex() *valueIndex[bool] {
 // newIntegerIndex answers matches if lookup, ranges if ranges. A condition with
 // both is a match to it.
 func newIntegerIndex(lookup, ranges bool) *valueIndex[int64] {
-	ix := &valueIndex[int64]{posts: map[int64]*[]slot{}, key: integral, less: cmp.Compare[int64]}
+	ix := &valueIndex[int64]{posts: map[int64]*slotList{}, key: integral, less: cmp.Compare[int64]}
 	ix.want = func(f *qdrant.FieldCondition) (wanted[int64], bool) {
 		if lookup {
 			switch m := f.GetMatch().GetMatchValue().(type) {
@@ -142,7 +142,7 @@ func newIntegerIndex(lookup, ranges bool) *valueIndex[int64] {
 // newDatetimeIndex compares whole microseconds, values and bounds rounded down.
 func newDatetimeIndex() *valueIndex[int64] {
 	return &valueIndex[int64]{
-		posts: map[int64]*[]slot{},
+		posts: map[int64]*slotList{},
 		key: func(v *qdrant.Value) (int64, bool) {
 			s, ok := v.GetKind().(*qdrant.Value_StringValue)
 			if !ok {
@@ -176,7 +176,7 @@ func newDatetimeIndex() *valueIndex[int64] {
 
 func newFloatIndex() *valueIndex[float64] {
 	return &valueIndex[float64]{
-		posts: map[float64]*[]slot{},
+		posts: map[float64]*slotList{},
 		key:   number, // payloads hold no NaN
 		want: func(f *qdrant.FieldCondition) (wanted[float64], bool) {
 			if f.GetRange() == nil {
@@ -192,7 +192,7 @@ type geoKey struct{ lon, lat float64 }
 
 func newGeoIndex() *valueIndex[geoKey] {
 	return &valueIndex[geoKey]{
-		posts: map[geoKey]*[]slot{},
+		posts: map[geoKey]*slotList{},
 		key: func(v *qdrant.Value) (geoKey, bool) {
 			p, ok := geoValue(v)
 			return geoKey{p.Lon, p.Lat}, ok

@@ -115,7 +115,7 @@ func (c *collection) foreign(v vector, using string) (vector, error) {
 
 // nearest scores the candidates that have the vector. The threshold is strict.
 func (x execution) nearest(q vector, using string, from candidates, threshold *float32, limit int) ([]hit, error) {
-	r := ranker{c: x.c, limit: limit}
+	r := ranker{c: x.c, limit: limit, hits: make([]hit, 0, min(limit, len(x.c.ids)))}
 	if q.sparse != nil {
 		x.nearestSparse(&r, *q.sparse, x.c.sparse[using], from, threshold)
 		return r.sorted(), nil
@@ -127,6 +127,9 @@ func (x execution) nearest(q vector, using string, from candidates, threshold *f
 	} else {
 		d := x.c.dense[using]
 		r.smaller = smallerIsNearer(d.distance)
+		if d.plain() {
+			return x.scanPlain(&r, d, q.dense, from.set, threshold)
+		}
 		score = func(s slot) float32 { return d.score(q.dense, s) }
 	}
 	return x.scan(&r, from.set, using, threshold, score)
@@ -145,6 +148,9 @@ func (x execution) scan(r *ranker, set bitset, using string, threshold *float32,
 			}
 		}
 		v := score(s)
+		if r.hopeless(v) {
+			return true
+		}
 		if threshold == nil || r.smaller && v < *threshold || !r.smaller && v > *threshold {
 			r.add(hit{slot: s, score: v, version: x.c.versions[s]})
 		}
@@ -159,7 +165,7 @@ func (x execution) scan(r *ranker, set bitset, using string, threshold *float32,
 func (x execution) nearestSparse(r *ranker, q sparseVector, sp *sparseSpace, from candidates, threshold *float32) {
 	oneByOne := from.filtered && from.set.count() < sp.fullScan
 	sp.search(sp.weigh(q), from.set, func(s slot, score float32) {
-		if !oneByOne && (score == 0 || score != score) {
+		if !oneByOne && (score == 0 || score != score) || r.hopeless(score) {
 			return
 		}
 		if threshold == nil || score > *threshold {

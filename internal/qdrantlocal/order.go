@@ -86,7 +86,7 @@ func (s start) compareInt(k int64) int {
 	return cmp.Compare(float64(k), s.f)
 }
 
-func ordered[K int64 | float64](c *collection, posts map[K]*[]slot, within bitset, desc bool, limit int, admit func(K) bool, out func(K) *qdrant.OrderValue) []hit {
+func ordered[K int64 | float64](c *collection, posts map[K]*slotList, within bitset, desc bool, limit int, admit func(K) bool, out func(K) *qdrant.OrderValue) []hit {
 	type entry struct {
 		k K
 		s slot
@@ -96,7 +96,7 @@ func ordered[K int64 | float64](c *collection, posts map[K]*[]slot, within bitse
 		if !admit(k) {
 			continue
 		}
-		for _, s := range *l {
+		for _, s := range l.slots {
 			if within.has(s) {
 				all = append(all, entry{k, s})
 			}

@@ -250,7 +250,9 @@ func TestRanker(t *testing.T) {
 				if r.IntN(50) == 0 {
 					h.score = float32(math.NaN())
 				}
-				few.add(h)
+				if !few.hopeless(h.score) {
+					few.add(h)
+				}
 				all.add(h)
 			}
 			want := fmt.Sprint(all.sorted()[:limit])

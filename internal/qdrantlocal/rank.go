@@ -1,8 +1,7 @@
 package qdrantlocal
 
 import (
-	"container/heap"
-	"sort"
+	"slices"
 
 	"github.com/qdrant/go-client/qdrant"
 )
@@ -37,28 +36,64 @@ func (r *ranker) better(a, b hit) bool {
 	return r.c.points[a.slot].compare(r.c.points[b.slot]) < 0
 }
 
-func (r *ranker) Len() int           { return len(r.hits) }
-func (r *ranker) Less(i, j int) bool { return r.better(r.hits[j], r.hits[i]) }
-func (r *ranker) Swap(i, j int)      { r.hits[i], r.hits[j] = r.hits[j], r.hits[i] }
-func (r *ranker) Push(any)           { panic("unreachable: hits are added by add") }
-func (r *ranker) Pop() any           { panic("unreachable: hits are never removed") }
-
+// add takes h in if it is among the best so far.
 func (r *ranker) add(h hit) {
 	if len(r.hits) < r.limit {
 		r.hits = append(r.hits, h)
 		if len(r.hits) == r.limit {
-			heap.Init(r)
+			for i := len(r.hits)/2 - 1; i >= 0; i-- {
+				r.sink(i)
+			}
 		}
 		return
 	}
 	if r.limit > 0 && r.better(h, r.hits[0]) {
 		r.hits[0] = h
-		heap.Fix(r, 0)
+		r.sink(0)
+	}
+}
+
+// hopeless reports whether add would leave out every point with that score: most
+// of a scan, for which nothing else has to be looked up then.
+func (r *ranker) hopeless(score float32) bool {
+	switch {
+	case r.limit == 0:
+		return true
+	case len(r.hits) < r.limit:
+		return false
+	case r.smaller:
+		return score > r.hits[0].score
+	}
+	return score < r.hits[0].score
+}
+
+// sink moves hit i of the heap down to its place.
+func (r *ranker) sink(i int) {
+	for {
+		worst := i
+		for child := 2*i + 1; child <= 2*i+2 && child < len(r.hits); child++ {
+			if r.better(r.hits[worst], r.hits[child]) {
+				worst = child
+			}
+		}
+		if worst == i {
+			return
+		}
+		r.hits[i], r.hits[worst] = r.hits[worst], r.hits[i]
+		i = worst
 	}
 }
 
 // sorted returns the hits, best first. The ranker must not be used afterwards.
 func (r *ranker) sorted() []hit {
-	sort.Slice(r.hits, func(i, j int) bool { return r.better(r.hits[i], r.hits[j]) })
+	slices.SortFunc(r.hits, func(a, b hit) int {
+		switch {
+		case r.better(a, b):
+			return -1
+		case r.better(b, a):
+			return 1
+		}
+		return 0
+	})
 	return r.hits
 }
