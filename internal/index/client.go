@@ -63,6 +63,9 @@ type Client struct {
 
 	filterable []Filterable
 
+	chunks  *decoded[Chunk] // nil with a server, like the next
+	records *decoded[Record]
+
 	turns turns
 }
 
@@ -127,6 +130,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 			return nil, fmt.Errorf("%s: %w", what, err)
 		}
 		c.local = stop
+		c.chunks, c.records = newDecoded[Chunk](maxDecoded), newDecoded[Record](maxDecoded)
 		c.info = Info{Addr: o.DataDir, Local: true}
 	} else {
 		if o.InMemory {

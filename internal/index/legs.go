@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/qdrant/go-client/qdrant"
@@ -22,7 +21,8 @@ const completionGroup = 500
 // order equal scores by chunk id too. A leg that was not asked for leaves its
 // score and rank 0. Candidates may belong to superseded revisions: compare them
 // with their records. A chunk that vanished between the two batches is left
-// out, which can leave a gap in the ranks.
+// out, which can leave a gap in the ranks. What the fields of a chunk point to is
+// shared with later results: nobody may change it.
 func (g *Generation) Legs(ctx context.Context, s Search) (Legs, error) {
 	l, err := g.legs(ctx, s)
 	if err != nil {
@@ -48,28 +48,67 @@ func (g *Generation) legs(ctx context.Context, s Search) (Legs, error) {
 	if err != nil {
 		return Legs{}, err
 	}
-	found := make(map[ChunkID]*Candidate)
+	f := newFound(results)
 	for i, l := range legs {
 		for rank, p := range byScore(results[i]) {
-			id := ChunkID(p.GetId().GetUuid())
-			if found[id] == nil {
-				found[id] = &Candidate{}
-			}
-			if err := l.read(p, found[id], rank+1); err != nil {
+			if err := g.read(l, p, f.at(p), rank+1); err != nil {
 				return Legs{}, err
 			}
 		}
 	}
 	if len(legs) > 1 {
-		if err := g.completeScores(ctx, legs, found); err != nil {
+		if err := g.completeScores(ctx, legs, f); err != nil {
 			return Legs{}, err
 		}
 	}
-	out := Legs{}
-	for _, id := range slices.Sorted(maps.Keys(found)) {
-		out.Candidates = append(out.Candidates, *found[id])
+	return Legs{Candidates: f.sorted()}, nil
+}
+
+// found holds candidates, which are large, by id.
+type found struct {
+	all []Candidate
+	ids map[ChunkID]int // position in all
+}
+
+// newFound returns one with room for all results.
+func newFound(results [][]*qdrant.ScoredPoint) *found {
+	n := 0
+	for _, r := range results {
+		n += len(r)
 	}
-	return out, nil
+	return &found{all: make([]Candidate, 0, n), ids: make(map[ChunkID]int, n)}
+}
+
+// at returns the candidate of a point, until the next call.
+func (f *found) at(p *qdrant.ScoredPoint) *Candidate {
+	id := ChunkID(p.GetId().GetUuid())
+	i, ok := f.ids[id]
+	if !ok {
+		i = len(f.all)
+		f.ids[id] = i
+		f.all = append(f.all, Candidate{})
+		f.all[i].Chunk.ID = id
+	}
+	return &f.all[i]
+}
+
+// sorted returns the candidates whose chunk is known, by id.
+func (f *found) sorted() []Candidate {
+	order := make([]int, 0, len(f.all))
+	for i := range f.all {
+		if f.all[i].Chunk.Doc != "" {
+			order = append(order, i)
+		}
+	}
+	if len(order) == 0 {
+		return nil
+	}
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(f.all[a].Chunk.ID, f.all[b].Chunk.ID) })
+	out := make([]Candidate, len(order))
+	for k, i := range order {
+		out[k] = f.all[i]
+	}
+	return out
 }
 
 // leg is one of the two searches.
@@ -83,16 +122,20 @@ type leg struct {
 }
 
 // read takes a result of l into c; rank 0 means that the leg was asked for it.
-func (l leg) read(p *qdrant.ScoredPoint, c *Candidate, rank int) (err error) {
+func (g *Generation) read(l leg, p *qdrant.ScoredPoint, c *Candidate, rank int) error {
 	if l.using == denseVector {
 		c.Dense, c.DenseRank = float64(p.GetScore()), rank
 	} else {
 		c.Lexical, c.LexicalRank = float64(p.GetScore()), rank
 	}
 	if l.carries {
-		c.Chunk, err = decodeChunk(p.GetId(), p.GetPayload())
+		chunk, err := g.c.chunks.read(p.GetId(), p.GetPayload(), decodeChunk)
+		if err != nil {
+			return err
+		}
+		c.Chunk = *chunk
 	}
-	return err
+	return nil
 }
 
 func (l leg) rank(c *Candidate) int {
@@ -131,7 +174,7 @@ func (g *Generation) ask(s Search) ([]leg, error) {
 func (g *Generation) query(l leg, filter *qdrant.Filter, limit int) *qdrant.QueryPoints {
 	with := qdrant.NewWithPayload(false)
 	if l.carries {
-		with = qdrant.NewWithPayloadInclude(chunkKeys...)
+		with = g.c.chunkPayload()
 	}
 	return &qdrant.QueryPoints{
 		CollectionName: g.chunks(),
@@ -144,16 +187,25 @@ func (g *Generation) query(l leg, filter *qdrant.Filter, limit int) *qdrant.Quer
 	}
 }
 
+// chunkPayload selects what decodeChunk reads: all of it in local mode, which hands
+// out its payloads as they are, and only that from a server.
+func (c *Client) chunkPayload() *qdrant.WithPayloadSelector {
+	if c.info.Local {
+		return qdrant.NewWithPayload(true)
+	}
+	return qdrant.NewWithPayloadInclude(chunkKeys...)
+}
+
 // completeScores asks each leg for the scores of the candidates that only the
 // other leg returned.
-func (g *Generation) completeScores(ctx context.Context, legs []leg, found map[ChunkID]*Candidate) error {
+func (g *Generation) completeScores(ctx context.Context, legs []leg, f *found) error {
 	var queries []*qdrant.QueryPoints
 	var asked []leg // parallel to queries
 	for _, l := range legs {
 		var missing []*qdrant.PointId
-		for _, id := range slices.Sorted(maps.Keys(found)) {
-			if l.rank(found[id]) == 0 {
-				missing = append(missing, qdrant.NewIDUUID(string(id)))
+		for i := range f.all {
+			if l.rank(&f.all[i]) == 0 {
+				missing = append(missing, qdrant.NewIDUUID(string(f.all[i].Chunk.ID)))
 			}
 		}
 		for group := range slices.Chunk(missing, completionGroup) {
@@ -173,19 +225,18 @@ func (g *Generation) completeScores(ctx context.Context, legs []leg, found map[C
 	for i, l := range asked {
 		for _, p := range results[i] {
 			id := ChunkID(p.GetId().GetUuid())
-			c := found[id]
-			if c == nil {
+			at, ok := f.ids[id]
+			if !ok {
 				return fmt.Errorf("complete the scores: %w: the server answers with chunk %s, which was not asked for", ErrDamaged, id)
 			}
-			if err := l.read(p, c, 0); err != nil {
+			if err := g.read(l, p, &f.all[at], 0); err != nil {
 				return err
 			}
 		}
 	}
 	// Every chunk has a dense vector: one that the dense leg, which carries the
-	// chunks, does not know is gone. One without a lexical score shares no term,
-	// and 0 is its score.
-	maps.DeleteFunc(found, func(_ ChunkID, c *Candidate) bool { return c.Chunk.ID == "" })
+	// chunks, does not know is gone, and left out. One without a lexical score
+	// shares no term, and 0 is its score.
 	return nil
 }
 

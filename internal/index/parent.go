@@ -95,7 +95,7 @@ func (g *Generation) get(ctx context.Context, what string, ids []ChunkID) (map[C
 			return g.c.qc.Get(ctx, &qdrant.GetPoints{
 				CollectionName: g.chunks(),
 				Ids:            page,
-				WithPayload:    qdrant.NewWithPayloadInclude(chunkKeys...),
+				WithPayload:    g.c.chunkPayload(),
 				WithVectors:    qdrant.NewWithVectors(false),
 			})
 		})

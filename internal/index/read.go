@@ -36,7 +36,8 @@ func (g *Generation) Record(ctx context.Context, doc text.DocID) (Record, error)
 }
 
 // Records returns the records of docs that exist, by id, in one round trip.
-// Documents may be named more than once.
+// Documents may be named more than once. What the fields of a record point to is
+// shared with later results: nobody may change it.
 func (g *Generation) Records(ctx context.Context, docs []text.DocID) (map[text.DocID]Record, error) {
 	points, err := g.recordPoints(ctx, docs)
 	if err != nil {
@@ -44,11 +45,11 @@ func (g *Generation) Records(ctx context.Context, docs []text.DocID) (map[text.D
 	}
 	out := make(map[text.DocID]Record, len(points))
 	for _, p := range points {
-		r, err := decodeRecord(p.GetId(), p.GetPayload())
+		r, err := g.c.records.read(p.GetId(), p.GetPayload(), decodeRecord)
 		if err != nil {
 			return nil, err
 		}
-		out[r.Doc] = r
+		out[r.Doc] = *r
 	}
 	return out, nil
 }
