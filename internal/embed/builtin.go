@@ -21,8 +21,9 @@ var builtinModel string
 const forwardRevision = "3"
 
 // Builtin runs a BERT model in this process, on the CPU, without any other
-// software. It is safe for concurrent use; all calls together use at most
-// GOMAXPROCS threads and one workspace for each (file slots.go).
+// software. It is safe for concurrent use; all calls together use at most as many
+// threads as GOMAXPROCS said when it was loaded, and one workspace for each (file
+// slots.go).
 //
 // Queries get the model's query instruction in front, passages its passage
 // instruction (bge-small-en-v1.5 has none), raw texts nothing. What is then longer
@@ -109,7 +110,9 @@ func newFromFile(f *modelfile.File) (*Builtin, error) {
 	if prefix := p.model.PassagePrefix; prefix != "" {
 		p.info.MaxTokens -= p.tokenizer.Count(prefix) - p.tokenizer.Count("")
 	}
-	return &Builtin{model: p.model, tokenizer: p.tokenizer, info: p.info}, nil
+	b := &Builtin{model: p.model, tokenizer: p.tokenizer, info: p.info}
+	b.scheduler.slots.limit = threadsNow()
+	return b, nil
 }
 
 // Info implements [Embedder].

@@ -68,24 +68,37 @@ const (
 // OpenCache opens or creates the file at path and puts it in front of e. Close
 // the cache after use.
 func OpenCache(path string, e Embedder) (*Cache, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("open embedding cache %s: %w", path, ErrCacheLocked)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("open embedding cache %s: %w; it is not a cache or is damaged, and a cache can be deleted safely", path, err)
-	case err != nil:
-		return nil, fmt.Errorf("open embedding cache %s: %w", path, err)
-	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucketIfNotExists([]byte(cacheBucket))
-		return err
-	})
+	db, err := openBolt(path, cacheBucket)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare embedding cache %s: %w", path, err), db.Close())
+		return nil, fmt.Errorf("open embedding cache %s: %w", path, err)
 	}
 	c := &Cache{file: &cacheFile{path: path, db: db}}
 	return c.With(e), nil
+}
+
+// openBolt opens or creates the bbolt file at path, which has the buckets then.
+func openBolt(path string, buckets ...string) (*bbolt.DB, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, ErrCacheLocked
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return nil, fmt.Errorf("%w; it is not a cache or is damaged, and a cache can be deleted safely", err)
+	case err != nil:
+		return nil, err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		for _, b := range buckets {
+			if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return db, nil
 }
 
 // With returns a cache in the same file in front of another embedder. Closing

@@ -12,7 +12,7 @@ import (
 // CrossEncoder scores how well passages answer a query, by reading both
 // together: slower than comparing vectors, and more precise. It runs in this
 // process, on the CPU. It is safe for concurrent use; all calls together use at
-// most GOMAXPROCS threads.
+// most as many threads as GOMAXPROCS said when it was loaded.
 //
 // Scores are logits: unbounded, the larger, the more relevant, comparable within
 // one query. They are computed with int8 activations and weights. The score of a
@@ -51,7 +51,9 @@ func NewCrossEncoder(data []byte) (*CrossEncoder, error) {
 		return nil, fmt.Errorf("%w: it is an embedding model; a cross-encoder is needed", modelfile.ErrUnsupported)
 	}
 	p.info.Dimension = 0
-	return &CrossEncoder{model: p.model, tokenizer: p.tokenizer, info: p.info}, nil
+	c := &CrossEncoder{model: p.model, tokenizer: p.tokenizer, info: p.info}
+	c.scheduler.slots.limit = threadsNow()
+	return c, nil
 }
 
 // Info describes the model. Its Dimension is 0.

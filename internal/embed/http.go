@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/ragloop/ragloop/internal/endpoint"
 )
 
 // HTTPConfig describes an endpoint that speaks OpenAI's embeddings protocol:
@@ -27,26 +29,24 @@ type HTTPConfig struct {
 	QueryPrefix   string // put in front of queries; the model's documentation says which
 	PassagePrefix string // put in front of passages
 
-	Client *http.Client // nil: a client of its own with the default transport
+	Client *http.Client // nil: one of its own, which follows no redirect
 }
 
 // HTTP embeds with a remote model. It is safe for concurrent use; the requests
 // of one call are made one after the other, so concurrency is the caller's
 // choice.
 //
-// Status 429, 5xx and network errors are retried with growing pauses, or after
-// the pause that the endpoint asks for in Retry-After, for five minutes at most.
-// Other statuses are not. A response with too few, too many, repeated or missing
-// indices, of another dimension, or with a vector that is zero or has a
-// component that is no finite number is an error that wraps [ErrContract]. When
-// all attempts have failed the error wraps [ErrUnavailable], unless the endpoint
-// asks for a longer pause than that.
+// Status 429, 5xx and network errors are retried as [endpoint.Endpoint.Post] says;
+// when all attempts have failed the error wraps [ErrUnavailable]. Other statuses
+// are not. A response with too few, too many, repeated or missing indices, of
+// another dimension, that is too long, or with a vector that is zero or has a
+// component that is no finite number is an error that wraps [ErrContract].
 //
 // Vectors are scaled to unit length. Bytes that are not UTF-8 are sent as U+FFFD.
 // Whether the empty text has a vector is for the endpoint to say.
 type HTTP struct {
 	config   HTTPConfig
-	endpoint endpoint
+	endpoint *endpoint.Endpoint
 	info     Info
 }
 
@@ -73,34 +73,30 @@ const (
 // not the address: the same model behind another host gives the same vectors.
 // Endpoints that serve different weights under one name need different names.
 func NewHTTP(c HTTPConfig) (*HTTP, error) {
-	base, err := parseEndpoint(c.BaseURL)
 	switch {
-	case err != nil:
-		return nil, fmt.Errorf("configure HTTP embedder: base URL%w", err)
 	case c.Model == "":
 		return nil, errors.New("configure HTTP embedder: model is empty")
 	case c.Dimension < 1 || c.Dimension > maxDimension:
 		return nil, fmt.Errorf("configure HTTP embedder: dimension is %d, want the dimension of the model's vectors, 1 to %d", c.Dimension, maxDimension)
-	case c.MaxTokens < 0 || c.BatchTexts < 0 || c.BatchTokens < 0 || c.Timeout < 0:
-		return nil, fmt.Errorf("configure HTTP embedder: max tokens %d, batch texts %d, batch tokens %d, timeout %v: none may be negative",
-			c.MaxTokens, c.BatchTexts, c.BatchTokens, c.Timeout)
+	case c.MaxTokens < 0 || c.BatchTexts < 0 || c.BatchTokens < 0:
+		return nil, fmt.Errorf("configure HTTP embedder: max tokens %d, batch texts %d, batch tokens %d: none may be negative",
+			c.MaxTokens, c.BatchTexts, c.BatchTokens)
 	}
 	setDefault(&c.BatchTexts, 64)
 	setDefault(&c.BatchTokens, 8192)
-	setDefault(&c.Timeout, 60*time.Second)
-	setDefault(&c.MaxRetries, 6)
-	c.MaxRetries = max(c.MaxRetries, 0)
-	if c.Client == nil {
-		c.Client = &http.Client{}
+	e, err := endpoint.New(endpoint.Config{
+		URL: c.BaseURL, Path: "embeddings", APIKey: c.APIKey, Timeout: c.Timeout, MaxRetries: c.MaxRetries,
+		Concurrency: -1, Client: c.Client,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("configure HTTP embedder: %w", err)
 	}
 	// Quoting keeps the parts apart whatever they contain.
 	identity := fmt.Sprintf("%q %d %q %q", c.Model, c.Dimension, c.QueryPrefix, c.PassagePrefix)
 	sum := sha256.Sum256([]byte(identity))
 	return &HTTP{
-		config: c,
-		endpoint: endpoint{
-			url: base.JoinPath("embeddings"), key: c.APIKey, timeout: c.Timeout, retries: c.MaxRetries, client: c.Client,
-		},
+		config:   c,
+		endpoint: e,
 		info: Info{
 			Name:        c.Model,
 			Fingerprint: fmt.Sprintf("http/%x", sum[:16]),
@@ -142,7 +138,7 @@ func (h *HTTP) Embed(ctx context.Context, task Task, texts []string) ([][]float3
 		got, err := h.request(ctx, batch)
 		if err != nil {
 			return vectors, fmt.Errorf("embed texts %d to %d of %d with %s at %s: %w",
-				len(vectors)+1, len(vectors)+len(batch), len(texts), h.config.Model, h.endpoint.url.Host, err)
+				len(vectors)+1, len(vectors)+len(batch), len(texts), h.config.Model, h.endpoint.Host(), err)
 		}
 		vectors = append(vectors, got...)
 	}
@@ -175,12 +171,21 @@ func (h *HTTP) request(ctx context.Context, batch []string) ([][]float32, error)
 	if err != nil {
 		return nil, err // unreachable: strings always marshal
 	}
-	response, transient, err := h.endpoint.call(ctx, body, maxOverhead+len(batch)*h.config.Dimension*maxNumber)
-	switch {
-	case transient:
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	case err != nil:
-		return nil, err
+	response, err := h.endpoint.PostUpTo(ctx, body, int64(maxOverhead+len(batch)*h.config.Dimension*maxNumber))
+	if err != nil {
+		return nil, remoteError(err, ErrUnavailable)
 	}
 	return decodeEmbeddings(response, len(batch), h.config.Dimension)
+}
+
+// remoteError tells an endpoint's error in the words of this package: unavailable
+// is what an embedder or a reranker is called that cannot be reached.
+func remoteError(err, unavailable error) error {
+	switch {
+	case errors.Is(err, endpoint.ErrUnavailable):
+		return fmt.Errorf("%w: %w", unavailable, err)
+	case errors.Is(err, endpoint.ErrTooLong):
+		return fmt.Errorf("%w: %w", ErrContract, err)
+	}
+	return err
 }

@@ -4,65 +4,9 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"math"
-	"net/http"
 	"strconv"
-	"strings"
-	"time"
-
-	"github.com/cenkalti/backoff/v5"
 )
-
-// maxErrorText is the length of an endpoint's message that is passed on.
-const maxErrorText = 300
-
-// statusError turns a response that is not 200 into an error: permanent, or to
-// be retried, perhaps after the pause that the endpoint asks for.
-func statusError(r *http.Response) error {
-	raw, _ := io.ReadAll(io.LimitReader(r.Body, 64<<10)) // the status is what matters
-	err := fmt.Errorf("status %s: %s", r.Status, errorText(raw))
-	if r.StatusCode != http.StatusTooManyRequests && r.StatusCode < 500 {
-		return backoff.Permanent(err)
-	}
-	if pause, ok := retryAfter(r.Header.Get("Retry-After")); ok {
-		return fmt.Errorf("%w (%w)", err, &backoff.RetryAfterError{Duration: pause})
-	}
-	return err
-}
-
-// errorText returns the message in an error body: OpenAI's form, or the
-// beginning of whatever it is.
-func errorText(raw []byte) string {
-	var body struct {
-		Error struct {
-			Message string `json:"message"`
-		} `json:"error"`
-	}
-	text := string(raw)
-	if json.Unmarshal(raw, &body) == nil && body.Error.Message != "" {
-		text = body.Error.Message
-	}
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "\ufffd")), " ")
-	if text == "" {
-		return "no message"
-	}
-	if len(text) > maxErrorText {
-		text = strings.ToValidUTF8(text[:maxErrorText], "") + "…"
-	}
-	return text
-}
-
-// retryAfter reads the header's two forms, seconds and a date.
-func retryAfter(header string) (time.Duration, bool) {
-	if seconds, err := strconv.Atoi(strings.TrimSpace(header)); err == nil && seconds >= 0 && seconds < 1<<30 {
-		return time.Duration(seconds) * time.Second, true
-	}
-	if at, err := http.ParseTime(header); err == nil {
-		return max(0, time.Until(at)), true
-	}
-	return 0, false
-}
 
 // decodeEmbeddings reads the response to n texts and returns unit vectors in
 // the order of the texts.

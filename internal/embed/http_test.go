@@ -135,7 +135,7 @@ func TestHTTPContract(t *testing.T) {
 		{"base64", `{"data":[` + good + `,` + item("1", `"AACAPw=="`) + `]}`, "want an array of numbers"},
 		{"cut", `{"data":[` + good, "unexpected end"},
 		{"HTML", `<html>`, "invalid character '<'"},
-		{"endless", `{"data":[` + strings.Repeat(" ", maxOverhead+2*3*maxNumber) + `]}`, "longer than"},
+		{"endless", `{"data":[` + strings.Repeat(" ", maxOverhead+2*3*maxNumber) + `]}`, "too long: more than"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var requests atomic.Int32
@@ -272,19 +272,46 @@ func TestHTTPCancel(t *testing.T) {
 	})
 }
 
+// TestNoRedirect: what is posted, and the key with it, goes to the configured
+// address alone.
+func TestNoRedirect(t *testing.T) {
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		t.Errorf("%s was asked, with the authorization %q", r.URL, r.Header.Get("Authorization"))
+	}))
+	defer elsewhere.Close()
+	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusPermanentRedirect))
+	defer server.Close()
+	h, err := NewHTTP(HTTPConfig{BaseURL: server.URL, Model: "m", Dimension: 3, APIKey: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewHTTPReranker(HTTPRerankerConfig{URL: server.URL, Model: "m", APIKey: "secret"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, embedding := h.Embed(t.Context(), Raw, []string{"a"})
+	_, reranking := r.Score(t.Context(), "q", []string{"a"})
+	for _, err := range []error{embedding, reranking} {
+		if err == nil || !strings.Contains(err.Error(), "status 308") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("error = %v, want the status 308", err)
+		}
+	}
+}
+
 func TestNewHTTPErrors(t *testing.T) {
 	for _, c := range []struct {
 		config HTTPConfig
 		text   string
 	}{
-		{HTTPConfig{Model: "m", Dimension: 3}, "base URL"},
+		{HTTPConfig{Model: "m", Dimension: 3}, `configure HTTP embedder: the URL is ""`},
 		{HTTPConfig{BaseURL: "ftp://user:secret@x", Model: "m", Dimension: 3}, "want http://HOST"},
-		{HTTPConfig{BaseURL: "localhost:8080", Model: "m", Dimension: 3}, "base URL"},
+		{HTTPConfig{BaseURL: "localhost:8080", Model: "m", Dimension: 3}, "want http://HOST"},
 		{HTTPConfig{BaseURL: "http://x", Dimension: 3}, "model is empty"},
 		{HTTPConfig{BaseURL: "http://x", Model: "m"}, "dimension is 0"},
 		{HTTPConfig{BaseURL: "http://x", Model: "m", Dimension: 1 << 20}, "1 to 65536"},
 		{HTTPConfig{BaseURL: "http://x", Model: "m", Dimension: 3, BatchTexts: -1}, "batch texts -1"},
 		{HTTPConfig{BaseURL: "http://x", Model: "m", Dimension: 3, Timeout: -1}, "timeout -1ns"},
+		{HTTPConfig{BaseURL: "http://x", Model: "m", Dimension: 3, APIKey: "secret\r\nX: y"}, "white space"},
 	} {
 		_, err := NewHTTP(c.config)
 		if err == nil || !strings.Contains(err.Error(), c.text) || strings.Contains(err.Error(), "secret") {

@@ -10,6 +10,8 @@ import (
 	"math"
 	"net/http"
 	"time"
+
+	"github.com/ragloop/ragloop/internal/endpoint"
 )
 
 // RerankAPI names the shape of a reranking endpoint's requests and responses.
@@ -36,7 +38,7 @@ type HTTPRerankerConfig struct {
 	Timeout    time.Duration // of one request; 0: 10 s
 	MaxRetries int           // of one request; 0: 2, for somebody waits for the answer; negative: none
 
-	Client *http.Client // nil: a client of its own with the default transport
+	Client *http.Client // nil: one of its own, which follows no redirect
 }
 
 // HTTPReranker scores pairs of texts with a remote model. It is safe for
@@ -48,7 +50,7 @@ type HTTPRerankerConfig struct {
 // all attempts have failed the error wraps [ErrRerankerUnavailable].
 type HTTPReranker struct {
 	config   HTTPRerankerConfig
-	endpoint endpoint
+	endpoint *endpoint.Endpoint
 	info     Info
 }
 
@@ -56,37 +58,40 @@ type HTTPReranker struct {
 // reached, or has too much to do.
 var ErrRerankerUnavailable = errors.New("reranker unavailable")
 
-// maxRerankItem is a generous length of what a response says about a passage,
-// the passage itself excluded, which some endpoints send back.
-const maxRerankItem = 1 << 10
+const (
+	// maxRerankItem is a generous length of what a response says about a passage,
+	// the passage itself excluded, which some endpoints send back.
+	maxRerankItem = 1 << 10
+	// maxEcho is how much longer a text may come back: two bytes of UTF-8 as \u00e9.
+	maxEcho = 3
+)
 
 // NewHTTPReranker returns a reranker that asks the endpoint. Nothing is sent yet.
 //
 // The fingerprint covers the model's name but not the address, as [NewHTTP]'s.
 func NewHTTPReranker(c HTTPRerankerConfig) (*HTTPReranker, error) {
 	setDefault(&c.API, CohereRerank)
-	u, err := parseEndpoint(c.URL)
 	switch {
-	case err != nil:
-		return nil, fmt.Errorf("configure HTTP reranker: URL%w", err)
 	case c.Model == "":
 		return nil, errors.New("configure HTTP reranker: model is empty")
 	case c.API != CohereRerank && c.API != TEIRerank:
 		return nil, fmt.Errorf("configure HTTP reranker: API is %q, want %q or %q", c.API, CohereRerank, TEIRerank)
-	case c.BatchTexts < 0 || c.Timeout < 0:
-		return nil, fmt.Errorf("configure HTTP reranker: batch texts %d, timeout %v: none may be negative", c.BatchTexts, c.Timeout)
+	case c.BatchTexts < 0:
+		return nil, fmt.Errorf("configure HTTP reranker: batch texts is %d, which may not be negative", c.BatchTexts)
 	}
 	setDefault(&c.BatchTexts, 32)
 	setDefault(&c.Timeout, 10*time.Second)
 	setDefault(&c.MaxRetries, 2)
-	c.MaxRetries = max(c.MaxRetries, 0)
-	if c.Client == nil {
-		c.Client = &http.Client{}
+	e, err := endpoint.New(endpoint.Config{
+		URL: c.URL, APIKey: c.APIKey, Timeout: c.Timeout, MaxRetries: c.MaxRetries, Concurrency: -1, Client: c.Client,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("configure HTTP reranker: %w", err)
 	}
 	sum := sha256.Sum256([]byte(c.Model))
 	return &HTTPReranker{
 		config:   c,
-		endpoint: endpoint{url: u, key: c.APIKey, timeout: c.Timeout, retries: c.MaxRetries, client: c.Client},
+		endpoint: e,
 		info:     Info{Name: c.Model, Fingerprint: fmt.Sprintf("http-rerank/%x", sum[:16])},
 	}, nil
 }
@@ -103,7 +108,7 @@ func (h *HTTPReranker) Score(ctx context.Context, query string, passages []strin
 		got, err := h.request(ctx, query, batch)
 		if err != nil {
 			return nil, fmt.Errorf("score passages %d to %d of %d with %s at %s: %w",
-				len(scores)+1, len(scores)+len(batch), len(passages), h.config.Model, h.endpoint.url.Host, err)
+				len(scores)+1, len(scores)+len(batch), len(passages), h.config.Model, h.endpoint.Host(), err)
 		}
 		scores = append(scores, got...)
 	}
@@ -130,12 +135,9 @@ func (h *HTTPReranker) request(ctx context.Context, query string, batch []string
 	if err != nil {
 		return nil, err // unreachable: strings always marshal
 	}
-	response, transient, err := h.endpoint.call(ctx, body, maxOverhead+len(body)+len(batch)*maxRerankItem)
-	switch {
-	case transient:
-		return nil, fmt.Errorf("%w: %w", ErrRerankerUnavailable, err)
-	case err != nil:
-		return nil, err
+	response, err := h.endpoint.PostUpTo(ctx, body, int64(maxOverhead+maxEcho*len(body)+len(batch)*maxRerankItem))
+	if err != nil {
+		return nil, remoteError(err, ErrRerankerUnavailable)
 	}
 	return decodeScores(response, len(batch))
 }

@@ -100,6 +100,18 @@ func TestHTTPRerankerShapes(t *testing.T) {
 	}
 }
 
+// TestHTTPRerankerEcho: an endpoint may send the passages back, and write them as
+// it likes.
+func TestHTTPRerankerEcho(t *testing.T) {
+	passage := strings.Repeat("é", 600_000)
+	h := reranking(t, HTTPRerankerConfig{}, func(w http.ResponseWriter, _ *http.Request, _ rerankRequest) {
+		fmt.Fprintf(w, `{"results":[{"index":0,"relevance_score":1,"document":"%s"}]}`, strings.Repeat(`\u00e9`, 600_000))
+	})
+	if got, err := h.Score(t.Context(), "q", []string{passage}); err != nil || !slices.Equal(got, []float32{1}) {
+		t.Errorf("Score = %v, %v", got, err)
+	}
+}
+
 func TestHTTPRerankerContract(t *testing.T) {
 	for answer, want := range map[string]string{
 		`{"results":[{"index":0,"relevance_score":1}]}`:                                    "1 scores for 2 passages",
@@ -113,7 +125,7 @@ func TestHTTPRerankerContract(t *testing.T) {
 		`[{"index":0,"score":1},{"index":1,"score":NaN}]`:                                  "invalid character",
 		`{"error":"overloaded"}`: "0 scores for 2 passages",
 		``:                       "unexpected end",
-		`[{"index":0,"score":1},{"index":1,"score":1,"document":"` + strings.Repeat("x", 2<<20) + `"}]`: "longer than",
+		`[{"index":0,"score":1},{"index":1,"score":1,"document":"` + strings.Repeat("x", 2<<20) + `"}]`: "too long",
 	} {
 		h := reranking(t, HTTPRerankerConfig{}, func(w http.ResponseWriter, _ *http.Request, _ rerankRequest) { fmt.Fprint(w, answer) })
 		got, err := h.Score(t.Context(), "q", []string{"a", "b"})
@@ -152,14 +164,14 @@ func TestHTTPRerankerRetries(t *testing.T) {
 
 func TestNewHTTPReranker(t *testing.T) {
 	for want, c := range map[string]HTTPRerankerConfig{
-		`URL "ftp://x", want http://HOST`:        {URL: "ftp://x", Model: "m"},
-		`URL "", want http://HOST`:               {Model: "m"},
-		"model is empty":                         {URL: "http://x/rerank"},
-		`API is "rest", want "cohere" or "tei"`:  {URL: "http://x/rerank", Model: "m", API: "rest"},
-		"timeout -1s: none may be negative":      {URL: "http://x/rerank", Model: "m", Timeout: -time.Second},
-		"URL cannot be parsed, want http://HOST": {URL: "http://x:port/", Model: "m"},
+		`the URL is "ftp://x", want http://HOST`:     {URL: "ftp://x", Model: "m"},
+		`the URL is "", want http://HOST`:            {Model: "m"},
+		"model is empty":                             {URL: "http://x/rerank"},
+		`API is "rest", want "cohere" or "tei"`:      {URL: "http://x/rerank", Model: "m", API: "rest"},
+		"timeout -1s":                                {URL: "http://x/rerank", Model: "m", Timeout: -time.Second},
+		"the URL cannot be parsed, want http://HOST": {URL: "http://x:port/", Model: "m"},
 	} {
-		if _, err := NewHTTPReranker(c); err == nil || !strings.Contains(err.Error(), "configure HTTP reranker: "+want) && !strings.Contains(err.Error(), want) {
+		if _, err := NewHTTPReranker(c); err == nil || !strings.HasPrefix(err.Error(), "configure HTTP reranker: "+want) {
 			t.Errorf("NewHTTPReranker = %v, want %q", err, want)
 		}
 	}

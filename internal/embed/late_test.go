@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -20,7 +21,7 @@ func scoresOf(t *testing.T, l *Late, query string, passages ...string) []float32
 }
 
 func TestLateScore(t *testing.T) {
-	l := NewLate(newBuiltin(t))
+	l := NewLate(newBuiltin(t), nil)
 	const query = "how often must the pump filter be replaced?"
 	got := scoresOf(t, l, query,
 		"Replace the filter of the pump every 500 operating hours.",
@@ -59,7 +60,7 @@ func TestLateByHand(t *testing.T) {
 		r := float64(b.Rarity(q.IDs[i]))
 		sum, weights = sum+r*best, weights+r
 	}
-	if got := float64(scoresOf(t, NewLate(b), query, passage)[0]); math.Abs(got-sum/weights) > 2e-3 {
+	if got := float64(scoresOf(t, NewLate(b, nil), query, passage)[0]); math.Abs(got-sum/weights) > 2e-3 {
 		t.Errorf("score = %v, want %v", got, sum/weights)
 	}
 }
@@ -69,8 +70,8 @@ func TestLateByHand(t *testing.T) {
 func TestLateIndependence(t *testing.T) {
 	b := newBuiltin(t)
 	passages := []string{"the pump is cold", "", "replace the filter", "the pump is cold", "Überprüfung der Ventile"}
-	want := scoresOf(t, NewLate(b), "cold pump", passages...)
-	l := NewLate(b)
+	want := scoresOf(t, NewLate(b, nil), "cold pump", passages...)
+	l := NewLate(b, nil)
 	for i, p := range passages {
 		if got := scoresOf(t, l, "cold pump", p)[0]; got != want[i] {
 			t.Errorf("score of %q alone = %v, among others %v", p, got, want[i])
@@ -79,7 +80,7 @@ func TestLateIndependence(t *testing.T) {
 	if got := scoresOf(t, l, "cold pump", passages...); !slices.Equal(got, want) {
 		t.Errorf("scores of known passages = %v, want %v", got, want)
 	}
-	small := NewLate(b)
+	small := NewLate(b, nil)
 	small.passages.limit = 500 // keeps one passage, or none
 	var wg sync.WaitGroup
 	for range 3 {
@@ -96,7 +97,7 @@ func TestLateIndependence(t *testing.T) {
 }
 
 func TestLateCancel(t *testing.T) {
-	l := NewLate(newBuiltin(t))
+	l := NewLate(newBuiltin(t), nil)
 	for _, n := range []int{0, 1, 2, 4} {
 		if got, err := l.Score(&countdown{Context: context.Background(), n: n}, "pump", []string{"a", "b", "c"}); !errors.Is(err, context.Canceled) || got != nil {
 			t.Errorf("Score cancelled after %d steps = %v, %v", n, got, err)
@@ -105,7 +106,7 @@ func TestLateCancel(t *testing.T) {
 }
 
 func TestLateInfo(t *testing.T) {
-	got := NewLate(newBuiltin(t)).Info()
+	got := NewLate(newBuiltin(t), nil).Info()
 	want := Info{Name: "bge-small-en-v1.5 (int8), late interaction", Fingerprint: "late/1/" + newBuiltin(t).Info().Fingerprint, MaxTokens: 512}
 	if got != want {
 		t.Errorf("Info() = %+v, want %+v", got, want)
@@ -170,8 +171,8 @@ func TestRarity(t *testing.T) {
 	}
 }
 
-// BenchmarkLate scores 50 passages of about 200 tokens for a query, when none was
-// scored before and when all were.
+// BenchmarkLate scores 50 passages of about 200 tokens for a query: when none was
+// scored before, when all are in a file, and when all are in memory.
 func BenchmarkLate(b *testing.B) {
 	var passages []string
 	sentences := strings.SplitAfter(strings.ReplaceAll(centerText, "\n\n", " "), ". ")
@@ -187,7 +188,7 @@ func BenchmarkLate(b *testing.B) {
 	for _, p := range passages {
 		tokens += model.CountTokens(p) - 2
 	}
-	l := NewLate(model)
+	l := NewLate(model, nil)
 	run := func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
@@ -200,6 +201,15 @@ func BenchmarkLate(b *testing.B) {
 	}
 	l.passages.limit = 0
 	b.Run("cold", run)
+	path := filepath.Join(b.TempDir(), "passages.db")
+	l.store = openStore(b, path, 1<<30)
+	if _, err := l.Score(b.Context(), query, passages); err != nil {
+		b.Fatal(err)
+	}
+	closeStore(b, l.store) // waits until they are written
+	l.store = openStore(b, path, 1<<30)
+	defer closeStore(b, l.store)
+	b.Run("stored", run)
 	l.passages.limit = lateMemory
 	if _, err := l.Score(b.Context(), query, passages); err != nil {
 		b.Fatal(err)

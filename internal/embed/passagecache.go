@@ -43,7 +43,7 @@ func (r rounded) next(steps []float32) (scale float32, rest rounded) {
 	return scale, r[len(steps):]
 }
 
-// passageKey is the SHA-256 of a passage.
+// passageKey is made by [Late].key.
 type passageKey [32]byte
 
 // passageCache keeps what was used last, up to limit bytes. It is safe for

@@ -13,8 +13,8 @@ import (
 
 // Embed implements [Embedder].
 //
-// The texts of a call are spread over GOMAXPROCS threads, one text on each,
-// longest first. The only text of a call is computed by several threads if they
+// The texts of a call are spread over the threads, one text on each, longest
+// first. The only text of a call is computed by several threads if they
 // have nothing else to do: the answer comes sooner, with the same bits.
 //
 // Calls at the same time share the threads evenly, text by text, but a [Query]
@@ -48,7 +48,7 @@ func (b *Builtin) Embed(ctx context.Context, task Task, texts []string) ([][]flo
 			if len(texts) > 1 {
 				return b.model.Encode(vectors[i], ids, precision, w)
 			}
-			return b.model.EncodeWith(b.scheduler.team(len(ids)), vectors[i], ids, precision, w)
+			return b.model.EncodeWith(b.scheduler.team(p, len(ids)), vectors[i], ids, precision, w)
 		},
 	})
 	if err != nil {
@@ -56,6 +56,14 @@ func (b *Builtin) Embed(ctx context.Context, task Task, texts []string) ([][]flo
 	}
 	return vectors, nil
 }
+
+// Yield tells that a search begins, as one of so many at work, which compute
+// beside this model, and for which it may have no query to embed. For a second one
+// of two and more cores is left to others than passages and raw texts: ingestion
+// takes longer, with one core of two twice as long, and is never stopped. Beside
+// other searches no text is computed by several threads, for that is faster but
+// more work. Cheap enough for every search.
+func (b *Builtin) Yield(searches int) { b.scheduler.slots.yield(searches > 1) }
 
 // plan returns the instruction, the arithmetic and the priority of a task.
 func (b *Builtin) plan(task Task) (prefix string, precision bert.Precision, p priority, err error) {
@@ -122,15 +130,15 @@ const (
 	maxHelpers = 3
 )
 
-// team lets threads that have nothing else to do help with one text. It returns
-// nil if there are none, or the text is too short.
-func (s *scheduler) team(tokens int) *bert.Team {
+// team lets threads that have nothing else to do help with one text of a priority.
+// It returns nil if there are none, or the text is too short.
+func (s *scheduler) team(p priority, tokens int) *bert.Team {
 	if tokens < leastTeam {
 		return nil
 	}
 	var t *bert.Team
 	for range maxHelpers {
-		w := s.slots.idleSlot()
+		w := s.slots.idleSlot(p)
 		if w == nil {
 			break
 		}

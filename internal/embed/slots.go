@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/ragloop/ragloop/internal/embed/bert"
 )
@@ -22,19 +24,25 @@ const (
 // wait. It keeps queries without end from stopping ingestion altogether.
 const maxOvertaken = 16
 
-// slots lends the cores to texts: GOMAXPROCS of them are computed at the same
-// time, each in a workspace of its own. Nothing that runs is interrupted; when
+// slots lends the cores to texts: limit of them are computed at the same time,
+// each in a workspace of its own. Nothing that runs is interrupted; when
 // a text is done, its slot goes to whoever waits:
 //
 //   - interactive texts before bulk texts, so that a query gets a core within the
 //     time of one text however much is being ingested, but after maxOvertaken
 //     in a row one bulk text;
 //   - within a priority in the order of asking. A call asks for each text anew, so
-//     that calls at the same time share the cores evenly.
+//     that calls at the same time share the cores evenly;
+//   - of two slots and more, bulk texts leave one free for a second after each
+//     yield, but for the one that maxOvertaken grants them.
 //
-// The zero value is ready. A changed GOMAXPROCS takes effect with the next text.
+// The zero value is ready.
 type slots struct {
-	limit func() int // nil: GOMAXPROCS
+	limit func() int       // nil: GOMAXPROCS at the time
+	now   func() time.Time // nil: time.Now
+
+	yielded atomic.Int64 // end of the time in which somebody yields, in Unix nanoseconds
+	crowded atomic.Bool  // others compute beside whoever yielded last
 
 	mu        sync.Mutex
 	running   int
@@ -51,12 +59,48 @@ type turn struct {
 
 func newTurn() *turn { return &turn{granted: make(chan *bert.Workspace, 1)} }
 
+// threadsNow returns the GOMAXPROCS of now, whatever becomes of it: a service raises
+// it above the number of cores to have threads for what does not compute.
+func threadsNow() func() int {
+	n := runtime.GOMAXPROCS(0)
+	return func() int { return n }
+}
+
 // threads returns how many texts may be computed at the same time.
 func (s *slots) threads() int {
 	if s.limit != nil {
 		return s.limit()
 	}
 	return runtime.GOMAXPROCS(0)
+}
+
+// yieldFor is how long bulk texts leave a core to others after each yield: long
+// beside a text, so that while searches come in one after the other they find the
+// core free, and short beside what anybody would notice of an ingest.
+const yieldFor = time.Second
+
+func (s *slots) time() time.Time {
+	if s.now != nil {
+		return s.now()
+	}
+	return time.Now()
+}
+
+// yield leaves a core to others than bulk texts for the next yieldFor. With
+// crowded no core helps with a text of another until the next yield.
+func (s *slots) yield(crowded bool) {
+	s.yielded.Store(s.time().Add(yieldFor).UnixNano())
+	s.crowded.Store(crowded)
+}
+
+// bulkThreads returns how many texts may be computed at the same time where one
+// of them is bulk and nobody interactive waits.
+func (s *slots) bulkThreads() int {
+	n := s.threads()
+	if n > 1 && s.time().UnixNano() < s.yielded.Load() {
+		n--
+	}
+	return n
 }
 
 // acquire waits for a slot, which the caller must release, until ctx ends.
@@ -71,13 +115,18 @@ func (s *slots) acquire(ctx context.Context, t *turn) (*bert.Workspace, error) {
 	}
 }
 
-// idleSlot returns a slot, which the caller must release, if one is free that
-// nobody waits for, and otherwise nil.
-func (s *slots) idleSlot() *bert.Workspace {
+// idleSlot returns a slot to help with a text of a priority, which the caller must
+// release, if one is free that nobody waits for and nobody computes beside the
+// text, and otherwise nil.
+func (s *slots) idleSlot(p priority) *bert.Workspace {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dispatch() // somebody may wait still if GOMAXPROCS was raised
-	if s.running >= s.threads() {
+	limit := s.threads()
+	if p == bulk {
+		limit = s.bulkThreads()
+	}
+	if s.running >= limit || s.crowded.Load() {
 		return nil
 	}
 	return s.take()
@@ -118,7 +167,7 @@ func (s *slots) dispatch() {
 	for limit := s.threads(); s.running < limit; {
 		p := s.next()
 		queue := &s.waiting[p]
-		if len(*queue) == 0 {
+		if len(*queue) == 0 || p == bulk && len(s.waiting[interactive]) == 0 && s.running >= s.bulkThreads() {
 			return
 		}
 		t := (*queue)[0]

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/ragloop/ragloop/internal/embed/bert"
 )
@@ -78,6 +79,7 @@ func TestSlotsQueriesFirst(t *testing.T) {
 func TestSlotsBulkGoesOn(t *testing.T) {
 	limit := 1
 	q := newQueue(t, &limit)
+	q.slots.yield(false)
 	q.ask(interactive, "running")
 	q.expect("running")
 	q.ask(bulk, "document", "another")
@@ -122,14 +124,50 @@ func TestSlotsFollowTheLimit(t *testing.T) {
 	}
 }
 
+// TestSlotsYield: for a second after a yield bulk texts leave a slot free, which
+// interactive texts take; nobody starves, and a single slot is not given up.
+func TestSlotsYield(t *testing.T) {
+	limit, now := 2, time.Unix(100, 0)
+	q := newQueue(t, &limit)
+	q.slots.now = func() time.Time { return now }
+	q.ask(bulk, "a", "b", "c", "d", "e", "f")
+	q.expect("a", "b")
+	q.slots.yield(false)
+	q.release("a")
+	q.expect()
+	if q.slots.idleSlot(bulk) != nil {
+		t.Error("a bulk text is helped with the slot that is left to others")
+	}
+	q.slots.yield(true)
+	if q.slots.idleSlot(interactive) != nil {
+		t.Error("a query is helped where others compute beside it")
+	}
+	q.ask(interactive, "query")
+	q.expect("query")
+	q.release("b")
+	q.expect() // the query's slot is not theirs either
+	q.release("query")
+	q.expect("c")
+	now = now.Add(yieldFor)
+	q.release("c")
+	q.expect("d", "e")
+
+	limit = 1
+	q.slots.yield(false)
+	q.release("d")
+	q.expect()
+	q.release("e")
+	q.expect("f")
+}
+
 // TestSlotsIdle checks that help is taken only from cores that nobody wants.
 func TestSlotsIdle(t *testing.T) {
 	limit := 2
 	q := newQueue(t, &limit)
 	q.ask(interactive, "query")
 	q.expect("query")
-	helper := q.slots.idleSlot()
-	if helper == nil || q.slots.idleSlot() != nil {
+	helper := q.slots.idleSlot(interactive)
+	if helper == nil || q.slots.idleSlot(interactive) != nil {
 		t.Error("two cores and one text do not leave exactly one helper")
 	}
 	q.ask(bulk, "document")
@@ -138,9 +176,9 @@ func TestSlotsIdle(t *testing.T) {
 	q.expect("document")
 	q.ask(bulk, "next")
 	limit = 4
-	helper = q.slots.idleSlot()
+	helper = q.slots.idleSlot(interactive)
 	q.expect("next") // before any help
-	if helper == nil || q.slots.idleSlot() != nil {
+	if helper == nil || q.slots.idleSlot(interactive) != nil {
 		t.Error("four cores and three texts do not leave exactly one helper")
 	}
 }

@@ -107,7 +107,7 @@ func (b *Builtin) eachState(ctx context.Context, task Task, p priority, texts []
 				first, last := len(ids)-1-n, len(ids)-1 // the last is [SEP]
 				var team *bert.Team
 				if len(texts) == 1 {
-					team = b.scheduler.team(len(ids))
+					team = b.scheduler.team(p, len(ids))
 				}
 				states := b.model.States(team, ids, precision, w)
 				t.ids, t.vectors = ids[first:last], states[first*b.model.Hidden:last*b.model.Hidden]

@@ -53,12 +53,14 @@ func TestPostFollowsNoRedirect(t *testing.T) {
 		t.Error("the request went on to another address")
 	}))
 	defer elsewhere.Close()
-	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	server := httptest.NewServer(http.RedirectHandler(elsewhere.URL+"/v1?key=hidden", http.StatusTemporaryRedirect))
 	defer server.Close()
 	_, err := newEndpoint(t, Config{URL: server.URL}).Post(t.Context(), nil)
 	var status *StatusError
 	if !errors.As(err, &status) || status.Code != http.StatusTemporaryRedirect {
 		t.Errorf("Post = %v, want the status 307", err)
+	} else if want := "leads to " + elsewhere.URL + "/v1"; !strings.HasSuffix(err.Error(), want) {
+		t.Errorf("Post = %v, want that it %s", err, want)
 	}
 }
 
@@ -163,6 +165,31 @@ func TestTimeout(t *testing.T) {
 	})
 }
 
+// TestRetryBeyondDeadline: nobody waits for an attempt that would come too late.
+func TestRetryBeyondDeadline(t *testing.T) {
+	for pause, want := range map[string]time.Duration{"9": 9 * time.Second, "10": 0, "200": 0} {
+		synctest.Test(t, func(t *testing.T) {
+			attempts := 0
+			client := &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) {
+				if attempts++; attempts > 1 {
+					return response(200, "")()
+				}
+				return response(429, "busy", "Retry-After", pause)()
+			})}
+			start := time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			_, err := newEndpoint(t, Config{URL: "http://chat.example", Client: client}).Post(ctx, nil)
+			if took := time.Since(start); took != want || (err == nil) != (want > 0) {
+				t.Errorf("pause of %s s: Post = %v after %v, want %v", pause, err, took, want)
+			}
+			if err != nil && (!errors.Is(err, ErrUnavailable) || !strings.Contains(err.Error(), "busy (retry after ")) {
+				t.Errorf("pause of %s s: Post = %v, want what the endpoint said, and ErrUnavailable", pause, err)
+			}
+		})
+	}
+}
+
 func TestConcurrency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -179,6 +206,7 @@ func TestConcurrency(t *testing.T) {
 			return response(200, "")()
 		})}
 		e := newEndpoint(t, Config{URL: "http://chat.example", Client: client, Concurrency: 2})
+		unlimited := newEndpoint(t, Config{URL: "http://chat.example", Client: client, Concurrency: -1})
 		var group sync.WaitGroup
 		for range 5 {
 			group.Go(func() {
@@ -197,6 +225,17 @@ func TestConcurrency(t *testing.T) {
 		if most != 2 {
 			t.Errorf("%d calls at once, want 2", most)
 		}
+		for range 5 {
+			group.Go(func() {
+				if _, err := unlimited.Post(t.Context(), nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if most != 5 {
+			t.Errorf("%d calls at once without a limit, want 5", most)
+		}
 	})
 }
 
@@ -209,6 +248,25 @@ func TestTooLong(t *testing.T) {
 	_, err := newEndpoint(t, Config{URL: "http://chat.example", Client: client, MaxBodyBytes: 100}).Post(t.Context(), nil)
 	if !errors.Is(err, ErrTooLong) || errors.Is(err, ErrUnavailable) || attempts != 1 {
 		t.Errorf("Post = %v after %d attempts, want %v after 1", err, attempts, ErrTooLong)
+	}
+	if got, err := newEndpoint(t, Config{URL: "http://chat.example", Client: client, MaxBodyBytes: 100}).PostUpTo(t.Context(), nil, 101); len(got) != 101 || err != nil {
+		t.Errorf("PostUpTo with a higher limit = %d bytes, %v", len(got), err)
+	}
+}
+
+func TestPath(t *testing.T) {
+	for base, want := range map[string]string{
+		"http://x/v1": "http://x/v1/rerank", "http://x/v1/": "http://x/v1/rerank", "http://x": "http://x/rerank",
+		"http://x/v1?api-version=2": "http://x/v1/rerank?api-version=2",
+	} {
+		var got string
+		client := &http.Client{Transport: trip(func(r *http.Request) (*http.Response, error) {
+			got = r.URL.String()
+			return response(200, "")()
+		})}
+		if _, err := newEndpoint(t, Config{URL: base, Path: "rerank", Client: client}).Post(t.Context(), nil); err != nil || got != want {
+			t.Errorf("with the base %s %s is asked (%v), want %s", base, got, err, want)
+		}
 	}
 }
 
@@ -254,7 +312,7 @@ func TestNewErrors(t *testing.T) {
 		{Config{URL: "localhost:8080"}, "want http://HOST"},
 		{Config{URL: "http://user:secret@\x01"}, "cannot be parsed"},
 		{Config{URL: "http://x", Timeout: -1}, "timeout -1ns"},
-		{Config{URL: "http://x", Concurrency: -1}, "concurrency -1"},
+		{Config{URL: "http://x", MaxBodyBytes: -1}, "longest body -1"},
 		{Config{URL: "http://x", APIKey: "secret\n"}, "white space"},
 	} {
 		_, err := New(c.config)

@@ -33,7 +33,10 @@ const (
 // statusError turns a response that is not 200 into an error: permanent, or to
 // be retried, perhaps after the pause that the endpoint asks for.
 func (e *Endpoint) statusError(r *http.Response) error {
-	raw, _ := io.ReadAll(io.LimitReader(r.Body, maxErrorBytes)) // the status is what matters
+	raw, _ := io.ReadAll(io.LimitReader(r.Body, maxErrorBytes))       // the status is what matters
+	if to, err := r.Location(); err == nil && r.StatusCode/100 == 3 { // without its query, which may hold a key
+		raw = []byte("redirects are not followed, this one leads to " + to.Scheme + "://" + to.Host + to.EscapedPath())
+	}
 	err := &StatusError{Code: r.StatusCode, Message: e.Message(raw)}
 	if r.StatusCode != http.StatusTooManyRequests && r.StatusCode < 500 {
 		return backoff.Permanent(err)
