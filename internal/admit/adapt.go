@@ -1,7 +1,6 @@
 package admit
 
 import (
-	"math"
 	"slices"
 	"time"
 )
@@ -9,29 +8,44 @@ import (
 // adapt ends a window. l.mu is held.
 func (l *Limiter) adapt(now time.Time) {
 	w := l.window
-	few := w.most <= l.c.Min || l.probing
+	probing := l.probe < 1
+	few := w.most <= l.c.Min || probing
 	if few {
 		l.quiet = now
 	}
-	slow := l.learn(few)
-	if !l.probing {
-		l.step(w, slow)
+	slow, fell := l.learn(few)
+	full := w.most >= l.allowed()
+	if full && !probing {
+		l.rate = float64(w.calls) / now.Sub(w.begin).Seconds()
 	}
-	l.probing = !l.probing && now.Sub(l.quiet) >= probeAfter
+	if !probing {
+		l.step(w, slow, full)
+	}
+	switch {
+	case !probing && l.quiet.IsZero():
+		l.probe = 0 // Min: a guess under load may be any number of times too long
+	case !probing && now.Sub(l.quiet) >= probeAfter:
+		l.probe = probeShare
+	case probing && fell && l.allowed() > l.c.Min:
+		l.probe *= probeShare
+	default:
+		l.probe = 1
+	}
 	l.pushed = float64(max(w.came, 1)) / float64(max(w.let, 1))
 	l.window = window{begin: now, most: l.running}
 }
 
 // step moves the limit after a window in which calls took slow times as long as
-// without load; 0: not known.
-func (l *Limiter) step(w window, slow float64) {
+// without load; 0: not known. full says that there were as many as may be.
+func (l *Limiter) step(w window, slow float64, full bool) {
 	if float64(w.expired) > expiredMost*float64(w.calls) {
 		l.limit *= decrease
 	} else if slow > 0 {
-		gradient := min(max(tolerance/slow, 0.5), 1)
-		next := (1-smoothing)*l.limit + smoothing*(gradient*l.limit+math.Sqrt(l.limit))
-		if next < l.limit || float64(w.most) >= l.limit/2 {
-			l.limit = next
+		next := tolerance/slow*l.limit + 1
+		if next < l.limit {
+			l.limit += falling * (next - l.limit)
+		} else if full {
+			l.limit += rising * (next - l.limit)
 		}
 	}
 	l.limit = min(max(l.limit, float64(l.c.Min)), float64(l.c.Max))
@@ -40,8 +54,9 @@ func (l *Limiter) step(w window, slow float64) {
 // learn takes the samples of a window in, of all kinds, and returns how many
 // times as long as without load calls took; 0: not known. What was measured while
 // few calls were at work is what they take without load: a little of it where
-// that is more than was known, so that one slow window is not believed.
-func (l *Limiter) learn(few bool) (slow float64) {
+// that is more than was known, so that one slow window is not believed. fell
+// says that calls of some kind took clearly less than was known.
+func (l *Limiter) learn(few bool) (slow float64, fell bool) {
 	total, weight := 0.0, 0
 	for _, k := range l.kinds {
 		if len(k.samples) >= kindCalls {
@@ -54,6 +69,7 @@ func (l *Limiter) learn(few bool) (slow float64) {
 					l.quiet = time.Time{}
 				}
 			case median < k.noLoad:
+				fell = fell || float64(median) < clearly*float64(k.noLoad)
 				k.noLoad = median
 			case few:
 				k.noLoad += (median - k.noLoad) / 4
@@ -66,7 +82,7 @@ func (l *Limiter) learn(few bool) (slow float64) {
 		k.samples, k.seen = k.samples[:0], 0
 	}
 	if weight == 0 {
-		return 0
+		return 0, fell
 	}
-	return total / float64(weight)
+	return total / float64(weight), fell
 }

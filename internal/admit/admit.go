@@ -61,26 +61,32 @@ func (r *Refusal) Unwrap() error { return r.Err }
 // the limit grows; where they get in each other's way they take longer, and it
 // shrinks:
 //
-//	gradient = clamp(tolerance × noLoad / median, 1/2, 1)
-//	limit    = 0.8 limit + 0.2 (gradient × limit + √limit)
+//	aim    = tolerance × noLoad / median × limit + 1
+//	limit += 0.5 × (aim - limit) where that is below it, 0.1 × above
 //
 // once per window of at least 100 ms and 20 calls, for the calls of all kinds
-// together, each in terms of its own kind. √limit is the queue that is tolerated;
-// with a gradient of 1/2 the limit settles at 4. The limit grows only where it was
-// at least half used, and falls by a tenth where a tenth of the calls were not
-// finished in time (multiplicative decrease). This is "Gradient2" of Netflix's
+// together, each in terms of its own kind. With a tolerance of 1.5 calls that
+// only compute settle at one and a half per core and one more: enough that no
+// core is ever without, and so few that what must be done at once beside them,
+// such as to refuse the others, finds one soon. Calls that wait for somebody else
+// take no longer the more they are, and the limit grows to what is asked. It grows
+// only where it was reached, and falls by a tenth where a tenth of the calls were
+// not finished in time (multiplicative decrease). This is "Gradient2" of Netflix's
 // concurrency-limits (T. Wilson, E. Muino: "Performance Under Load", 2018) with
-// another baseline: not the long-term average, which follows an overload that
-// lasts, but as Envoy's adaptive concurrency filter has it, a latency that is
-// measured while little is at work. A window with no more than Min calls at once
-// is such a measurement; where there was none for 30 seconds, or a kind is new, the
-// limit is a quarter for one window.
+// less tolerance and without its allowance of √limit, which is for a queue that
+// here waits outside, and with another baseline: not the long-term average, which
+// follows an overload that lasts, but as Envoy's adaptive concurrency filter has
+// it, a latency that is measured while little is at work. A window with no more
+// than Min calls at once is such a measurement; where a kind is new the limit is
+// Min for one window, and where there was none for 30 seconds a quarter, and a
+// quarter of that for another window as long as calls become faster by it.
 //
 // # The queue
 //
-// As many calls as the limit allows wait for their turn, first come first served,
-// so that a burst is no overload. They are never refused later, unless their time
-// runs out.
+// Calls wait for their turn, first come first served, so that a burst is no
+// overload: as many as get it within 25 ms at the rate of the last window that was
+// full, and no fewer than the limit. They are never refused later, unless their
+// time runs out.
 type Limiter struct {
 	c Config
 
@@ -91,8 +97,11 @@ type Limiter struct {
 	kinds   map[string]*kind
 	window  window
 	quiet   time.Time // end of the last window with few calls at work; zero: a no-load latency is a guess
-	probing bool      // this window is one by intention
+	probe   float64   // share of the limit that this window allows; below 1 to have few calls at work
+	rate    float64   // calls per second that ended in the last window with as many as may be; 0: there was none
 	pushed  float64   // calls that came for each that was let in, in the last window
+
+	busy, tooLate int64 // calls refused so far
 }
 
 // waiter is a call that waits for its turn.
@@ -123,14 +132,18 @@ const (
 	kindCalls    = 5   // of a kind that say something
 	kindSamples  = 256 // that are kept
 
-	tolerance   = 2.0
-	smoothing   = 0.2
+	tolerance   = 1.5
+	rising      = 0.1
+	falling     = 0.5
 	startLimit  = 20
 	decrease    = 0.9
 	expiredMost = 0.1
 
 	probeAfter = 30 * time.Second
 	probeShare = 1.0 / 4
+	clearly    = 0.8
+
+	mostWait = 25 * time.Millisecond
 
 	retryUnit = 100 * time.Millisecond
 	retryMost = 5 * time.Second
@@ -146,7 +159,7 @@ func New(c Config) *Limiter {
 	if c.Jitter == nil {
 		c.Jitter = rand.Float64
 	}
-	l := &Limiter{c: c, limit: float64(min(max(startLimit, c.Min), c.Max)), kinds: map[string]*kind{}, pushed: 1}
+	l := &Limiter{c: c, limit: float64(min(max(startLimit, c.Min), c.Max)), kinds: map[string]*kind{}, probe: 1, pushed: 1}
 	if c.Fixed {
 		l.limit = float64(c.Max)
 	}
@@ -159,22 +172,20 @@ type State struct {
 	Limit   int // calls that may be at work at once
 	Running int // that are
 	Waiting int
+
+	Busy, Late int64 // calls refused so far with ErrBusy and ErrLate
 }
 
 // State returns the present state.
 func (l *Limiter) State() State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return State{l.allowed(), l.running, len(l.waiting)}
+	return State{l.allowed(), l.running, len(l.waiting), l.busy, l.tooLate}
 }
 
 // allowed returns how many calls may be at work now. l.mu is held.
 func (l *Limiter) allowed() int {
-	limit := l.limit
-	if l.probing {
-		limit *= probeShare
-	}
-	return max(int(math.Round(limit)), l.c.Min)
+	return max(int(math.Round(l.probe*l.limit)), l.c.Min)
 }
 
 // room returns how many calls may wait. l.mu is held.
@@ -182,7 +193,7 @@ func (l *Limiter) room() int {
 	if l.c.Fixed {
 		return 0
 	}
-	return min(int(math.Round(l.limit)), l.c.Max)
+	return min(int(math.Round(max(l.limit, l.rate*mostWait.Seconds()))), l.c.Max)
 }
 
 // Peek returns the error of a call that would be refused if it came now. It
@@ -200,6 +211,7 @@ func (l *Limiter) Peek() error {
 // refuse counts a call and returns why it is refused. l.mu is held.
 func (l *Limiter) refuse() error {
 	l.window.came++
+	l.busy++
 	// Those who were refused spread over as long as their number needs, and half
 	// as much around it.
 	after := min(time.Duration(l.pushed*float64(retryUnit)), retryMost)
@@ -220,6 +232,7 @@ func (l *Limiter) Enter(ctx context.Context, name string) (*Ticket, error) {
 	}
 	if err := l.late(ctx, k); err != nil {
 		l.window.came++
+		l.tooLate++
 		l.mu.Unlock()
 		return nil, err
 	}
@@ -318,6 +331,9 @@ func (t *Ticket) Leave(how Ended) {
 	defer l.mu.Unlock()
 	l.running--
 	now := l.c.Now()
+	if l.probe < 1 && t.begin.Before(l.window.begin) {
+		how = Other // it was beside more than now may be
+	}
 	switch how {
 	case Done:
 		l.window.calls++

@@ -38,7 +38,7 @@ func TestFixed(t *testing.T) {
 	if err := l.Peek(); !errors.Is(err, ErrBusy) {
 		t.Errorf("Peek = %v", err)
 	}
-	if got, want := l.State(), (State{Limit: 2, Running: 2}); got != want {
+	if got, want := l.State(), (State{Limit: 2, Running: 2, Busy: 2}); got != want {
 		t.Errorf("State = %+v, want %+v", got, want)
 	}
 	first.Leave(Done)
@@ -47,7 +47,7 @@ func TestFixed(t *testing.T) {
 	}
 	enter(t, l).Leave(Other)
 	second.Leave(Expired)
-	if got, want := l.State(), (State{Limit: 2}); got != want {
+	if got, want := l.State(), (State{Limit: 2, Busy: 2}); got != want {
 		t.Errorf("State at the end = %+v, want %+v", got, want)
 	}
 }
@@ -94,7 +94,7 @@ func TestQueue(t *testing.T) {
 		}
 		close(leave)
 		synctest.Wait()
-		if got, want := l.State(), (State{Limit: 2}); got != want {
+		if got, want := l.State(), (State{Limit: 2, Busy: 1}); got != want {
 			t.Errorf("State at the end = %+v, want %+v", got, want)
 		}
 	})
@@ -171,6 +171,9 @@ func TestLate(t *testing.T) {
 	}
 	if err := try("a", 10*time.Millisecond); !errors.Is(err, ErrLate) {
 		t.Errorf("call with 10 ms behind others = %v", err)
+	}
+	if got := l.State(); got.Late != 2 || got.Busy != 0 {
+		t.Errorf("State = %+v, want 2 calls late", got)
 	}
 }
 

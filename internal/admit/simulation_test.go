@@ -69,8 +69,8 @@ func TestSimulated(t *testing.T) {
 			if g := r.Goodput(); g < 950 {
 				t.Errorf("goodput %.0f, want at least 950 of 1000", g)
 			}
-			if p99, limit := r.Of(load.Answered).Quantile(0.99), l.State().Limit; p99 > 40*ms || limit < 3 || limit > 12 {
-				t.Errorf("99 %% of answers within %v, limit %d; want 40 ms, 3 to 12", p99, limit)
+			if p99, limit := r.Of(load.Answered).Quantile(0.99), l.State().Limit; p99 > 40*ms || limit < 3 || limit > 6 {
+				t.Errorf("99 %% of answers within %v, limit %d; want 40 ms, 3 to 6", p99, limit)
 			}
 			if worst := r.Of(load.Rejected).Max(); worst > 0 {
 				t.Errorf("a call was refused after %v, want at once", worst)
