@@ -23,10 +23,10 @@ var allow = []struct {
 	pkg  string
 	want []string
 }{
-	{"cmd/ragloop", []string{"*", "*/*", "proto/*/*", "ingest/chunk/preview", "ingest/extract/isolate", "internal/*", "evalret/ground/meta", "evalret/labels/convert", "evalret/labels/feedback", "evalret/labels/review", "internal/embed/convert", "internal/embed/modelfile"}},
+	{"cmd/ragloop", []string{"*", "*/*", "proto/*/*", "ingest/chunk/preview", "ingest/extract/isolate", "internal/*", "evalret/ground/meta", "evalret/labels/convert", "evalret/labels/feedback", "evalret/labels/review", "evalret/labels/synth", "internal/embed/convert", "internal/embed/modelfile"}},
 	{"cmd/demolabel", []string{"ingest/extract", "internal/demo", "internal/text"}}, // writes the demo's query set
 
-	{"evalret", []string{"evalret/ground", "evalret/labels", "evalret/metric", "evalret/stats", "retrieve", "retrieve/pack", "internal/*"}},
+	{"evalret", []string{"evalret/answer", "evalret/ground", "evalret/labels", "evalret/metric", "evalret/stats", "retrieve", "retrieve/pack", "internal/*"}},
 	{"evalret/tune", []string{"evalret", "evalret/labels", "evalret/metric", "evalret/stats", "ingest/chunk", "retrieve", "retrieve/pack", "internal/*"}},
 	{"evalret/quality", []string{"evalret", "evalret/labels", "evalret/labels/convert", "evalret/metric", "evalret/stats", "ingest/chunk", "retrieve", "retrieve/pack", "internal/*"}},
 	{"evalret/report", []string{"evalret", "evalret/labels", "evalret/metric", "evalret/runs", "evalret/stats", "evalret/tune", "internal/*"}},
@@ -38,6 +38,7 @@ var allow = []struct {
 	{"evalret/labels/convert", []string{"evalret/labels", "internal/text"}},
 	{"evalret/labels/feedback", nil},
 	{"evalret/labels/review", []string{"evalret/labels", "evalret/labels/feedback", "internal/text"}},
+	{"evalret/labels/synth", []string{"evalret/labels", "evalret/metric", "internal/chat", "internal/endpoint", "internal/lexical", "internal/text"}},
 	{"evalret/metric", []string{"internal/text"}},
 	{"evalret/stats", nil},
 	{"evalret/runs", []string{"evalret", "evalret/metric", "evalret/stats", "internal/text"}},
@@ -46,12 +47,12 @@ var allow = []struct {
 	{"retrieve", []string{"retrieve/pack", "internal/index", "internal/embed", "internal/lexical", "internal/text", "internal/tokens"}},
 	{"retrieve/pack", []string{"internal/text"}},
 	{"retrieve/expand", []string{"internal/chat"}},
-	{"retrieve/server", []string{"retrieve", "retrieve/expand", "retrieve/pack", "proto/*/*", "internal/admit", "internal/filter", "internal/index", "internal/meta", "internal/text", "internal/tokens"}},
+	{"retrieve/server", []string{"retrieve", "retrieve/expand", "retrieve/pack", "proto/*/*", "internal/admit", "internal/filter", "internal/index", "internal/meta", "internal/telemetry", "internal/text", "internal/tokens"}},
 
 	{"ingest", []string{"ingest/extract", "ingest/situate", "ingest/chunk", "internal/index", "internal/embed", "internal/failpoint", "internal/lexical", "internal/meta", "internal/strictjson", "internal/text", "internal/tokens"}},
 	{"ingest/extract", []string{"internal/meta", "internal/text"}},
 	{"ingest/extract/isolate", []string{"ingest/extract"}},
-	{"ingest/situate", []string{"internal/chat", "internal/text"}},
+	{"ingest/situate", []string{"internal/chat", "internal/endpoint", "internal/text"}},
 	{"ingest/watch", []string{"ingest", "internal/text"}},
 	{"ingest/chunk", []string{"ingest/extract", "internal/text", "internal/tokens"}},
 	{"ingest/chunk/preview", []string{"ingest/chunk", "ingest/extract", "internal/text", "internal/webpage"}},
@@ -59,7 +60,7 @@ var allow = []struct {
 	{"proto/*/*", nil},
 	{"internal/index", []string{"internal/qdrantlocal", "internal/qdrantwire", "internal/failpoint", "internal/filter", "internal/lexical", "internal/meta", "internal/text"}},
 	{"internal/qdrantlocal", []string{"internal/qdrantwire", "internal/failpoint", "internal/simd", "internal/lexical"}},
-	{"internal/embed", []string{"internal/embed/bert", "internal/embed/modelfile", "internal/embed/wordpiece", "internal/simd", "internal/text"}},
+	{"internal/embed", []string{"internal/embed/bert", "internal/embed/modelfile", "internal/embed/wordpiece", "internal/endpoint", "internal/simd", "internal/text"}},
 	{"internal/embed/bert", []string{"internal/embed/modelfile", "internal/simd"}},
 	{"internal/embed/convert", []string{"internal/embed", "internal/embed/bert", "internal/embed/modelfile", "internal/embed/wordpiece", "internal/simd"}},
 	{"internal/embed/wordpiece", []string{"internal/text"}},
@@ -74,13 +75,15 @@ var allow = []struct {
 // import it: protobuf types stop at the wire.
 var outside = map[string][]string{
 	"github.com/qdrant/go-client":     {"internal/index", "internal/qdrantlocal", "internal/qdrantwire"},
-	"google.golang.org/grpc":          {"cmd/ragloop", "retrieve/server", "internal/index", "internal/qdrantlocal", "internal/qdrantwire", "proto/*/*"},
+	"google.golang.org/grpc":          {"cmd/ragloop", "retrieve/server", "internal/index", "internal/qdrantlocal", "internal/qdrantwire", "internal/telemetry", "proto/*/*"},
 	"google.golang.org/protobuf":      {"cmd/ragloop", "retrieve/server", "internal/index", "internal/qdrantlocal", "internal/qdrantwire", "proto/*/*"},
 	"github.com/spf13/cobra":          {"cmd/ragloop"},
 	"github.com/ledongthuc/pdf":       {"ingest/extract"},
 	"github.com/pkoukk/tiktoken-go":   {"internal/tokens"},
 	"go.etcd.io/bbolt":                {"internal/chat", "internal/embed"},
 	"github.com/bmatcuk/doublestar":   {"ingest"},
+	"github.com/prometheus":           {"internal/telemetry"},
+	"go.opentelemetry.io":             {"internal/telemetry"},
 	"github.com/fsnotify/fsnotify":    {"ingest/watch"},
 	"github.com/google/go-cmp":        nil,
 	"testing":                         nil,
