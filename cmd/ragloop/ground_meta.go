@@ -39,9 +39,11 @@ func (a *app) metaCmd(name string) *cobra.Command {
 		Use:   "meta --data FILE…",
 		Short: "Judge the judges: how well groundedness agrees with people",
 		Long: `meta scores responses that people have judged and says how well the scores agree:
-area under the ROC curve, balanced accuracy on one half of the contexts at the
-threshold that is best on the other, Spearman correlation with ratings beside that
-of people among themselves, and calibration, with 95 % intervals over contexts.
+area under the ROC curve, balanced accuracy on one half of the rows at the threshold
+that is best on the other, Spearman correlation with ratings beside that of people
+among themselves, and calibration, with 95 % intervals. Rows that share a context, a
+longer sentence of it or a response are a group: no group is split between halves or
+parts, and intervals draw groups.
 
 --data takes JSON Lines {"id","dataset","context","response","label" or
 "ratings","type"}. label is 0 or 1. Responses with labels are scored by their worst
@@ -72,7 +74,7 @@ it needs no labels of faults.`,
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.data, "data", nil, "file of judged responses (JSON Lines); may be repeated")
 	fl.StringVar(&f.judge, "judge", lexicalJudge, "lexical (offline), nli (the endpoint of nli.url) or llm")
-	fl.IntVar(&f.folds, "folds", 0, "fit the lexical judge by cross-validation over so many parts of the contexts; 0: use the built-in model")
+	fl.IntVar(&f.folds, "folds", 0, "fit the lexical judge by cross-validation over so many parts; 0: use the built-in model")
 	fl.BoolVar(&f.mutations, "mutations", false, "test with faults put into supported responses, instead")
 	fl.IntVar(&f.limit, "limit", mutatedAnswers, "with --mutations: responses of each class; 0: all")
 	fl.Uint64Var(&f.seed, "seed", defaultSeed, "seed of the intervals")
@@ -122,9 +124,9 @@ func (a *app) printAgreement(info ground.Info, sets []meta.Agreement, folds int)
 		}{info.Name, folds, info.Limits, sets})
 	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "set\trows\tcontexts\tscored\tAUROC\tSpearman\tbalanced accuracy\tECE\thuman ceiling")
+	fmt.Fprintln(w, "set\trows\tgroups\tscored\tAUROC\tSpearman\tbalanced accuracy\tECE\thuman ceiling")
 	for _, s := range sets {
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", printable(s.Set), s.Rows, s.Contexts, s.Scored,
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%s\t%s\t%s\t%s\t%s\n", printable(s.Set), s.Rows, s.Groups, s.Scored,
 			figure(s.AUROC), figure(s.Spearman), figure(s.BalancedAccuracy), figure(s.ECE), figure(s.HumanCeiling))
 		for _, t := range s.Types {
 			fmt.Fprintf(w, "  %s\t%d\t\t\t%s\n", printable(t.Type), t.Rows, figure(t.AUROC))
@@ -135,7 +137,7 @@ func (a *app) printAgreement(info ground.Info, sets []meta.Agreement, folds int)
 	}
 	how := "as it is built in"
 	if folds > 0 {
-		how = fmt.Sprintf("cross-validated in %d parts of the contexts", folds)
+		how = fmt.Sprintf("cross-validated in %d parts", folds)
 	}
 	fmt.Fprintf(a.out, "\n%s, %s. Rows that abstain or claim nothing are not scored.\n", info.Name, how)
 	a.printLimits(info)

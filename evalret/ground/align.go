@@ -2,11 +2,9 @@ package ground
 
 import "github.com/ragloop/ragloop/internal/text"
 
-// window is how many words on each side are compared to find where in the
-// evidence a word of a claim belongs, and slack by how many they may be shifted.
 const (
-	contextWords = 4
-	slack        = 2
+	contextWords = 4   // neighbours on each side by which the place of a word is found
+	slack        = 2   // words by which they may be shifted
 	maxPlaces    = 400 // occurrences of one word that are looked at
 )
 

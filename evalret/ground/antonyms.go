@@ -1,27 +1,5 @@
 package ground
 
-import (
-	"strings"
-	"sync"
-)
-
-// antonyms maps a stem to the stems of its opposites.
-var antonyms = sync.OnceValue(func() map[string][]string {
-	r, m := newReader(), map[string][]string{}
-	for _, line := range strings.Split(opposites, "\n") {
-		left, right, _ := strings.Cut(line, "|")
-		for _, a := range strings.Fields(left) {
-			for _, b := range strings.Fields(right) {
-				a, b := r.stem(a), r.stem(b)
-				if a != b {
-					m[a], m[b] = append(m[a], b), append(m[b], a)
-				}
-			}
-		}
-	}
-	return m
-})
-
 // opposites has on each line words that may replace each other, and after the
 // bar the words that say the opposite. All inflections of them are meant.
 const opposites = `increase rise grow raise climb surge gain soar expand improve up higher upward|decrease fall shrink lower decline drop reduce lose plunge contract worsen down downward
@@ -175,7 +153,6 @@ liberal|conservative
 summer|winter
 spring|autumn
 morning|evening
-monday|tuesday wednesday thursday friday saturday sunday
 simple|complex
 single|multiple double
 unlimited|limited
@@ -201,3 +178,16 @@ popular|unpopular
 usual|unusual
 willing|unwilling reluctant
 correct right|incorrect wrong`
+
+// series are words of which each excludes the others of its line: where the
+// evidence has one, a claim with another says something else.
+const series = `first second third fourth fifth sixth seventh eighth ninth tenth
+q1 q2 q3 q4
+h1 h2
+two three four five six seven eight nine ten
+thousand million billion trillion
+day week month year decade
+monday tuesday wednesday thursday friday saturday sunday
+january february march april may june july august september october november december
+morning afternoon evening night
+red orange yellow green blue purple pink brown black white grey`

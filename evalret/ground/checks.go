@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/ragloop/ragloop/internal/text"
 )
@@ -18,18 +19,27 @@ type checker struct {
 	found           []Finding
 }
 
-// check returns what is wrong with a claim, ordered by span.
+// check returns what is wrong with a claim, in any order.
 func (c *checker) check() []Finding {
 	c.numbers()
 	c.months()
 	c.names()
 	c.quotes()
 	c.negations()
-	c.antonyms()
-	slices.SortStableFunc(c.found, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(a.Span.Start, b.Span.Start), cmp.Compare(a.Span.End, b.Span.End), cmp.Compare(a.Check, b.Check))
+	// What is no number or date of the evidence has no opposite there.
+	c.found = slices.DeleteFunc(c.found, func(f Finding) bool {
+		return f.Check == Antonym && slices.ContainsFunc(c.found, func(o Finding) bool {
+			return o.Check != Antonym && o.Check != Negation && o.Span.Contains(f.Span)
+		})
 	})
 	return c.found
+}
+
+// sortFindings orders findings by span, then check.
+func sortFindings(found []Finding) {
+	slices.SortStableFunc(found, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(a.Span.Start, b.Span.Start), cmp.Compare(a.Span.End, b.Span.End), cmp.Compare(a.Check, b.Check))
+	})
 }
 
 // add records a finding on words i to j of the claim, compared with word k of
@@ -120,6 +130,7 @@ var monthNames = map[string]string{
 // months checks that the months and weekdays of the claim occur. A numeric date
 // of the evidence may be any month's.
 func (c *checker) months() {
+	dated := sync.OnceValue(func() bool { return numericDate(c.evidence.body) })
 	for i, w := range c.claim.words {
 		short, ok := monthNames[w.form]
 		if !ok || !w.upper {
@@ -128,7 +139,7 @@ func (c *checker) months() {
 		if len(c.evidence.at[w.stem]) > 0 || len(c.evidence.at[short]) > 0 || len(c.evidence.at[short+"t"]) > 0 {
 			continue
 		}
-		if len(c.evidence.at) > 0 && numericDate(c.evidence.body) {
+		if dated() {
 			continue
 		}
 		c.add(Date, i, i, c.inPlace(i))
@@ -164,100 +175,6 @@ func numericDate(s string) bool {
 	return false
 }
 
-// names checks every run of capitalised words: a name of which no word occurs
-// in the evidence.
-func (c *checker) names() {
-	for _, run := range c.claim.names() {
-		known := false
-		for i := run.Start; i < run.End && !known; i++ {
-			known = c.evidence.knows(c.claim.words[i])
-		}
-		if !known {
-			c.add(Name, run.Start, run.End-1, c.inPlace(run.Start))
-		}
-	}
-}
-
-// names returns the runs of words of p, [Start, End), that look like names:
-// capitalised, and not only because a sentence begins.
-func (p *passage) names() []text.Span {
-	var out []text.Span
-	for i := 0; i < len(p.words); i++ {
-		if !p.name(i) {
-			continue
-		}
-		start := i
-		for i+1 < len(p.words) && p.name(i+1) && p.joined(i) && !p.words[i+1].first {
-			i++
-		}
-		out = append(out, text.Span{Start: start, End: i + 1})
-	}
-	return out
-}
-
-// name reports whether word i looks like a name or a part of one.
-func (p *passage) name(i int) bool {
-	w := p.words[i]
-	if !w.upper || w.stop || w.number || len(w.form) < 2 || monthNames[w.form] != "" {
-		return false
-	}
-	if strings.ContainsAny(w.form, "0123456789") && len(w.form) <= 3 {
-		return false // "Q4", "H1": written out as often
-	}
-	if !w.first && !p.opens(i) {
-		return true
-	}
-	_, common := ranks()[w.form]
-	return !common && !inflected(w.form) && !openers[w.form]
-}
-
-// opens reports whether word i stands where a capital begins a part of a
-// sentence: after a colon or the marks of Markdown.
-func (p *passage) opens(i int) bool {
-	before := strings.TrimRight(p.body[:p.words[i].span.Start], " \n")
-	return before == "" || strings.ContainsAny(before[len(before)-1:], ":*#_|>")
-}
-
-// inflected reports whether a word has the ending of a verb form or an adverb.
-func inflected(form string) bool {
-	return strings.HasSuffix(form, "ing") || strings.HasSuffix(form, "ed") || strings.HasSuffix(form, "ly") || strings.HasSuffix(form, "'s")
-}
-
-// openers begin sentences and are too rare for the list of frequent words.
-var openers = map[string]bool{
-	"moreover": true, "furthermore": true, "nevertheless": true, "nonetheless": true, "thus": true, "hence": true, "overall": true,
-	"alternatively": true, "likewise": true, "meanwhile": true, "whilst": true, "regardless": true, "notably": true, "besides": true,
-}
-
-// knows reports whether the evidence has w, as a word, as the beginning of one
-// or, for an acronym, as the initials of a run of words.
-func (p *passage) knows(w word) bool {
-	if len(p.at[w.stem]) > 0 {
-		return true
-	}
-	return len(w.form) >= 2 && len(w.form) <= 6 && p.acronym(strings.ToUpper(w.form))
-}
-
-// acronym reports whether some run of capitalised words has these initials.
-func (p *passage) acronym(initials string) bool {
-	n := len(initials)
-	for i := 0; i+n <= len(p.words); i++ {
-		k := 0
-		for j := i; j < len(p.words) && k < n && j-i < n+3; j++ {
-			w := p.words[j]
-			if w.upper && strings.HasPrefix(strings.ToUpper(w.form), initials[k:k+1]) {
-				k++
-			} else if !w.stop {
-				break
-			}
-		}
-		if k == n {
-			return true
-		}
-	}
-	return false
-}
-
 // quotes checks that what stands between quotation marks occurs word by word.
 func (c *checker) quotes() {
 	for _, q := range quoted(c.claim.body) {
@@ -279,14 +196,16 @@ func (c *checker) quotes() {
 // quoted returns the insides of quotation marks in s.
 func quoted(s string) []text.Span {
 	var out []text.Span
+	var open [4]bool // of each pair: no closing mark follows
 	for i := 0; i < len(s); i++ {
-		for _, marks := range [][2]string{{"“", "”"}, {`"`, `"`}, {"«", "»"}, {"„", "“"}} {
-			if !strings.HasPrefix(s[i:], marks[0]) {
+		for m, marks := range [4][2]string{{"“", "”"}, {`"`, `"`}, {"«", "»"}, {"„", "“"}} {
+			if open[m] || !strings.HasPrefix(s[i:], marks[0]) {
 				continue
 			}
 			start := i + len(marks[0])
 			n := strings.Index(s[start:], marks[1])
 			if n < 0 {
+				open[m] = true
 				continue
 			}
 			out = append(out, text.Span{Start: start, End: start + n})
@@ -297,9 +216,10 @@ func quoted(s string) []text.Span {
 	return out
 }
 
-// run returns where the forms of want stand in p one after the other; -1: nowhere.
+// run returns where the words of want, two at least, stand in p one after the
+// other; -1: nowhere.
 func (p *passage) run(want []word) int {
-	for _, at := range p.at[want[0].stem] {
+	for _, at := range firstOf(p.gist[[2]string{want[0].stem, want[1].stem}]) {
 		if at+len(want) > len(p.words) {
 			continue
 		}
@@ -312,119 +232,6 @@ func (p *passage) run(want []word) int {
 		}
 		if equal {
 			return at
-		}
-	}
-	return -1
-}
-
-// negators deny what follows them.
-var negators = func() map[string]bool {
-	m := map[string]bool{}
-	for _, w := range strings.Fields(`not no never none nobody nothing neither nor without cannot can't don't doesn't didn't isn't
-aren't wasn't weren't won't wouldn't couldn't shouldn't hasn't haven't hadn't ain't mustn't needn't hardly barely scarcely`) {
-		m[w] = true
-	}
-	return m
-}()
-
-// deniers deny the verb or noun that follows: "failed to", "lack of", "unable to".
-var deniers = map[string]bool{"fail": true, "lack": true, "unabl": true, "refus": true, "absenc": true, "imposs": true}
-
-// negated reports whether the content word i of p is under a negation: one of
-// the few words in front of it, within its sentence, without a comma between.
-func (p *passage) negated(i int) (cue int, ok bool) {
-	content := 0
-	for j := i - 1; j >= 0 && j >= i-6 && p.sentence[j] == p.sentence[i]; j-- {
-		if strings.ContainsAny(p.body[p.words[j].span.End:p.words[j+1].span.Start], ",;:()") {
-			return 0, false
-		}
-		w := p.words[j]
-		if negators[w.form] || deniers[w.stem] {
-			// "not only … but also" denies nothing.
-			if p.after(j) == "only" || p.after(j) == "just" {
-				return 0, false
-			}
-			return j, true
-		}
-		if !w.stop {
-			if content++; content > 1 {
-				return 0, false
-			}
-		}
-	}
-	return 0, false
-}
-
-// sameStatement is the agreement of neighbourhoods from which on two words are
-// taken as parts of the same statement.
-const sameStatement = 0.35
-
-// negations checks that what corresponds is negated in both or in neither.
-func (c *checker) negations() {
-	seen := map[int]bool{}
-	for i, w := range c.claim.words {
-		k := c.place[i]
-		if k < 0 || w.stop || w.number || c.agreement[i] < sameStatement {
-			continue
-		}
-		here, isHere := c.claim.negated(i)
-		there, isThere := c.evidence.negated(k)
-		switch {
-		case isHere && !isThere && !seen[here] && !c.evidence.denies(k):
-			seen[here] = true
-			c.add(Negation, here, i, k)
-		case !isHere && isThere && !seen[-1-there] && !c.claim.denies(i):
-			seen[-1-there] = true
-			c.add(Negation, i, i, there)
-		}
-	}
-}
-
-// denies reports whether anything near word i of p is negated, in its sentence:
-// "found no trace of poison" says what "have not found poison" says.
-func (p *passage) denies(i int) bool {
-	for j := max(0, i-5); j <= min(len(p.words)-1, i+5); j++ {
-		if p.sentence[j] == p.sentence[i] && (negators[p.words[j].form] || deniers[p.words[j].stem]) {
-			return true
-		}
-	}
-	return false
-}
-
-// antonyms checks whether a word of the claim that does not correspond to the
-// evidence stands where its opposite does.
-func (c *checker) antonyms() {
-	for i, w := range c.claim.words {
-		if c.place[i] >= 0 && c.evidence.words[c.place[i]].stem == w.stem {
-			continue
-		}
-		for _, o := range antonyms()[w.stem] {
-			if k := c.near(i, o); k >= 0 {
-				c.add(Antonym, i, i, k)
-				break
-			}
-		}
-	}
-}
-
-// near returns a word of the evidence with the given stem within a few words of
-// where word i of the claim would be; -1 for none.
-func (c *checker) near(i int, stem string) int {
-	at := c.evidence.at[stem]
-	if len(at) == 0 {
-		return -1
-	}
-	for d := 1; d <= 3; d++ {
-		for _, j := range []int{i - d, i + d} {
-			if j < 0 || j >= len(c.place) || c.place[j] < 0 {
-				continue
-			}
-			want := c.place[j] + i - j
-			for _, k := range at {
-				if k >= want-2 && k <= want+2 && c.evidence.sentence[k] == c.evidence.sentence[c.place[j]] {
-					return k
-				}
-			}
 		}
 	}
 	return -1

@@ -32,18 +32,24 @@ const (
 	fQuote
 	fNegation
 	fAntonym
-	fNameCover // share of the words of names in the evidence; 1 without names
-	fReplaced  // missing content words whose two neighbours stand around another word, log(1+n)
-	fSwapped   // content words elsewhere in the evidence whose neighbours stand around another word, log(1+n)
-	fInserted  // content words whose neighbours are neighbours in the evidence, log(1+n)
-	fPersonal  // share of words of the first and second person that the evidence lacks
+	fMisplaced    // by how much another number of the kind fits the place of one of the claim better
+	fOpposed      // by how much an opposite fits the place of a word of the claim better, by its neighbours
+	fOpposedAbout // and by its sentence
+	fDenied       // 1: the claim is negated, and the best sentences are not
+	fSynonyms     // missing content words that have a synonym in their place, log(1+n)
+	fNameCover    // share of the words of names in the evidence; 1 without names
+	fReplaced     // missing content words whose two neighbours stand around another word, log(1+n)
+	fSwapped      // content words elsewhere in the evidence whose neighbours stand around another word, log(1+n)
+	fInserted     // content words whose neighbours are neighbours in the evidence, log(1+n)
+	fPersonal     // words by which the answerer speaks of itself and that the evidence lacks, log(1+n)
 
 	features int = iota
 )
 
 var featureNames = [features]string{
 	"words", "cover", "bigram", "trigram", "window1", "window3", "run", "copied", "agree", "agree_least", "missing", "rarest",
-	"missing_char", "number", "date", "unit", "name", "quote", "negation", "antonym", "name_cover", "replaced", "swapped", "inserted", "personal",
+	"missing_char", "number", "date", "unit", "name", "quote", "negation", "antonym",
+	"misplaced", "opposed", "opposed_about", "denied", "synonyms", "name_cover", "replaced", "swapped", "inserted", "personal",
 }
 
 // vector holds the features of one claim.
@@ -57,6 +63,9 @@ type examined struct {
 	window   text.Span // words of the evidence: the best three sentences
 	align    alignment
 	claim    *passage
+	needed   map[string]float64 // weight of each content stem of the claim that the evidence has
+	content  float64            // weight of all content words of the claim
+	cover    []float64          // weight of needed in each sentence of the evidence
 }
 
 // examine compares a claim with an evidence.
@@ -72,13 +81,21 @@ func examine(r *reader, evidence *passage, quantities []quantity, claim string) 
 	x.runs(c, evidence)
 	x.neighbourhoods(c, evidence)
 	k := checker{claim: c, evidence: evidence, quantities: quantities, place: x.align.place, agreement: x.align.agreement}
+	k.found = x.rivals(c, evidence, quantities)
 	x.findings = k.check()
 	for _, found := range x.findings {
-		at := map[Check]feature{Number: fNumber, Date: fDate, Unit: fUnit, Name: fName, Quote: fQuote, Negation: fNegation, Antonym: fAntonym}[found.Check]
-		f[at] = min(3, f[at]+1)
+		if at, ok := featureOf[found.Check]; ok {
+			f[at] = min(3, f[at]+1)
+		}
 	}
+	x.denials(c, evidence)
+	sortFindings(x.findings)
 	return x
 }
+
+// featureOf has the features that count findings. A misplaced number has one
+// of its own kind.
+var featureOf = map[Check]feature{Number: fNumber, Date: fDate, Unit: fUnit, Name: fName, Quote: fQuote, Negation: fNegation, Antonym: fAntonym}
 
 // coverage fills in what share of the claim the evidence has, as a whole and in
 // its best sentences.
@@ -126,8 +143,11 @@ func (x *examined) coverage(c, e *passage) {
 	if names > 0 {
 		f[fNameCover] = float64(known) / float64(names)
 	}
-	one, _ := e.bestWindow(c, needed, 1)
-	three, at := e.bestWindow(c, needed, 3)
+	x.needed, x.content = needed, all
+	var one, three float64
+	var at text.Span
+	one, _, x.cover = e.bestWindow(c, needed, 1)
+	three, at, _ = e.bestWindow(c, needed, 3)
 	f[fWindow1], f[fWindow3] = 1, 1
 	if all > 0 {
 		f[fWindow1], f[fWindow3] = one/all, three/all
@@ -145,8 +165,9 @@ var person = map[string]bool{"i": true, "i'm": true, "i've": true, "i'd": true, 
 
 // bestWindow returns the greatest weight of needed stems that n sentences in a
 // row have, and the first such sentences, without those at either end that add
-// nothing. Empty where no sentence has any.
-func (e *passage) bestWindow(c *passage, needed map[string]float64, n int) (float64, text.Span) {
+// nothing; empty where no sentence has any. score has the weight of the window
+// that starts at each sentence.
+func (e *passage) bestWindow(c *passage, needed map[string]float64, n int) (weight float64, sentences text.Span, score []float64) {
 	// The sentences of every needed stem, each once, in order of the claim.
 	type posting struct {
 		weight    float64
@@ -175,7 +196,7 @@ func (e *passage) bestWindow(c *passage, needed map[string]float64, n int) (floa
 		postings = append(postings, p)
 	}
 	// score of the window [s, s+n): each stem counts once.
-	score := make([]float64, len(e.sentences)+n)
+	score = make([]float64, len(e.sentences)+n)
 	for _, p := range postings {
 		last := -1 // last window start already credited
 		for _, s := range p.sentences {
@@ -192,7 +213,7 @@ func (e *passage) bestWindow(c *passage, needed map[string]float64, n int) (floa
 		}
 	}
 	if at < 0 {
-		return 0, text.Span{}
+		return 0, text.Span{}, score
 	}
 	end := min(at+n, len(e.sentences))
 	for at < end-1 && !candidates[at] {
@@ -201,7 +222,7 @@ func (e *passage) bestWindow(c *passage, needed map[string]float64, n int) (floa
 	for end > at+1 && !candidates[end-1] {
 		end--
 	}
-	return best, text.Span{Start: at, End: end}
+	return best, text.Span{Start: at, End: end}, score
 }
 
 // resemblance fills in how much of the letters of missing words the best
@@ -238,134 +259,4 @@ func each3(form string, f func(string)) {
 	for i := 0; i+3 <= len(s); i++ {
 		f(s[i : i+3])
 	}
-}
-
-// runs fills in how much of the claim is copied.
-func (x *examined) runs(c, e *passage) {
-	f := &x.features
-	n := len(c.words)
-	pairs, triples := 0, 0
-	length := make([]int, n) // of the longest copied run that starts at each word
-	for i := range c.words {
-		if len(e.at[c.words[i].stem]) > 0 {
-			length[i] = 1
-		}
-		for _, k := range places(c, e, i) {
-			m := 1
-			for i+m < n && k+m < len(e.words) && c.words[i+m].stem == e.words[k+m].stem {
-				m++
-			}
-			length[i] = max(length[i], m)
-			if i > 0 && length[i-1] == length[i]+1 {
-				break // the run before goes on here; no longer one is likely
-			}
-		}
-		if length[i] >= 2 {
-			pairs++
-		}
-		if length[i] >= 3 {
-			triples++
-		}
-	}
-	longest, copied, until := 0, 0, 0
-	for i, m := range length {
-		longest = max(longest, m)
-		if m >= 4 && i+m > until {
-			copied += i + m - max(i, until)
-			until = i + m
-		}
-	}
-	f[fBigram], f[fTrigram] = share(pairs, n-1), share(triples, n-2)
-	f[fRun], f[fCopied] = share(longest, n), share(copied, n)
-}
-
-// share returns a/b, and 1 where b is not positive: nothing is lacking.
-func share(a, b int) float64 {
-	if b <= 0 {
-		return 1
-	}
-	return float64(a) / float64(b)
-}
-
-// neighbourhoods fills in how the words of the claim sit in the evidence.
-func (x *examined) neighbourhoods(c, e *passage) {
-	f := &x.features
-	sum, all, least := 0.0, 0.0, 1.0
-	replaced, swapped, inserted := 0, 0, 0
-	for i, w := range c.words {
-		if w.stop {
-			continue
-		}
-		all += w.weight
-		sum += w.weight * x.align.agreement[i]
-		least = min(least, x.align.agreement[i])
-		gap := x.gap(c, e, i)
-		switch {
-		case gap < 0:
-		case gap == 0:
-			inserted++
-		case len(e.at[w.stem]) == 0:
-			replaced++
-		default:
-			swapped++
-		}
-	}
-	f[fAgree], f[fAgreeLeast] = 1, least
-	if all > 0 {
-		f[fAgree] = sum / all
-	}
-	f[fReplaced], f[fSwapped], f[fInserted] = math.Log1p(float64(replaced)), math.Log1p(float64(swapped)), math.Log1p(float64(inserted))
-}
-
-// gap returns how many other words stand in the evidence between the neighbours
-// of word i of the claim, where word i itself doesn't: 0 if it was inserted, 1
-// or 2 if it replaces something. -1 where the neighbours don't stand together
-// anywhere, and where word i is in its place.
-func (x *examined) gap(c, e *passage, i int) int {
-	if i == 0 || i+1 >= len(c.words) {
-		return -1
-	}
-	left, right := c.words[i-1].stem, c.words[i+1].stem
-	at := e.at[left]
-	vague := c.words[i-1].stop && c.words[i+1].stop
-	if vague {
-		at = e.around(c, i)
-	}
-	if len(at) > maxPlaces {
-		return -1
-	}
-	best := -1
-	for _, k := range at {
-		for d := 1; d <= 3 && k+d < len(e.words); d++ {
-			if d >= 2 && e.words[k+1].stem == c.words[i].stem || d == 3 && e.words[k+2].stem == c.words[i].stem {
-				return -1
-			}
-			if e.words[k+d].stem == right && (best < 0 || d-1 > best) {
-				best = d - 1
-			}
-		}
-	}
-	return best
-}
-
-// around returns the words of e that stand where word i-1 of c does, where it
-// and word i+1 are function words, which stand together anywhere: a further word
-// of c must be near.
-func (e *passage) around(c *passage, i int) []int {
-	var out []int
-	if i >= 2 {
-		for _, k := range firstOf(e.gist[[2]string{c.words[i-2].stem, c.words[i-1].stem}]) {
-			out = append(out, k+1)
-		}
-	}
-	if i+2 < len(c.words) {
-		for _, k := range firstOf(e.gist[[2]string{c.words[i+1].stem, c.words[i+2].stem}]) {
-			for j := max(0, k-4); j < k; j++ {
-				if e.words[j].stem == c.words[i-1].stem {
-					out = append(out, j)
-				}
-			}
-		}
-	}
-	return out
 }

@@ -79,7 +79,7 @@ func TestFitRefuses(t *testing.T) {
 	if _, err := CrossValidate(t.Context(), examples(), 1); err == nil {
 		t.Error("CrossValidate with one fold succeeds")
 	}
-	for _, bad := range []string{"", "{}", `{"format":"x"}`, `{"format":"ragloop-ground-1","weights":{"magic":1}}`, `{"format":"ragloop-ground-1","more":1}`} {
+	for _, bad := range []string{"", "{}", `{"format":"x"}`, `{"format":"ragloop-ground-2","weights":{"magic":1}}`, `{"format":"ragloop-ground-2","more":1}`, `{"format":"ragloop-ground-2","weights":{"words":1e300}}`} {
 		if _, err := ReadModel([]byte(bad)); err == nil {
 			t.Errorf("ReadModel(%s) succeeds", bad)
 		}

@@ -82,11 +82,13 @@ const (
 	Name     Check = "name"     // a name of which it has no part
 	Quote    Check = "quote"    // quoted words that do not occur in this order
 	Negation Check = "negation" // negated here and not in the evidence, or the other way round
-	Antonym  Check = "antonym"  // a word whose opposite is in its place in the evidence
+	Antonym  Check = "antonym"  // a word whose opposite, or another of its series, is in its place in the evidence
+
+	Misplaced Check = "misplaced" // a number in whose place the evidence has another; it has this one elsewhere
 )
 
 // Checks lists the checks of the lexical judge, in the order of reports.
-func Checks() []Check { return []Check{Number, Date, Unit, Name, Quote, Negation, Antonym} }
+func Checks() []Check { return []Check{Number, Date, Unit, Misplaced, Name, Quote, Negation, Antonym} }
 
 // Kind says what a sentence of an answer is.
 type Kind uint8

@@ -6,14 +6,20 @@ import (
 )
 
 // Lexical judges claims by their words: how much of a claim the evidence has,
-// in what order and neighbourhood, and whether numbers, dates, units, names and
-// quotations occur and negations and opposites agree. It is deterministic,
-// works offline, and takes well under a millisecond for a claim. Its support is
-// a logistic of these features that was fitted to what people said ([Model]).
+// in what order and neighbourhood, whether numbers, dates, units, names and
+// quotations occur, negations agree, and no opposite or other number is in the
+// place of a word. It is deterministic, works offline, and takes about half a
+// millisecond for a claim and its share of reading the evidence. Its support is a
+// logistic of these features that was fitted to what people said ([Model]).
+//
+// It has no vectors of tokens. The greatest cosines of a claim's words with the
+// evidence's, by the built-in embedding model, were tried beside its features (mean,
+// least, of missing words, and so on): no cross-validated figure rose by more than
+// 0.002, and a thousand tokens took 90 ms to read.
 //
 // It supports a claim whose words are there. It does not understand one: see
-// its Limits. Weights of words, stemming, function words and opposites are
-// English; in other languages the checks of numbers, names and quotations hold
+// its Limits. Weights of words, stemming, function words, synonyms and opposites
+// are English; in other languages the checks of numbers, names and quotations hold
 // and the rest is coarser.
 type Lexical struct {
 	model *model
@@ -43,8 +49,8 @@ func NewLexicalWith(m Model) (*Lexical, error) {
 func (l *Lexical) Info() Info {
 	return Info{Name: "lexical support", Fingerprint: l.model.fingerprint, Limits: []string{
 		"It compares words, not meaning: a paraphrase scores too low, and a false claim made of the context's words too high.",
-		"A number, date or name that is in the context but belongs to something else is noticed in about one case of three.",
-		"Negations and opposites are noticed in about three cases of five, other changes of a single word rarely.",
+		"A number that is in the context but belongs to something else is noticed in about seven cases of ten, such a name in four.",
+		"An inserted negation is noticed in about nine cases of ten, an opposite in two of three, other changes of a single word rarely.",
 		"Support ranks claims of one kind of text; choose a threshold on answers of your own that people judged.",
 	}}
 }

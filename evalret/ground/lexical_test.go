@@ -35,6 +35,12 @@ func TestFindings(t *testing.T) {
 		{"The bridge was opened on 14 June 1932.", []string{"date: June"}},
 		{"The bridge was opened by Prince Otto.", []string{"name: Prince Otto"}},
 		{"The RTB sold fewer tickets.", nil},
+		{"The RTC sold fewer tickets.", []string{"name: RTC"}},
+		{"It spans 4.2 million metres and cost $503.", []string{"unit: 4.2 million", "unit: 503"}},
+		{"It spans no metres in March.", []string{"negation: no metres"}},
+		{"Traffic increased by 15% after the toll was introduced.", nil},
+		{"Ticket sales rose in March.", []string{"antonym: rose"}},
+		{"The toll was abolished in 1932.", []string{"misplaced: 1932"}},
 		{"The bridge is open to lorries over 12 tonnes.", []string{"negation: open"}},
 		{"The Harvale Bridge was not opened on 14 May 1932.", []string{"negation: not opened"}},
 		{"Traffic decreased by 15% after the toll was abolished.", []string{"antonym: decreased"}},
@@ -61,7 +67,6 @@ func TestSupportIsOrdered(t *testing.T) {
 		"The Harvale Bridge was opened on 14 May 1932 by Queen Ada.",
 		"The bridge was opened in May 1932 by the queen.",
 		"The bridge was opened in June 1935 by the queen.",
-		"A ferry carried miners to Port Elgin until 1999.",
 	}
 	js, err := newLexical(t).Judge(t.Context(), bridgeText, claims)
 	if err != nil {
@@ -90,8 +95,8 @@ func TestNothingSupportsNothing(t *testing.T) {
 // Work must not grow with the square of a text that repeats itself.
 func TestHostileTextIsBounded(t *testing.T) {
 	l := newLexical(t)
-	for _, unit := range []string{"a ", "not up ", "Abc ", "7 ", "1. ", "“a ", "x. "} {
-		evidence, claim := strings.Repeat(unit, 20_000), strings.Repeat(unit, 500)
+	for _, unit := range []string{"a ", "not up ", "Abc ", "7 ", "1. ", "“a ", "x. ", "\"a ", "AB ", "5 km ", "hot cold "} {
+		evidence, claim := strings.Repeat(unit, 10_000), strings.Repeat(unit, 300)
 		if _, err := l.Judge(t.Context(), evidence, []string{claim}); err != nil {
 			t.Error(err)
 		}

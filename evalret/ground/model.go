@@ -24,7 +24,7 @@ type Model struct {
 }
 
 // modelFormat changes when a feature changes its meaning.
-const modelFormat = "ragloop-ground-1"
+const modelFormat = "ragloop-ground-2"
 
 // defaultModel is what [NewLexical] uses: fitted by "ragloop ground fit" on the
 // sets that it names, responses that people judged.
@@ -41,7 +41,7 @@ var loadDefault = sync.OnceValues(func() (*model, error) {
 })
 
 // ReadModel reads what [Model.Write] writes. Unknown features and formats, and
-// weights that are not finite, are errors.
+// weights beyond a million, are errors.
 func ReadModel(data []byte) (Model, error) {
 	var m Model
 	d := json.NewDecoder(bytes.NewReader(data))
@@ -84,8 +84,8 @@ func (m Model) compile() (*model, error) {
 		out.weights[i] = w
 	}
 	for _, w := range append(out.weights[:], m.Intercept) {
-		if math.IsNaN(w) || math.IsInf(w, 0) {
-			return nil, fmt.Errorf("read groundedness model: a weight is %v, want a finite number", w)
+		if !(math.Abs(w) <= mostWeight) {
+			return nil, fmt.Errorf("read groundedness model: a weight is %v, want -%v to %v", w, mostWeight, mostWeight)
 		}
 	}
 	b, err := m.Write()
@@ -118,19 +118,20 @@ var limits = func() (l [features]struct{ lo, hi float64 }) {
 	for j := range l {
 		l[j].lo, l[j].hi = -maxWeight, maxWeight
 	}
-	for _, j := range []feature{fWords, fCover, fBigram, fTrigram, fWindow1, fWindow3, fRun, fCopied, fAgree, fAgreeLeast, fMissingChar, fNameCover} {
+	for _, j := range []feature{fWords, fCover, fBigram, fTrigram, fWindow1, fWindow3, fRun, fCopied, fAgree, fAgreeLeast, fMissingChar, fNameCover, fSynonyms} {
 		l[j].lo = 0
 	}
-	for _, j := range []feature{fMissing, fRarest, fReplaced, fSwapped, fInserted, fPersonal, fName} {
+	for _, j := range []feature{fMissing, fRarest, fReplaced, fSwapped, fInserted, fPersonal, fName, fMisplaced, fOpposed, fOpposedAbout} {
 		l[j].hi = 0
 	}
-	for _, j := range []feature{fNumber, fDate, fUnit, fQuote, fNegation, fAntonym} {
+	for _, j := range []feature{fNumber, fDate, fUnit, fQuote, fNegation, fAntonym, fDenied} {
 		l[j].hi = -leastEffect
 	}
 	return l
 }()
 
 const (
+	mostWeight  = 1e6 // of a model that is read: their sum stays finite
 	maxWeight   = 20
-	leastEffect = 0.4 // of a finding, in log odds: they fall by a third
+	leastEffect = 0.5 // of a finding, in log odds: they fall by two fifths
 )

@@ -76,6 +76,23 @@ type quantity struct {
 	year   bool    // could be a year: 1000 to 2100 without unit, magnitude and separators
 }
 
+// kind says what other numbers could stand in its place: years, those with the
+// same unit, ordinals, or plain ones.
+func (q quantity) kind(p *passage) string {
+	form := p.words[q.at].form
+	switch {
+	case q.year:
+		return "year"
+	case q.unit != "":
+		return q.unit
+	case len(form) > 2 && ordinalEndings[form[len(form)-2:]]:
+		return "ordinal"
+	}
+	return ""
+}
+
+var ordinalEndings = map[string]bool{"st": true, "nd": true, "rd": true, "th": true}
+
 // quantities returns the numbers of p in order.
 func (p *passage) quantities() []quantity {
 	var out []quantity

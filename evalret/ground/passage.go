@@ -3,6 +3,7 @@ package ground
 import (
 	_ "embed"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -22,8 +23,10 @@ type word struct {
 	weight float64 // how much it says: 0..1, near 0 for function words
 	stop   bool    // a function word
 	number bool    // begins with a digit or is a spelled number
-	upper  bool    // begins with a capital letter or is written in capitals
+	upper  bool    // begins with a capital letter
 	first  bool    // the first word of a sentence
+
+	capitals bool // all letters are capitals, two at least
 }
 
 // passage is a text cut into sentences and words.
@@ -34,6 +37,7 @@ type passage struct {
 	sentence  []int       // of each word
 	at        map[string][]int
 	gist      map[[2]string][]int // positions of the first of two neighbouring stems
+	acronyms  map[string]bool     // see initials; nil until it is asked for
 }
 
 // reader cuts texts into words. Not safe for concurrent use.
@@ -76,10 +80,18 @@ func (r *reader) read(body string, index bool) *passage {
 	return p
 }
 
+// sentenceHas reports whether sentence s of an indexed passage has a stem.
+func (p *passage) sentenceHas(s int, stem string) bool {
+	at, span := p.at[stem], p.sentences[s]
+	i, _ := slices.BinarySearch(at, span.Start)
+	return i < len(at) && at[i] < span.End
+}
+
 func (r *reader) word(s string) word {
 	w := word{form: fold(s)}
 	first, n := utf8.DecodeRuneInString(s)
 	w.upper = unicode.IsUpper(first)
+	w.capitals = w.upper && len(s) > n && s == strings.ToUpper(s)
 	w.number = unicode.IsNumber(first)
 	switch {
 	case w.number:

@@ -14,7 +14,7 @@ import (
 // Options of [Evaluate]. The zero value is ready to use.
 type Options struct {
 	Seed      uint64
-	Resamples int // of contexts, for intervals; 0 means 1,000
+	Resamples int // of groups, for intervals; 0 means 1,000
 }
 
 const (
@@ -25,7 +25,7 @@ const (
 // Figure is a number with its interval.
 type Figure struct {
 	Value metric.Value `json:"value"`
-	CI95  *[2]float64  `json:"ci95,omitempty"` // percentile bootstrap over contexts; nil: none
+	CI95  *[2]float64  `json:"ci95,omitempty"` // percentile bootstrap over groups; nil: none
 }
 
 // Agreement says how well a judge agrees with people on one set.
@@ -33,6 +33,7 @@ type Agreement struct {
 	Set      string `json:"set"`
 	Rows     int    `json:"rows"`
 	Contexts int    `json:"contexts"`
+	Groups   int    `json:"groups"` // of rows that share text, see ground.Groups: what intervals resample
 	// What became of the rows. Only scored ones take part in the figures.
 	Scored    int `json:"scored"`
 	Abstained int `json:"abstained"`
@@ -41,7 +42,7 @@ type Agreement struct {
 
 	AUROC    Figure `json:"auroc"`    // of labels; not applicable to degrees
 	Spearman Figure `json:"spearman"` // with degrees; not applicable to labels
-	// Balanced accuracy on one half of the contexts, at the threshold that is best
+	// Balanced accuracy on one half of the groups, at the threshold that is best
 	// on the other.
 	BalancedAccuracy Figure  `json:"balanced_accuracy"`
 	Threshold        float64 `json:"threshold"`
@@ -71,19 +72,33 @@ type ByType struct {
 	AUROC Figure `json:"auroc"`
 }
 
+// grouped is a scored row with the group that it is in.
+type grouped struct {
+	Scored
+	group int
+}
+
 // Evaluate returns the agreement on each set, in order of first appearance.
 func Evaluate(rows []Scored, o Options) []Agreement {
+	plain := make([]Row, len(rows))
+	for i, r := range rows {
+		plain[i] = r.Row
+	}
+	all := make([]grouped, len(rows))
+	for i, g := range ground.Groups(Examples(plain)) {
+		all[i] = grouped{rows[i], g}
+	}
 	var out []Agreement
-	for _, part := range partition(rows, func(r Scored) string { return r.Set }) {
+	for _, part := range partition(all, func(r grouped) string { return r.Set }) {
 		out = append(out, evaluate(part, o))
 	}
 	return out
 }
 
 // partition splits rows by a key, in order of its first appearance.
-func partition(rows []Scored, key func(Scored) string) [][]Scored {
-	var out [][]Scored
-	at := map[string]int{}
+func partition[K comparable](rows []grouped, key func(grouped) K) [][]grouped {
+	var out [][]grouped
+	at := map[K]int{}
 	for _, r := range rows {
 		k := key(r)
 		i, ok := at[k]
@@ -97,9 +112,9 @@ func partition(rows []Scored, key func(Scored) string) [][]Scored {
 	return out
 }
 
-func evaluate(all []Scored, o Options) Agreement {
-	a := Agreement{Set: all[0].Set, Rows: len(all), Contexts: len(partition(all, byContext))}
-	var rows []Scored
+func evaluate(all []grouped, o Options) Agreement {
+	a := Agreement{Set: all[0].Set, Rows: len(all), Contexts: len(partition(all, func(r grouped) string { return r.Context })), Groups: len(partition(all, byGroup))}
+	var rows []grouped
 	for _, r := range all {
 		switch r.Outcome {
 		case ground.Scored:
@@ -122,13 +137,13 @@ func evaluate(all []Scored, o Options) Agreement {
 		return a
 	}
 	a.AUROC = interval(rows, o, auroc)
-	a.ECE = interval(rows, o, func(r []Scored) (float64, bool) { _, e, ok := calibration(r); return e, ok })
+	a.ECE = interval(rows, o, func(r []grouped) (float64, bool) { _, e, ok := calibration(r); return e, ok })
 	a.Bins, _, _ = calibration(rows)
 	dev, held := halves(rows)
 	a.Threshold, a.HeldOut = threshold(dev), len(held)
-	a.BalancedAccuracy = interval(held, o, func(r []Scored) (float64, bool) { return balancedAccuracy(r, a.Threshold) })
-	typed := partition(rows, func(r Scored) string { return r.Type })
-	slices.SortFunc(typed, func(x, y []Scored) int { return cmp.Compare(x[0].Type, y[0].Type) })
+	a.BalancedAccuracy = interval(held, o, func(r []grouped) (float64, bool) { return balancedAccuracy(r, a.Threshold) })
+	typed := partition(rows, func(r grouped) string { return r.Type })
+	slices.SortFunc(typed, func(x, y []grouped) int { return cmp.Compare(x[0].Type, y[0].Type) })
 	if len(typed) > 1 {
 		for _, part := range typed {
 			a.Types = append(a.Types, ByType{part[0].Type, len(part), interval(part, o, auroc)})
@@ -137,25 +152,25 @@ func evaluate(all []Scored, o Options) Agreement {
 	return a
 }
 
-func byContext(r Scored) string { return r.Context }
+func byGroup(r grouped) int { return r.group }
 
-// interval returns a statistic of rows with its bootstrap interval: contexts are
+// interval returns a statistic of rows with its bootstrap interval: groups are
 // drawn with replacement. Resamples without the statistic, such as one without a
 // negative, are left out; with more than a tenth of them there is no interval.
-func interval(rows []Scored, o Options, statistic func([]Scored) (float64, bool)) Figure {
+func interval(rows []grouped, o Options, statistic func([]grouped) (float64, bool)) Figure {
 	v, ok := statistic(rows)
 	if !ok {
 		return Figure{Value: metric.NoValue("too few rows, or all with one label or score")}
 	}
 	f := Figure{Value: metric.Of(v)}
-	clusters := partition(rows, byContext)
+	clusters := partition(rows, byGroup)
 	n := o.Resamples
 	if n <= 0 {
 		n = defaultResamples
 	}
 	rng := rand.New(rand.NewPCG(o.Seed, uint64(len(rows))))
 	var values []float64
-	var sample []Scored
+	var sample []grouped
 	for range n {
 		sample = sample[:0]
 		for range clusters {
@@ -175,7 +190,7 @@ func interval(rows []Scored, o Options, statistic func([]Scored) (float64, bool)
 }
 
 // auroc is the chance that a supported row scores higher than another, ties half.
-func auroc(rows []Scored) (float64, bool) {
+func auroc(rows []grouped) (float64, bool) {
 	x := make([]float64, len(rows))
 	for i, r := range rows {
 		x[i] = r.Score
@@ -217,7 +232,7 @@ func ranks(x []float64) []float64 {
 	return out
 }
 
-func spearman(rows []Scored) (float64, bool) {
+func spearman(rows []grouped) (float64, bool) {
 	x, y := make([]float64, len(rows)), make([]float64, len(rows))
 	for i, r := range rows {
 		x[i], y[i] = r.Score, r.Label
@@ -243,7 +258,7 @@ func correlation(x, y []float64) (float64, bool) {
 }
 
 // calibration returns the bins and the expected calibration error.
-func calibration(rows []Scored) ([]Bin, float64, bool) {
+func calibration(rows []grouped) ([]Bin, float64, bool) {
 	bins := make([]Bin, calibrationBins)
 	for i := range bins {
 		bins[i].Lo = float64(i) / calibrationBins
@@ -268,13 +283,19 @@ func calibration(rows []Scored) ([]Bin, float64, bool) {
 	return bins, ece, len(rows) > 0
 }
 
-// halves splits rows by their context: the same half for the same context,
-// whatever else there is.
-func halves(rows []Scored) (dev, held []Scored) {
+// halves splits rows by their group: by the least hash of its contexts, so
+// that the order of rows does not matter.
+func halves(rows []grouped) (dev, held []grouped) {
+	least := map[int]uint64{}
 	for _, r := range rows {
 		h := fnv.New64a()
 		_, _ = h.Write([]byte(r.Context)) // never fails
-		if h.Sum64()>>32&1 == 0 {
+		if old, ok := least[r.group]; !ok || h.Sum64() < old {
+			least[r.group] = h.Sum64()
+		}
+	}
+	for _, r := range rows {
+		if least[r.group]>>32&1 == 0 {
 			dev = append(dev, r)
 		} else {
 			held = append(held, r)
@@ -286,7 +307,7 @@ func halves(rows []Scored) (dev, held []Scored) {
 // threshold returns the score from which on a row is best taken as supported:
 // the one with the greatest balanced accuracy, the least of equals; 0.5 where
 // there is no choice.
-func threshold(rows []Scored) float64 {
+func threshold(rows []grouped) float64 {
 	var scores []float64
 	for _, r := range rows {
 		scores = append(scores, r.Score)
@@ -303,7 +324,7 @@ func threshold(rows []Scored) float64 {
 
 // balancedAccuracy is the mean of the shares of supported and of other rows that
 // are told right.
-func balancedAccuracy(rows []Scored, threshold float64) (float64, bool) {
+func balancedAccuracy(rows []grouped, threshold float64) (float64, bool) {
 	var right, all [2]float64
 	for _, r := range rows {
 		k := 0
@@ -322,7 +343,7 @@ func balancedAccuracy(rows []Scored, threshold float64) (float64, bool) {
 }
 
 // ceiling is the agreement of people among themselves.
-func ceiling(rows []Scored) Figure {
+func ceiling(rows []grouped) Figure {
 	raters := 0
 	for _, r := range rows {
 		raters = max(raters, len(r.Ratings))

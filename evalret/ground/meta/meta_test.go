@@ -60,6 +60,15 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// each puts each row into a group of its own.
+func each(rows []Scored) []grouped {
+	out := make([]grouped, len(rows))
+	for i, r := range rows {
+		out[i] = grouped{r, i}
+	}
+	return out
+}
+
 // scored makes rows of one set, each of its own context.
 func scored(label, score []float64) []Scored {
 	var out []Scored
@@ -70,7 +79,7 @@ func scored(label, score []float64) []Scored {
 }
 
 func TestFigures(t *testing.T) {
-	rows := scored([]float64{1, 1, 0, 0}, []float64{0.9, 0.4, 0.4, 0.1})
+	rows := each(scored([]float64{1, 1, 0, 0}, []float64{0.9, 0.4, 0.4, 0.1}))
 	if got, ok := auroc(rows); !ok || got != 0.875 { // 3 of 4 pairs right, one tied
 		t.Errorf("auroc = %v, want 0.875", got)
 	}
@@ -84,17 +93,17 @@ func TestFigures(t *testing.T) {
 	if _, got, ok := calibration(rows); !ok || math.Abs(got-0.1) > 1e-12 {
 		t.Errorf("calibration error = %v, want 0.1", got)
 	}
-	if got, ok := spearman(scored([]float64{1, 2, 3, 4}, []float64{0.1, 0.3, 0.2, 0.9})); !ok || math.Abs(got-0.8) > 1e-12 {
+	if got, ok := spearman(each(scored([]float64{1, 2, 3, 4}, []float64{0.1, 0.3, 0.2, 0.9}))); !ok || math.Abs(got-0.8) > 1e-12 {
 		t.Errorf("spearman = %v, want 0.8", got)
 	}
 	if _, ok := auroc(rows[:2]); ok {
 		t.Error("auroc without negatives is a number")
 	}
-	if _, ok := spearman(scored([]float64{1, 1}, []float64{0, 1})); ok {
+	if _, ok := spearman(each(scored([]float64{1, 1}, []float64{0, 1}))); ok {
 		t.Error("spearman of constant labels is a number")
 	}
 	rated := []Scored{{Row: Row{Ratings: []float64{1, 1}}}, {Row: Row{Ratings: []float64{2, 3}}}, {Row: Row{Ratings: []float64{3, 2}}}}
-	if got, _ := ceiling(rated).Value.Float(); math.Abs(got-0.5) > 1e-12 {
+	if got, _ := ceiling(each(rated)).Value.Float(); math.Abs(got-0.5) > 1e-12 {
 		t.Errorf("human ceiling = %v, want 0.5", got)
 	}
 }
@@ -121,10 +130,38 @@ func TestEvaluateCounts(t *testing.T) {
 	}
 }
 
+// Rows that share a sentence are drawn together and are in the same half.
+func TestIntervalsDrawGroups(t *testing.T) {
+	var rows []Scored
+	for i := range 40 {
+		shared := fmt.Sprintf("The station at Kelm Pass number %d was built in 1931 and has had a stove since then.", i/2)
+		rows = append(rows, Scored{Row{Set: "s", Context: fmt.Sprintf("Bees hum %d times. %s", i, shared), Response: fmt.Sprint(i), Label: float64(i % 2)}, ground.Scored, float64(i%3) / 2})
+	}
+	a := Evaluate(rows, Options{Resamples: 100})[0]
+	if a.Contexts != 40 || a.Groups != 20 || a.HeldOut%2 != 0 || a.HeldOut == 0 || a.HeldOut == 40 {
+		t.Errorf("%d contexts, %d groups, %d rows held out; want 40, 20 and an even part", a.Contexts, a.Groups, a.HeldOut)
+	}
+}
+
+// The sample of a limit must not be the first rows of the file.
+func TestMutateSamplesAllSets(t *testing.T) {
+	var rows []Row
+	for i := range 60 {
+		rows = append(rows, Row{Set: fmt.Sprint(i / 20), Context: fmt.Sprintf("Pump %d stopped at noon.", i), Response: fmt.Sprintf("Pump %d stopped.", i), Label: 1})
+	}
+	seen := map[string]bool{}
+	for _, r := range supportedRows(rows)[:12] {
+		seen[r.Set] = true
+	}
+	if len(seen) != 3 {
+		t.Errorf("the first 12 of 60 rows are of sets %v, want all three", seen)
+	}
+}
+
 // leastRates are what the lexical judge must reach on testdata/own.jsonl. A
-// number from elsewhere in the context is a blind spot: a rate that rises is news.
+// name from elsewhere in the context is a blind spot: a rate that rises is news.
 var leastRates = map[string]float64{
-	"number": 1, "number_elsewhere": 0, "negation": 0.6, "antonym": 0.6, "appended": 1, "deleted": 1, "shuffled": 1, "paraphrase": 0,
+	"number": 1, "number_elsewhere": 1, "name_elsewhere": 0, "negation": 1, "antonym": 1, "appended": 1, "deleted": 1, "shuffled": 1, "paraphrase": 0.3,
 }
 
 func TestMutationsAreNoticed(t *testing.T) {
@@ -204,7 +241,7 @@ func TestReachesOnPublicSets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	least := map[string]float64{"MTRAG": 0.655, "WiCE-dev": 0.80, "SummEdits": 0.60, "SciFact-train": 0.73, "BEGIN-cmu-dev": 0.95, "BEGIN-tc-dev": 0.87, "BEGIN-wow-dev": 0.92}
+	least := map[string]float64{"MTRAG": 0.66, "WiCE-dev": 0.80, "SummEdits": 0.64, "SciFact-train": 0.77, "BEGIN-cmu-dev": 0.97, "BEGIN-tc-dev": 0.87, "BEGIN-wow-dev": 0.93}
 	for _, a := range Evaluate(scored, Options{Resamples: 10}) {
 		n, ok := a.AUROC.Value.Float()
 		if !ok {

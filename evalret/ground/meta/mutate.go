@@ -1,8 +1,10 @@
 package meta
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"hash/fnv"
 	"regexp"
 	"slices"
 	"strconv"
@@ -28,6 +30,7 @@ func Classes() []Class {
 	return []Class{
 		{"number", "a number is replaced by one that is nowhere in the context", false, replaceNumber},
 		{"number_elsewhere", "a number is replaced by another one of the context", false, swapNumber},
+		{"name_elsewhere", "a name is replaced by another one of the context", false, swapName},
 		{"negation", "a negation is inserted", false, negate},
 		{"antonym", "a word is replaced by its opposite", false, oppose},
 		{"appended", "a sentence that has nothing to do with the context is appended", false, appendSentence},
@@ -55,17 +58,19 @@ type Kills struct {
 const minDrop = 0.05
 
 // Mutate mutates the answers that people found supported, at most limit of each
-// class (0: all), and has judge score them before and after. What must fall is
+// class (0: all), drawn from all sets by a hash of their text, and has judge score them before and after. What must fall is
 // the support of the claim that is changed, of the worst claim where one is
 // appended, and of the answer as a whole where its context is changed; where it
 // should hold, that of the answer as a whole.
 func Mutate(ctx context.Context, judge ground.Judge, rows []Row, limit int, o Options) ([]Kills, error) {
 	supported := supportedRows(rows)
+	groups := ground.Groups(Examples(supported))
 	var out []Kills
 	before := make([]*ground.Result, len(supported))
 	for _, class := range Classes() {
 		k := Kills{Class: class.Name, What: class.What, Holds: class.Holds}
 		var hits, drops []float64
+		var clusters []int
 		for i, row := range supported {
 			if limit > 0 && k.Tried == limit {
 				break
@@ -101,11 +106,11 @@ func Mutate(ctx context.Context, judge ground.Judge, rows []Row, limit int, o Op
 				k.Right++
 				hit = 1
 			}
-			hits, drops = append(hits, hit), append(drops, drop)
+			hits, drops, clusters = append(hits, hit), append(drops, drop), append(clusters, groups[i])
 		}
 		k.Rate, k.Drop = metric.NoValue("the mutation applies to no answer"), metric.NoValue("the mutation applies to no answer")
 		if k.Tried > 0 {
-			e := stats.Proportion(hits, stats.Options{Seed: o.Seed})
+			e := stats.Proportion(hits, stats.Options{Seed: o.Seed, Clusters: clusters})
 			k.Rate, k.Drop = metric.Of(e.Mean), metric.Of(mean(drops))
 			k.CI95 = &[2]float64{metric.Round(e.CI.Lo), metric.Round(e.CI.Hi)}
 		}
@@ -131,7 +136,8 @@ func largestDrop(before, after ground.Result) float64 {
 
 func least(r ground.Result) float64 { return r.Sentences[r.Worst].Support }
 
-// supportedRows are those with the best label of their set.
+// supportedRows are those with the best label of their set, in order of a hash of
+// their text: the first of them are a sample of all sets.
 func supportedRows(rows []Row) []Row {
 	best := map[string]float64{}
 	for _, r := range rows {
@@ -143,10 +149,17 @@ func supportedRows(rows []Row) []Row {
 			out = append(out, r)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b Row) int { return cmp.Compare(hash(a), hash(b)) })
 	return out
 }
 
-// digits matches a number of two digits or more, without marks around it.
+func hash(r Row) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(r.Context + "\x00" + r.Response)) // never fails
+	return h.Sum64()
+}
+
+// digits matches a number, without marks around it.
 var digits = regexp.MustCompile(`\b\d[\d,]*(?:\.\d+)?\b`)
 
 // numberIn returns the first number of the claims of row that its context has.
@@ -198,6 +211,37 @@ func swapNumber(row Row, r ground.Result) (string, string, bool) {
 	for _, other := range digits.FindAllString(row.Context, -1) {
 		if other = strings.TrimRight(other, ","); other != n && len(other) == len(n) && !strings.Contains(row.Response, other) {
 			return row.Context, splice(row.Response, at, other), true
+		}
+	}
+	return "", "", false
+}
+
+// nameWord is a capitalised word that does not begin a sentence.
+var nameWord = regexp.MustCompile(`[a-z,] ([A-Z][a-z]{2,})\b`)
+
+func swapName(row Row, r ground.Result) (string, string, bool) {
+	known := map[string]bool{}
+	var names []string // of the context, in order
+	for _, m := range nameWord.FindAllStringSubmatch(row.Context, -1) {
+		if !known[m[1]] {
+			known[m[1]] = true
+			names = append(names, m[1])
+		}
+	}
+	for _, s := range r.Sentences {
+		if s.Kind != ground.Claim {
+			continue
+		}
+		for _, m := range nameWord.FindAllStringSubmatchIndex(row.Response[s.Span.Start:s.Span.End], -1) {
+			at := []int{m[2] + s.Span.Start, m[3] + s.Span.Start}
+			if !known[row.Response[at[0]:at[1]]] {
+				continue
+			}
+			for _, other := range names {
+				if !strings.Contains(row.Response, other) {
+					return row.Context, splice(row.Response, at, other), true
+				}
+			}
 		}
 	}
 	return "", "", false

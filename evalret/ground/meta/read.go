@@ -4,7 +4,8 @@
 //
 // Nouns. A [Row] is a response to a context, with what people said of it: a
 // label, 0 or 1, or ratings on a scale. A [Scored] row has what a judge said, too.
-// Rows that share a context are not independent: intervals resample contexts.
+// Rows that share text are not independent: intervals resample groups of them
+// (ground.Groups).
 package meta
 
 import (
@@ -195,7 +196,7 @@ func Judge(ctx context.Context, judge ground.Judge, rows []Row) ([]Scored, error
 }
 
 // CrossValidated scores every row with a lexical model that was fitted without
-// the rows that share its context.
+// the rows of its group.
 func CrossValidated(ctx context.Context, rows []Row, folds int) ([]Scored, error) {
 	predicted, err := ground.CrossValidate(ctx, Examples(rows), folds)
 	if err != nil {
