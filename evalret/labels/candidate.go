@@ -117,9 +117,8 @@ func decodeCandidate(line []byte) (c Candidate, fault *LineError) {
 	return c, fault
 }
 
-// Locate finds e in a document's current text as [Check] does. ok is false where
-// the label is broken; why then says so.
-func Locate(document string, e Evidence) (found Evidence, how Anchor, why string, ok bool) {
-	found, how, reason, detail := newDocument(document).anchor(e)
-	return found, how, detail, reason == ""
+// Locate finds e in a document's current text as [Check] does. A reason that is not
+// empty says that the label is broken; detail then explains.
+func Locate(document string, e Evidence) (found Evidence, how Anchor, reason Reason, detail string) {
+	return newDocument(document).anchor(e)
 }

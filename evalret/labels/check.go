@@ -71,6 +71,7 @@ type Report struct {
 // then by normalised match ([Anchor]); a label that can't be found is broken.
 // Broken labels are listed and left out of Report.Set. The document of a
 // broken span stays relevant, as a graded document, while the corpus has it.
+// Evidence that holds gets its Copies.
 //
 // set itself is taken as valid ([Set.Validate]) and is not changed.
 func Check(set Set, texts func(text.DocID) (string, error)) Report {
@@ -158,6 +159,7 @@ func (c *checker) query(q Query) Query {
 			kept.Docs[e.Doc] = 1
 			continue
 		}
+		found.Copies = o.doc.copies(found.Span)
 		kept.Evidence = append(kept.Evidence, found)
 		switch how {
 		case Exact:

@@ -70,11 +70,11 @@ func TestAnchor(t *testing.T) {
 func TestCheck(t *testing.T) {
 	texts := map[text.DocID]string{"a": "The trial lasts 30 days.", "b": "Fees: 30 CHF."}
 	set := Set{Name: "f", Queries: []Query{
-		{ID: "exact", Text: "x", Line: 1, Evidence: []Evidence{{"a", text.RuneSpan{Start: 16, End: 23}, "30 days"}, {"b", text.RuneSpan{Start: 0, End: 4}, ""}}},
-		{ID: "moved", Text: "y", Line: 2, Evidence: []Evidence{{"b", text.RuneSpan{Start: 0, End: 6}, "30 CHF"}}},
-		{ID: "half", Text: "X ", Line: 3, Evidence: []Evidence{{"a", text.RuneSpan{Start: 0, End: 6}, "gone!!"}, {"a", text.RuneSpan{Start: 0, End: 9}, "The trial"}}},
-		{ID: "doc only left", Text: "z", Line: 4, Evidence: []Evidence{{"a", text.RuneSpan{Start: 0, End: 6}, "gone!!"}}},
-		{ID: "nothing left", Text: "w", Line: 5, Evidence: []Evidence{{"c", text.RuneSpan{Start: 0, End: 6}, "gone!!"}}, Docs: map[text.DocID]int{"c": 2}},
+		{ID: "exact", Text: "x", Line: 1, Evidence: []Evidence{{Doc: "a", Span: text.RuneSpan{Start: 16, End: 23}, Quote: "30 days"}, {Doc: "b", Span: text.RuneSpan{Start: 0, End: 4}, Quote: ""}}},
+		{ID: "moved", Text: "y", Line: 2, Evidence: []Evidence{{Doc: "b", Span: text.RuneSpan{Start: 0, End: 6}, Quote: "30 CHF"}}},
+		{ID: "half", Text: "X ", Line: 3, Evidence: []Evidence{{Doc: "a", Span: text.RuneSpan{Start: 0, End: 6}, Quote: "gone!!"}, {Doc: "a", Span: text.RuneSpan{Start: 0, End: 9}, Quote: "The trial"}}},
+		{ID: "doc only left", Text: "z", Line: 4, Evidence: []Evidence{{Doc: "a", Span: text.RuneSpan{Start: 0, End: 6}, Quote: "gone!!"}}},
+		{ID: "nothing left", Text: "w", Line: 5, Evidence: []Evidence{{Doc: "c", Span: text.RuneSpan{Start: 0, End: 6}, Quote: "gone!!"}}, Docs: map[text.DocID]int{"c": 2}},
 		{ID: "none", Text: "v", Line: 6},
 		{ID: "un", Text: "u", Line: 7, Unanswerable: true},
 	}}
@@ -88,7 +88,7 @@ func TestCheck(t *testing.T) {
 		Emptied: []string{"nothing left"},
 		Moves: []Move{{
 			Query: "moved", Line: 2, Field: "evidence[0]", How: Moved,
-			From: set.Queries[1].Evidence[0], To: Evidence{"b", text.RuneSpan{Start: 6, End: 12}, "30 CHF"},
+			From: set.Queries[1].Evidence[0], To: Evidence{Doc: "b", Span: text.RuneSpan{Start: 6, End: 12}, Quote: "30 CHF"},
 		}},
 		Broken: []Broken{
 			{Query: "half", Line: 3, Field: "evidence[0]", Doc: "a", Reason: QuoteNotFound, Detail: `the quote "gone!!" does not occur; the text at [0, 6) is "The tr"`},
@@ -156,7 +156,7 @@ func TestAnchorSurvivesInsertions(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		set.Queries = append(set.Queries, Query{ID: fmt.Sprint(i), Text: fmt.Sprint("query ", i), Evidence: []Evidence{{"d", span, body[s.Start:s.End]}}})
+		set.Queries = append(set.Queries, Query{ID: fmt.Sprint(i), Text: fmt.Sprint("query ", i), Evidence: []Evidence{{Doc: "d", Span: span, Quote: body[s.Start:s.End]}}})
 	}
 	for n := range 5 {
 		intro := strings.Repeat("Übersicht. ", n)

@@ -47,8 +47,8 @@ func TestDrift(t *testing.T) {
 		t.Errorf("String = %q, want %q", got, want)
 	}
 	again := r.Reanchored(set)
-	if got := again.Queries[0].Evidence[0]; got != at("moved.md", 18, "The fence is 30 m long.") {
-		t.Errorf("re-anchored: %+v", got)
+	if diff := cmp.Diff(at("moved.md", 18, "The fence is 30 m long."), again.Queries[0].Evidence[0]); diff != "" {
+		t.Errorf("re-anchored (-want +got):\n%s", diff)
 	}
 	if got := again.Queries[2]; got.Evidence[1].Quote != "It was red." || len(got.Evidence) != 2 {
 		t.Errorf("a broken label did not stay: %+v", got)

@@ -40,6 +40,11 @@ type Evidence struct {
 	Doc   text.DocID
 	Span  text.RuneSpan
 	Quote string // the text at Span when the label was made; empty: not recorded
+
+	// Copies are where else the document has the same text, in the order of the
+	// text, as [Check] found them: to cover one of them is to cover Span. Not in
+	// files; nil: none, or not looked for.
+	Copies []text.RuneSpan
 }
 
 // Query is one query with its labels.

@@ -2,7 +2,6 @@ package labels
 
 import (
 	"bufio"
-	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -114,13 +113,16 @@ func readRun(r io.Reader, name string) (Run, error) {
 	}
 	queries := slices.Sorted(maps.Keys(run.Results))
 	twice := make([]bool, len(queries))
-	each(len(queries), func(i int) {
-		results := run.Results[queries[i]]
-		seen := make(map[text.DocID]struct{}, len(results))
-		for _, s := range results {
-			seen[s.Doc] = struct{}{}
+	each(len(queries), func() func(int) {
+		seen := map[text.DocID]struct{}{}
+		return func(i int) {
+			results := run.Results[queries[i]]
+			clear(seen)
+			for _, s := range results {
+				seen[s.Doc] = struct{}{}
+			}
+			twice[i] = len(seen) < len(results)
 		}
-		twice[i] = len(seen) < len(results)
 	})
 	if slices.Contains(twice, true) {
 		return Run{}, repeated(parts, name)
@@ -164,17 +166,18 @@ func readParts(r io.Reader, name string) ([]*runPart, error) {
 			}
 		})
 	}
-	var carry []byte
-	buf := make([]byte, runPartBytes)
+	carry := ""
 	var err error
 	for err == nil {
-		var n int
-		n, err = io.ReadFull(r, buf)
-		block := append(carry, buf[:n]...)
-		carry = nil
+		var b strings.Builder // whose bytes become the part's text without a copy
+		b.Grow(len(carry) + runPartBytes)
+		b.WriteString(carry)
+		_, err = io.CopyN(&b, r, runPartBytes)
+		block := b.String()
+		carry = ""
 		if err == nil { // there may be more: keep the last line's beginning
-			end := bytes.LastIndexByte(block, '\n') + 1
-			block, carry = block[:end], bytes.Clone(block[end:])
+			end := strings.LastIndexByte(block, '\n') + 1
+			block, carry = block[:end], block[end:]
 			if len(carry) > MaxLineBytes {
 				err = fmt.Errorf("a line is longer than %d bytes", MaxLineBytes)
 			}
@@ -183,22 +186,22 @@ func readParts(r io.Reader, name string) ([]*runPart, error) {
 			continue
 		}
 		if len(parts) == 0 {
-			block = bytes.TrimPrefix(block, []byte("\ufeff"))
+			block = strings.TrimPrefix(block, "\ufeff")
 		}
-		p := &runPart{text: string(block)}
+		p := &runPart{text: block}
 		parts = append(parts, p)
 		work <- p
 	}
 	close(work)
 	group.Wait()
-	if err == io.EOF || err == io.ErrUnexpectedEOF {
+	if err == io.EOF {
 		err = nil
 	}
 	return parts, err
 }
 
-// each calls fn for 0 … n-1 on all processors.
-func each(n int, fn func(i int)) {
+// each calls functions that worker makes, one for each processor, for 0 … n-1.
+func each(n int, worker func() func(i int)) {
 	var group sync.WaitGroup
 	next := make(chan int, n)
 	for i := range n {
@@ -207,6 +210,7 @@ func each(n int, fn func(i int)) {
 	close(next)
 	for range min(n, runtime.GOMAXPROCS(0)) {
 		group.Go(func() {
+			fn := worker()
 			for i := range next {
 				fn(i)
 			}

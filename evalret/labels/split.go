@@ -14,9 +14,11 @@ import (
 
 // Split divides a set into two so that no document has labels in both: what is
 // chosen on dev is then confirmed on documents that it was not chosen on.
-// Queries that share a document, directly or through others, stay together.
-// dev gets about share of the queries, in (0, 1), as near as whole groups allow;
-// which groups, the seed decides. Queries keep the order of the file.
+// Queries that share a document, directly or through others, stay together; those
+// without any, such as unanswerable ones, are divided by themselves, so that both
+// halves have their part of them. dev gets about share of the queries, in (0, 1),
+// as near as whole groups allow; which groups, the seed decides. Queries keep the
+// order of the file.
 //
 // An error when one half would be empty: then all queries hang together.
 func Split(s Set, share float64, seed uint64) (dev, test Set, err error) {
@@ -28,20 +30,23 @@ func Split(s Set, share float64, seed uint64) (dev, test Set, err error) {
 	rng.Shuffle(len(groups), func(i, j int) { groups[i], groups[j] = groups[j], groups[i] })
 	// Large groups first, so that small ones can even out.
 	slices.SortStableFunc(groups, func(a, b []int) int { return len(b) - len(a) })
-	want := share * float64(len(s.Queries))
 	inDev := make([]bool, len(s.Queries))
-	n := 0
+	var labelled, bare halves
 	for _, g := range groups {
-		with, without := float64(n+len(g))-want, want-float64(n)
-		if with > without && with > 0 {
+		h := &labelled
+		if len(g) == 1 && len(s.Queries[g[0]].documents()) == 0 {
+			h = &bare
+		}
+		if !h.devNext(len(g), share) {
+			h.test += len(g)
 			continue
 		}
-		n += len(g)
+		h.dev += len(g)
 		for _, i := range g {
 			inDev[i] = true
 		}
 	}
-	if n == 0 || n == len(s.Queries) {
+	if n := labelled.dev + bare.dev; n == 0 || n == len(s.Queries) {
 		return Set{}, Set{}, fmt.Errorf("split %s: its %d queries form %d groups that share documents; two halves without a common document are not possible", s.Name, len(s.Queries), len(groups))
 	}
 	dev.Name, test.Name = s.Name+" (dev)", s.Name+" (test)"
@@ -53,6 +58,15 @@ func Split(s Set, share float64, seed uint64) (dev, test Set, err error) {
 		}
 	}
 	return dev, test, nil
+}
+
+// halves are the numbers of queries of either half.
+type halves struct{ dev, test int }
+
+// devNext reports whether n more queries belong to dev: whether they fill it less
+// than they would fill test, each measured by its share.
+func (h halves) devNext(n int, share float64) bool {
+	return float64(h.dev+n)*(1-share) <= float64(h.test+n)*share
 }
 
 // documents returns the documents that q has labels in, sorted; those that are
@@ -121,7 +135,7 @@ const nearDuplicate = 0.8
 // queries, and documents that both have labels in. In the order of a.
 func Leaks(a, b Set) []Leak {
 	var leaks []Leak
-	index := newWordIndex(b.Queries)
+	index := NewQueryIndex(b.Queries)
 	for _, q := range a.Queries {
 		if j, similarity := index.nearest(q.Text, -1); j >= 0 {
 			leaks = append(leaks, leak(q, b.Queries[j], similarity))
@@ -152,7 +166,7 @@ func Leaks(a, b Set) []Leak {
 // warning of [Check].
 func NearDuplicates(s Set) []Leak {
 	var leaks []Leak
-	index := newWordIndex(s.Queries)
+	index := NewQueryIndex(s.Queries)
 	for i, q := range s.Queries {
 		if j, similarity := index.nearest(q.Text, i); j >= 0 && similarity < 1 {
 			leaks = append(leaks, leak(q, s.Queries[j], similarity))
@@ -168,23 +182,41 @@ func leak(a, b Query, similarity float64) Leak {
 	return Leak{"near_duplicate", a.ID, b.ID, fmt.Sprintf("%q and %q share %.0f %% of their words", a.Text, b.Text, 100*similarity)}
 }
 
-// wordIndex finds queries by their words.
-type wordIndex struct {
+// QueryIndex finds queries that are almost the same by their words: those whose
+// sets of words have a Jaccard similarity of 0.8 and more. It is not safe for
+// concurrent use.
+type QueryIndex struct {
+	queries []Query
 	words   [][]string // of each query, distinct and sorted
 	byWord  map[string][]int
-	queries int
 }
 
-func newWordIndex(queries []Query) *wordIndex {
-	x := &wordIndex{byWord: map[string][]int{}, queries: len(queries)}
-	for i, q := range queries {
-		ws := queryWords(q.Text)
-		x.words = append(x.words, ws)
-		for _, w := range ws {
-			x.byWord[w] = append(x.byWord[w], i)
-		}
+// NewQueryIndex returns an index of queries in their order.
+func NewQueryIndex(queries []Query) *QueryIndex {
+	x := &QueryIndex{byWord: map[string][]int{}}
+	for _, q := range queries {
+		x.Add(q)
 	}
 	return x
+}
+
+// Add adds a query behind the others.
+func (x *QueryIndex) Add(q Query) {
+	ws := queryWords(q.Text)
+	for _, w := range ws {
+		x.byWord[w] = append(x.byWord[w], len(x.queries))
+	}
+	x.queries, x.words = append(x.queries, q), append(x.words, ws)
+}
+
+// Nearest returns the query most like s, the first of equals, and the similarity:
+// 0.8 to 1, or 0 where none reaches that.
+func (x *QueryIndex) Nearest(s string) (like Query, similarity float64) {
+	i, similarity := x.nearest(s, -1)
+	if i < 0 {
+		return Query{}, 0
+	}
+	return x.queries[i], similarity
 }
 
 func queryWords(s string) []string {
@@ -196,7 +228,7 @@ func queryWords(s string) []string {
 // nearest returns the query most like s, of those before number limit, all
 // where limit is negative; -1 when none reaches nearDuplicate. The first of
 // equals.
-func (x *wordIndex) nearest(s string, limit int) (query int, similarity float64) {
+func (x *QueryIndex) nearest(s string, limit int) (query int, similarity float64) {
 	ws := queryWords(s)
 	common := map[int]int{}
 	for _, w := range ws {

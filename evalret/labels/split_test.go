@@ -12,7 +12,7 @@ import (
 )
 
 // TestSplitSharesNoDocument splits random sets and looks for what both halves
-// have.
+// have, and whether they have their share, also of queries without documents.
 func TestSplitSharesNoDocument(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	for round := range 200 {
@@ -50,6 +50,17 @@ func TestSplitSharesNoDocument(t *testing.T) {
 		}
 		if off := float64(len(dev.Queries)) - share*float64(len(s.Queries)); max(off, -off) > float64(largest) {
 			t.Errorf("round %d: dev has %d of %d queries at share %.2f", round, len(dev.Queries), len(s.Queries), share)
+		}
+		bare := func(qs []Query) (n int) {
+			for _, q := range qs {
+				if len(q.documents()) == 0 {
+					n++
+				}
+			}
+			return n
+		}
+		if off := float64(bare(dev.Queries)) - share*float64(bare(s.Queries)); max(off, -off) > 1 {
+			t.Errorf("round %d: dev has %d of %d queries without documents at share %.2f", round, bare(dev.Queries), bare(s.Queries), share)
 		}
 		again, _, err := Split(s, share, uint64(round))
 		if err != nil || !slices.EqualFunc(dev.Queries, again.Queries, func(a, b Query) bool { return a.ID == b.ID }) {
