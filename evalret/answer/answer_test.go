@@ -2,6 +2,7 @@ package answer
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -171,6 +172,35 @@ func TestCitations(t *testing.T) {
 	}
 	if got.Sentences != 4 || got.Supported != 1 || got.Uncited != 1 || got.Citations != 4 || got.Counting != 1 || got.Unknown != 1 {
 		t.Errorf("Citations = %+v", got)
+	}
+}
+
+// noting supports nothing but what is cited together, and notes what it is asked.
+type noting struct{ asked []Check }
+
+func (*noting) Info() ground.Info { return ground.Info{} }
+
+func (n *noting) Judge(_ context.Context, evidence string, claims []string) ([]ground.Judgement, error) {
+	first := len(n.asked) == 0 || n.asked[len(n.asked)-1].Claim != claims[0]
+	n.asked = append(n.asked, Check{claims[0], evidence})
+	if first {
+		return []ground.Judgement{{Support: 1}}, nil
+	}
+	return []ground.Judgement{{}}, nil
+}
+
+// TestCitationChecks: what is asked at most is known before.
+func TestCitationChecks(t *testing.T) {
+	a := Answer{Text: "Trains are free [1][2][3]. Hotels cost 140 EUR [2]. Taxis are paid [9][1]. Nothing is cited.", Context: labelled(3)}
+	judge := &noting{}
+	if _, err := a.Citations(t.Context(), judge, 0.5); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(judge.asked, a.CitationChecks()); d != "" || len(judge.asked) != 8 {
+		t.Errorf("%d checks (-asked +known):\n%s", len(judge.asked), d)
+	}
+	if got := (Answer{Text: "Trains are free [1]."}).CitationChecks(); got != nil {
+		t.Errorf("checks without a context = %v", got)
 	}
 }
 

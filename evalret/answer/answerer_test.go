@@ -57,10 +57,10 @@ func TestExtractive(t *testing.T) {
 		context   Context
 		want      string
 	}{
-		{"What is the hotel limit?", 0.3, policy(), "The hotel limit is 140 EUR for one night [1]."},
-		{"Who pays for breakfast?", 0.1, policy(), "Breakfast is paid by the company [2]."},
+		{"What is the hotel limit?", 0.05, policy(), "The hotel limit is 140 EUR for one night [1]."},
+		{"Who pays for breakfast?", 0.05, policy(), "Breakfast is paid by the company [2]."},
 		{"Who pays for breakfast?", 1, policy(), abstention},
-		{"Do dogs bark?", 0.3, policy(), abstention},
+		{"Zebras zoom?", 0.05, policy(), abstention},
 		{"Do dogs bark?", 0, Context{}, abstention},
 	} {
 		x, err := NewExtractive(letters{}, c.threshold)
@@ -73,8 +73,20 @@ func TestExtractive(t *testing.T) {
 			}
 		}
 	}
+	x, _ := NewExtractive(letters{}, 0)
+	for question, want := range map[string]bool{"Who pays for breakfast?": true, "Zebras zoom?": false} {
+		if got, err := x.Evidence(t.Context(), question, policy()); err != nil || got > 0 != want || got > 1 {
+			t.Errorf("Evidence(%q) = %v, %v", question, got, err)
+		}
+	}
+	if got, err := x.Evidence(t.Context(), "hotel", Context{}); got != 0 || err != nil {
+		t.Errorf("Evidence of no context = %v, %v", got, err)
+	}
 	failure := errors.New("down")
-	x, _ := NewExtractive(letters{failure}, 0)
+	x, _ = NewExtractive(letters{failure}, 0)
+	if _, err := x.Evidence(t.Context(), "hotel", policy()); !errors.Is(err, failure) {
+		t.Errorf("Evidence = %v, want %v", err, failure)
+	}
 	if _, err := x.Answer(t.Context(), "hotel", policy()); !errors.Is(err, failure) {
 		t.Errorf("Answer = %v, want %v", err, failure)
 	}

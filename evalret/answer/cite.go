@@ -124,25 +124,64 @@ func labelsOf(m string) []string {
 	return out
 }
 
+// Check is a claim and texts that are to support it.
+type Check struct{ Claim, Evidence string }
+
+// CitationChecks returns the judgements that [Answer.Citations] takes at most, to
+// tell their cost: by claims, all that one cites, then each citation alone and all
+// others.
+func (a Answer) CitationChecks() []Check {
+	var out []Check
+	texts := a.segments()
+	for _, c := range a.Cited() {
+		refs := slices.Sorted(slices.Values(c.Segments))
+		if len(refs) == 0 || refs[len(refs)-1] >= len(texts) {
+			continue
+		}
+		out = append(out, Check{c.Claim, evidence(texts, refs)})
+		if len(refs) == 1 {
+			continue
+		}
+		for k, r := range refs {
+			out = append(out, Check{c.Claim, evidence(texts, []int{r})},
+				Check{c.Claim, evidence(texts, slices.Delete(slices.Clone(refs), k, k+1))})
+		}
+	}
+	return out
+}
+
+// segments returns the texts that can be cited.
+func (a Answer) segments() []string {
+	if a.Context == nil {
+		return nil
+	}
+	return a.Context.Texts()
+}
+
+// evidence joins segments.
+func evidence(texts []string, segments []int) string {
+	var some []string
+	for _, i := range segments {
+		some = append(some, texts[i])
+	}
+	return strings.Join(some, "\n\n")
+}
+
 // Citations counts the citations of a by metric.CiteCheck: segments support a claim
 // where judge gives it at least the support threshold against their texts alone,
 // joined by blank lines. A claim that judge fails on counts as not supported.
+//
+// From ALCE it differs in that sentences which claim nothing have no part, that any
+// judge may say what supports, and in what metric.Citations counts as wrong.
 func (a Answer) Citations(ctx context.Context, judge ground.Judge, threshold float64) (metric.Citations, error) {
 	cited := a.Cited()
 	refs := make([][]int, len(cited))
 	for i, c := range cited {
 		refs[i] = c.Segments
 	}
-	var texts []string
-	if a.Context != nil {
-		texts = a.Context.Texts()
-	}
+	texts := a.segments()
 	return metric.CiteCheck(refs, len(texts), func(sentence int, segments []int) (bool, error) {
-		var evidence []string
-		for _, i := range segments {
-			evidence = append(evidence, texts[i])
-		}
-		judged, err := judge.Judge(ctx, strings.Join(evidence, "\n\n"), []string{cited[sentence].Claim})
+		judged, err := judge.Judge(ctx, evidence(texts, segments), []string{cited[sentence].Claim})
 		if err != nil {
 			return false, err
 		}

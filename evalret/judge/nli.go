@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ragloop/ragloop/evalret/ground"
+	"github.com/ragloop/ragloop/internal/chat"
 	"github.com/ragloop/ragloop/internal/endpoint"
 	"github.com/ragloop/ragloop/internal/lexical"
 	"github.com/ragloop/ragloop/internal/text"
@@ -27,6 +28,10 @@ type NLIConfig struct {
 	Labels     []string        // the model's names for entailment, neutral and contradiction, or for entailment and anything else; case does not matter; nil: these three words
 	Windows    int             // windows of the context per claim, 1 to 16; 0: 3
 	BatchPairs int             // with TEI, pairs per request; 0: 16
+
+	// Store keeps results, by address, shape, labels and the two texts; nil: none are
+	// kept. What another model at the same address would say is then not asked.
+	Store *chat.Store
 }
 
 // Shapes of requests and responses.
@@ -58,6 +63,7 @@ type NLI struct {
 	endpoint *endpoint.Endpoint
 	analyzer *lexical.Analyzer
 	labels   []string // lower case
+	asked    string   // what beside the texts decides a result
 	info     ground.Info
 }
 
@@ -107,6 +113,7 @@ func NewNLI(c NLIConfig) (*NLI, error) {
 	}
 	address, _ := url.Parse(c.Endpoint.URL) // unreachable error: endpoint.New parsed it
 	address.User, address.RawQuery = nil, ""
+	n.asked = fmt.Sprintf("%q %s %q", c.Endpoint.URL, c.Shape, n.labels)
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %s %q %d %d %d", address, c.Shape, n.labels, c.Windows, windowSentences, windowBytes))
 	n.info = ground.Info{
 		Name:        "entailment by " + n.endpoint.Host(),
@@ -129,10 +136,67 @@ type pair struct {
 	window text.Span
 }
 
-// Cost returns how many pairs, in how many requests, judging takes.
-func (n *NLI) Cost(evidence string, claims []string) (requests, pairs int) {
-	pairs = len(n.pairs(evidence, claims))
-	return len(n.batches(pairs)), pairs
+// NLICost is what judging takes.
+type NLICost struct {
+	Requests int
+	Pairs    int // in them
+	Known    int // more, which the store has
+}
+
+// Plus returns the sum of both.
+func (c NLICost) Plus(d NLICost) NLICost {
+	return NLICost{c.Requests + d.Requests, c.Pairs + d.Pairs, c.Known + d.Known}
+}
+
+func (c NLICost) String() string {
+	return fmt.Sprintf("%d requests with %d pairs (%d more need none)", c.Requests, c.Pairs, c.Known)
+}
+
+// Cost returns what judging takes. Errors are those of the store.
+func (n *NLI) Cost(evidence string, claims []string) (NLICost, error) {
+	pairs := n.pairs(evidence, claims)
+	_, open, err := n.known(evidence, claims, pairs)
+	return NLICost{len(n.batches(len(open))), len(open), len(pairs) - len(open)}, err
+}
+
+// entailments is the bucket of results. Key: SHA-256 of what was asked, as key
+// writes it. Value: the probabilities of entailment and contradiction, as JSON.
+const entailments = "entailments.v1"
+
+func (n *NLI) key(premise, hypothesis string) [32]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "%s %q %q", n.asked, premise, hypothesis))
+}
+
+// known returns what the store has of pairs, and the indices of those that it lacks.
+func (n *NLI) known(evidence string, claims []string, pairs []pair) (scores []entailment, open []int, err error) {
+	scores = make([]entailment, len(pairs))
+	for i, p := range pairs {
+		if n.config.Store != nil {
+			raw, found, err := n.config.Store.Get(entailments, n.key(evidence[p.window.Start:p.window.End], claims[p.claim]))
+			if err != nil {
+				return nil, nil, err
+			}
+			var v [2]float64
+			if found && json.Unmarshal(raw, &v) == nil {
+				scores[i] = entailment{v[0], v[1]}
+				continue
+			}
+		}
+		open = append(open, i)
+	}
+	return scores, open, nil
+}
+
+// keep puts a result into the store.
+func (n *NLI) keep(premise, hypothesis string, e entailment) error {
+	if n.config.Store == nil {
+		return nil
+	}
+	raw, err := json.Marshal([2]float64{e.entails, e.contradicts})
+	if err != nil {
+		return err // unreachable: read lets finite numbers pass alone
+	}
+	return n.config.Store.Put(entailments, n.key(premise, hypothesis), raw)
 }
 
 func (n *NLI) pairs(evidence string, claims []string) []pair {
@@ -163,21 +227,32 @@ func (n *NLI) batches(pairs int) []text.Span {
 // has failed. Errors: [ErrNLIContract], those of the endpoint, ctx's own.
 func (n *NLI) Judge(ctx context.Context, evidence string, claims []string) ([]ground.Judgement, error) {
 	pairs := n.pairs(evidence, claims)
-	scores := make([]entailment, len(pairs))
+	scores, open, err := n.known(evidence, claims, pairs)
+	if err != nil {
+		return nil, err
+	}
 	failures := make([]string, len(pairs))
 	group, groupCtx := errgroup.WithContext(ctx)
-	for _, b := range n.batches(len(pairs)) {
+	for _, b := range n.batches(len(open)) {
 		group.Go(func() error {
-			got, err := n.classify(groupCtx, evidence, claims, pairs[b.Start:b.End])
-			switch {
-			case err == nil:
-				copy(scores[b.Start:], got)
-			case endpoint.Rejects(err):
-				for i := b.Start; i < b.End; i++ {
-					failures[i] = err.Error()
-				}
-			default:
+			asked := make([]pair, 0, b.Len())
+			for _, i := range open[b.Start:b.End] {
+				asked = append(asked, pairs[i])
+			}
+			got, err := n.classify(groupCtx, evidence, claims, asked)
+			if err != nil && !endpoint.Rejects(err) {
 				return err
+			}
+			for k, i := range open[b.Start:b.End] {
+				if err != nil {
+					failures[i] = err.Error()
+					continue
+				}
+				scores[i] = got[k]
+				p := pairs[i]
+				if err := n.keep(evidence[p.window.Start:p.window.End], claims[p.claim], got[k]); err != nil {
+					return err
+				}
 			}
 			return nil
 		})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ragloop/ragloop/evalret/ground"
+	"github.com/ragloop/ragloop/internal/chat"
 	"github.com/ragloop/ragloop/internal/endpoint"
 	"github.com/ragloop/ragloop/internal/text"
 )
@@ -97,8 +99,47 @@ func TestNLI(t *testing.T) {
 	if got[2].Support >= 0.2 {
 		t.Errorf("an unsupported claim: %+v", got[2])
 	}
-	if r, p := n.Cost(trip, claims); r != 3 || p != 9 || requests.Load() != 3 || pairs.Load() != 9 {
-		t.Errorf("%d requests with %d pairs, Cost says %d, %d, want 3, 9", requests.Load(), pairs.Load(), r, p)
+	if c, err := n.Cost(trip, claims); err != nil || c != (NLICost{Requests: 3, Pairs: 9}) || requests.Load() != 3 || pairs.Load() != 9 {
+		t.Errorf("%d requests with %d pairs, Cost says %v, %v, want 3, 9", requests.Load(), pairs.Load(), c, err)
+	}
+}
+
+// TestNLIStore: a pair is asked about once, and what was rejected again.
+func TestNLIStore(t *testing.T) {
+	store, err := chat.OpenStore(filepath.Join(t.TempDir(), "answers.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	asked := 0
+	n := newNLI(t, NLIConfig{Shape: HF, Windows: 1, Store: store}, func(w http.ResponseWriter, body []byte) {
+		asked++
+		if strings.Contains(string(body), "trains") {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		io.WriteString(w, `[{"label":"entailment","score":0.7},{"label":"neutral","score":0.1},{"label":"contradiction","score":0.2}]`)
+	})
+	const context = "Hotels cost 140 EUR."
+	first, err := n.Judge(t.Context(), context, []string{"Hotels cost 140 EUR."})
+	if err != nil || asked != 1 || first[0].Support != 0.7 {
+		t.Fatalf("Judge = %+v, %v after %d requests", first, err, asked)
+	}
+	claims := []string{"Hotels cost 140 EUR.", "Hotels have trains."}
+	for want := 2; want < 4; want++ {
+		if c, err := n.Cost(context, claims); err != nil || c != (NLICost{Requests: 1, Pairs: 1, Known: 1}) {
+			t.Errorf("Cost = %v, %v", c, err)
+		}
+		got, err := n.Judge(t.Context(), context, claims)
+		if err != nil || asked != want || cmp.Diff(first[0], got[0]) != "" || got[1].Failure == "" {
+			t.Errorf("Judge = %+v, %v after %d requests, want %d", got, err, asked, want)
+		}
+	}
+	other := newNLI(t, NLIConfig{Shape: HF, Windows: 1, Store: store}, func(w http.ResponseWriter, _ []byte) {
+		io.WriteString(w, `[{"label":"entailment","score":0.2},{"label":"neutral","score":0.6},{"label":"contradiction","score":0.2}]`)
+	})
+	if got, err := other.Judge(t.Context(), context, claims[:1]); err != nil || got[0].Support != 0.2 {
+		t.Errorf("another endpoint: %+v, %v", got, err)
 	}
 }
 

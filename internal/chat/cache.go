@@ -3,36 +3,20 @@ package chat
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"hash/crc32"
 	"sync"
 	"sync/atomic"
-	"time"
-
-	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// Cache remembers the answers of another model in a file, so that the same
+// Cache remembers the answers of another model in a [Store], so that the same
 // question is not paid for twice, across runs. It is safe for concurrent use;
-// equal requests at the same time make one call. One process at a time can have
-// the file open.
+// equal requests at the same time make one call.
 //
 // Refusals and answers that were cut are answers, and remembered; errors are not.
-//
-// # Stored layout
-//
-// A bbolt file with one bucket, "answers.v1". Key: SHA-256 of the model's
-// fingerprint and the request, as keyOf writes them. Value: the response as JSON,
-// then the CRC-32C of these bytes, little endian. A value that does not check is
-// a miss and is written anew. The file may be deleted whenever no process has it
-// open.
 type Cache struct {
-	path  string
-	db    *bbolt.DB
+	store *Store
+	own   bool // the store is the cache's to close
 	inner Model
 	info  Info
 
@@ -51,44 +35,34 @@ type CacheStats struct {
 	Damaged int64 // found, but unreadable, and so a miss
 }
 
-// ErrCacheLocked is wrapped by the error of [OpenCache] when another process
-// has the file open.
-var ErrCacheLocked = errors.New("another process has it open")
+// cacheBucket holds the answers of language models. Key: SHA-256 of the model's
+// fingerprint and the request, as keyOf writes them. Value: the response as JSON.
+const cacheBucket = "answers.v1"
 
-const (
-	cacheBucket = "answers.v1"
-	// lockTimeout is how long OpenCache waits for another process to close the file.
-	lockTimeout = time.Second
-)
-
-// OpenCache opens or creates the file at path and puts it in front of m. Close
-// the cache after use.
-func OpenCache(path string, m Model) (*Cache, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("open answer cache %s: %w", path, ErrCacheLocked)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("open answer cache %s: %w; it is not a cache or is damaged, and a cache can be deleted, at the price of asking again", path, err)
-	case err != nil:
-		return nil, fmt.Errorf("open answer cache %s: %w", path, err)
-	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucketIfNotExists([]byte(cacheBucket))
-		return err
-	})
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("prepare answer cache %s: %w", path, err), db.Close())
-	}
-	return &Cache{path: path, db: db, inner: m, info: m.Info(), running: map[requestKey]chan struct{}{}}, nil
+// NewCache returns a cache in front of m that keeps its answers in s. Several may
+// share a store. Close has nothing to do.
+func NewCache(s *Store, m Model) *Cache {
+	return &Cache{store: s, inner: m, info: m.Info(), running: map[requestKey]chan struct{}{}}
 }
 
-// Close closes the file. Calls of Complete after it fail.
-func (c *Cache) Close() error {
-	if err := c.db.Close(); err != nil {
-		return fmt.Errorf("close answer cache %s: %w", c.path, err)
+// OpenCache opens or creates the store at path and puts it in front of m. Close
+// the cache after use.
+func OpenCache(path string, m Model) (*Cache, error) {
+	s, err := OpenStore(path)
+	if err != nil {
+		return nil, err
 	}
-	return nil
+	c := NewCache(s, m)
+	c.own = true
+	return c, nil
+}
+
+// Close closes the store that [OpenCache] opened. Calls of Complete after it fail.
+func (c *Cache) Close() error {
+	if !c.own {
+		return nil
+	}
+	return c.store.Close()
 }
 
 // Info implements [Model]: it is that of the model behind the cache.
@@ -182,40 +156,25 @@ type stored struct {
 	Usage   Usage  `json:"usage"`
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 func (c *Cache) read(key requestKey) (response Response, found bool, err error) {
-	err = c.db.View(func(tx *bbolt.Tx) error {
-		raw := tx.Bucket([]byte(cacheBucket)).Get(key[:])
-		if raw == nil {
-			return nil
-		}
-		var s stored
-		size := len(raw) - crc32.Size
-		if size < 0 || binary.LittleEndian.Uint32(raw[size:]) != crc32.Checksum(raw[:size], castagnoli) || json.Unmarshal(raw[:size], &s) != nil {
-			c.damaged.Add(1)
-			return nil
-		}
-		response, found = Response{s.Text, s.Refusal, s.Finish, s.Model, s.Usage, true}, true
-		return nil
-	})
-	if err != nil {
-		return Response{}, false, fmt.Errorf("read answer cache %s: %w", c.path, err)
+	raw, found, damaged, err := c.store.get(cacheBucket, key)
+	var s stored
+	if found && json.Unmarshal(raw, &s) != nil {
+		found, damaged = false, true
 	}
-	return response, found, nil
+	if damaged {
+		c.damaged.Add(1)
+	}
+	if err != nil || !found {
+		return Response{}, false, err
+	}
+	return Response{s.Text, s.Refusal, s.Finish, s.Model, s.Usage, true}, true, nil
 }
 
-// write stores one answer, durably: a call may have taken a minute and cost money,
-// beside which a transaction is nothing.
 func (c *Cache) write(key requestKey, r Response) error {
 	raw, err := json.Marshal(stored{r.Text, r.Refusal, r.Finish, r.Model, r.Usage})
-	if err == nil {
-		raw = binary.LittleEndian.AppendUint32(raw, crc32.Checksum(raw, castagnoli))
-		// Batch: calls that end together share a transaction.
-		err = c.db.Batch(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(cacheBucket)).Put(key[:], raw) })
-	}
 	if err != nil {
-		return fmt.Errorf("write answer cache %s: %w", c.path, err)
+		return fmt.Errorf("write answer cache %s: %w", c.store.path, err) // unreachable: strings and numbers always marshal
 	}
-	return nil
+	return c.store.Put(cacheBucket, key, raw)
 }

@@ -113,7 +113,13 @@ func TestCacheDamage(t *testing.T) {
 	for name, value := range map[string][]byte{"short": {1}, "sum": []byte(`{"text":"forged"}....`)} {
 		c := openCache(t, filepath.Join(t.TempDir(), "a.db"), &model{answer: echo})
 		key := keyOf("", question)
-		err := c.db.Update(func(tx *bbolt.Tx) error { return tx.Bucket([]byte(cacheBucket)).Put(key[:], value) })
+		err := c.store.db.Update(func(tx *bbolt.Tx) error {
+			b, err := tx.CreateBucketIfNotExists([]byte(cacheBucket))
+			if err != nil {
+				return err
+			}
+			return b.Put(key[:], value)
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -188,5 +194,47 @@ func TestOpenCacheErrors(t *testing.T) {
 	}
 	if _, err := OpenCache(other, &model{}); err == nil {
 		t.Error("OpenCache of something else did not fail")
+	}
+}
+
+func TestStore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	s, err := OpenStore(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := [32]byte{1}
+	if v, found, err := s.Get("b", key); v != nil || found || err != nil {
+		t.Errorf("Get of an empty store = %q, %v, %v", v, found, err)
+	}
+	for _, value := range []string{"x", "", "longer"} {
+		if err := s.Put("b", key, []byte(value)); err != nil {
+			t.Fatal(err)
+		}
+		if v, found, err := s.Get("b", key); string(v) != value || !found || err != nil {
+			t.Errorf("Get = %q, %v, %v, want %q", v, found, err, value)
+		}
+	}
+	if _, found, _ := s.Get("other", key); found {
+		t.Error("buckets share their keys")
+	}
+	// Two models share a store, and not their answers.
+	a, b := NewCache(s, &model{fingerprint: "a", answer: echo}), NewCache(s, &model{fingerprint: "b", answer: echo})
+	for _, c := range []*Cache{a, b, a} {
+		if _, err := c.Complete(t.Context(), question); err != nil || c.Close() != nil {
+			t.Fatal(err)
+		}
+	}
+	if a.Stats() != (CacheStats{Hits: 1, Misses: 1}) || b.Stats() != (CacheStats{Misses: 1}) {
+		t.Errorf("Stats = %+v and %+v", a.Stats(), b.Stats())
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Get("b", key); err == nil {
+		t.Error("Get of a closed store did not fail")
+	}
+	if err := s.Put("b", key, nil); err == nil {
+		t.Error("Put into a closed store did not fail")
 	}
 }

@@ -2,8 +2,8 @@
 // completions protocol (OpenAI, Ollama, vLLM, llama.cpp and others).
 //
 // A [Model] turns a [Request] into a [Response]. [Client] is one behind an
-// endpoint, [Cache] remembers what another one answered, so that nothing is paid
-// for twice. [Estimator] tells calls, tokens and cost before anything is sent.
+// endpoint, [Cache] remembers what another one answered, in a [Store], so that
+// nothing is paid for twice. [Estimator] tells calls, tokens and cost before anything is sent.
 // [Object] finds the JSON object in an answer, whether or not the model keeps to
 // the form it was asked for.
 //
@@ -34,8 +34,9 @@ type Model interface {
 type Info struct {
 	Name string // as the endpoint calls it
 	// Fingerprint stands for everything beside the request that shapes answers, as
-	// far as it is known here; the address has no part in it. Endpoints that serve
-	// different weights under one name need different names.
+	// far as it is known here; the address has no part in it, unless [Config].ByAddress
+	// says so. Endpoints that serve different weights under one name need different
+	// names or that.
 	Fingerprint string
 }
 

@@ -30,6 +30,10 @@ type Config struct {
 	MaxRetries  int           // of one call; 0: 6; negative: none
 	Concurrency int           // calls at once, more wait; 0: 4
 
+	// ByAddress makes the base URL part of the fingerprint: what two endpoints serve
+	// under one name is then not taken for the same.
+	ByAddress bool
+
 	Client *http.Client // nil: one of its own, which follows no redirect
 }
 
@@ -122,7 +126,11 @@ func NewClient(c Config) (*Client, error) {
 		return bad("base URL: %w", err)
 	}
 	// Quoting keeps the parts apart whatever they contain.
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", c.Model, c.Structured, c.Omit))
+	what := fmt.Sprintf("%q %q %q", c.Model, c.Structured, c.Omit)
+	if c.ByAddress {
+		what += fmt.Sprintf(" %q", base)
+	}
+	sum := sha256.Sum256([]byte(what))
 	return &Client{config: c, endpoint: e, info: Info{Name: c.Model, Fingerprint: fmt.Sprintf("chat/%x", sum[:16])}}, nil
 }
 

@@ -217,7 +217,9 @@ func TestNewClientErrors(t *testing.T) {
 
 func TestFingerprint(t *testing.T) {
 	of := func(c Config) string {
-		c.BaseURL += "http://x"
+		if c.BaseURL == "" {
+			c.BaseURL = "http://x"
+		}
 		client, err := NewClient(c)
 		if err != nil {
 			t.Fatal(err)
@@ -227,6 +229,7 @@ func TestFingerprint(t *testing.T) {
 	base := of(Config{Model: "m"})
 	for name, c := range map[string]Config{
 		"key": {Model: "m", APIKey: "k"}, "limit field": {Model: "m", LimitField: "max_completion_tokens"}, "mode by name": {Model: "m", Structured: BySchema},
+		"address": {Model: "m", BaseURL: "http://y"},
 	} {
 		if of(c) != base {
 			t.Errorf("another %s changes the fingerprint", name)
@@ -234,9 +237,13 @@ func TestFingerprint(t *testing.T) {
 	}
 	for name, c := range map[string]Config{
 		"model": {Model: "n"}, "mode": {Model: "m", Structured: ByPrompt}, "omission": {Model: "m", Omit: []string{"seed"}},
+		"address that counts": {Model: "m", ByAddress: true},
 	} {
 		if of(c) == base {
 			t.Errorf("another %s does not change the fingerprint", name)
 		}
+	}
+	if of(Config{Model: "m", ByAddress: true}) == of(Config{Model: "m", ByAddress: true, BaseURL: "http://y"}) {
+		t.Error("another address that counts does not change the fingerprint")
 	}
 }
