@@ -8,6 +8,7 @@ import (
 
 	"github.com/ragloop/ragloop/ingest/chunk"
 	"github.com/ragloop/ragloop/ingest/extract"
+	"github.com/ragloop/ragloop/ingest/situate"
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
@@ -218,7 +219,11 @@ func (p *preparer) prepare(ctx context.Context, item Item, old prior) (prepared,
 		return prepared{}, ctx.Err()
 	}
 	if err != nil {
-		return prepared{}, &fault{fmt.Errorf("situate the chunks of %s: %w", item.name(), err)}
+		err = fmt.Errorf("situate the chunks of %s: %w", item.name(), err)
+		if errors.Is(err, situate.ErrRefused) {
+			return failed(item, old, content, input, err), nil
+		}
+		return prepared{}, &fault{err}
 	}
 	out.warnings = append(out.warnings, situated...)
 	if err := p.fill(&out, doc.Text, chunks); err != nil {

@@ -92,27 +92,47 @@ var prose = sync.OnceValues(func() (string, error) {
 })
 
 // scaleSource makes n different documents of about size bytes while it is read.
+// After each part of them it lists a document that fills a batch by itself and
+// waits until that is stored: then nothing is under way, and what is in memory is
+// what stays there.
 type scaleSource struct {
-	n, size int
-	prose   string // at least twice as long as a document
+	n, size, part int
+	prose         string // at least twice as long as a document
+
+	pass   string        // part of the ids of the documents between the parts
+	stored chan struct{} // receives one for each of them
 }
 
-func (s scaleSource) Items(context.Context) iter.Seq2[Item, error] {
+func (s scaleSource) Items(ctx context.Context) iter.Seq2[Item, error] {
+	full := strings.Repeat(s.prose, 1+scaleBatchBytes/len(s.prose))[:scaleBatchBytes]
 	return func(yield func(Item, error) bool) {
 		for i := range s.n {
 			head := fmt.Sprintf("Document %d.\n\n", i)
 			at := i * 7919 % (len(s.prose) - s.size)
-			body := s.prose[at : at+s.size]
-			item := Item{
-				ID: text.DocID(fmt.Sprintf("archive/%04d/document-%07d.txt", i/1000, i)), MediaType: "text/plain; charset=utf-8",
-				Open: func() (io.ReadCloser, error) {
-					return &proseFile{Reader: io.MultiReader(strings.NewReader(head), strings.NewReader(body)), size: len(head) + len(body)}, nil
-				},
+			if !yield(proseItem(fmt.Sprintf("archive/%04d/document-%07d.txt", i/1000, i), head, s.prose[at:at+s.size]), nil) {
+				return
 			}
-			if !yield(item, nil) {
+			if (i+1)%s.part > 0 {
+				continue
+			}
+			if !yield(proseItem(fmt.Sprintf("between/%s-%07d.txt", s.pass, i), head, full), nil) {
+				return
+			}
+			select {
+			case <-s.stored:
+			case <-ctx.Done():
 				return
 			}
 		}
+	}
+}
+
+func proseItem(id, head, body string) Item {
+	return Item{
+		ID: text.DocID(id), MediaType: "text/plain; charset=utf-8",
+		Open: func() (io.ReadCloser, error) {
+			return &proseFile{Reader: io.MultiReader(strings.NewReader(head), strings.NewReader(body)), size: len(head) + len(body)}, nil
+		},
 	}
 }
 
@@ -139,6 +159,7 @@ type sample struct {
 
 func takeSample(docs int) sample {
 	runtime.GC()
+	runtime.GC() // of what the first one left in pools
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	s := sample{docs: docs, heap: float64(m.HeapAlloc) / (1 << 20)}
@@ -149,20 +170,6 @@ func takeSample(docs int) sample {
 		}
 	}
 	return s
-}
-
-// slope is the slope of the heap in bytes per document: the median of the slopes
-// between any two samples (Theil 1950, Sen 1968), since some samples meet more of
-// what is under way than others.
-func slope(samples []sample) float64 {
-	var slopes []float64
-	for i, a := range samples {
-		for _, b := range samples[i+1:] {
-			slopes = append(slopes, (b.heap-a.heap)*(1<<20)/float64(b.docs-a.docs))
-		}
-	}
-	slices.Sort(slopes)
-	return slopes[len(slopes)/2]
 }
 
 // TestScale ingests many documents with an embedder that takes no time, twice:
@@ -180,17 +187,17 @@ func TestScale(t *testing.T) {
 	if testing.Short() {
 		docs = min(docs, 500)
 	}
-	src := scaleSource{docs, scaleDocBytes, text}
+	src := scaleSource{n: docs, size: scaleDocBytes, part: max(docs/scaleParts, 1), prose: text}
 	t.Run("without index", func(t *testing.T) {
 		c := connect(t, index.Options{InMemory: true, Interceptors: []grpc.UnaryClientInterceptor{swallow}})
-		runScale(t, c, "new", src).checkMemory(t, docs)
+		runScale(t, c, "new", src).checkMemory(t)
 	})
 	t.Run("index in another process", func(t *testing.T) {
 		c := connect(t, index.Options{Addr: scaleProcess(t)})
 		first := runScale(t, c, "new", src)
 		again := runScale(t, c, "again", src)
-		first.checkMemory(t, docs)
-		again.checkMemory(t, docs)
+		first.checkMemory(t)
+		again.checkMemory(t)
 		// Knowing what is stored takes no memory either, but for what is under way:
 		// documents that are unchanged are taken together in larger numbers.
 		if got, limit := again.most(), first.most()+16; got > limit {
@@ -214,28 +221,48 @@ func connect(t *testing.T, o index.Options) *index.Client {
 	return c
 }
 
-// scaleDocBytes is the size of a document.
-const scaleDocBytes = 4096
+const (
+	scaleDocBytes   = 4096
+	scaleBatchBytes = 512 << 10 // more than a batch of chunks
+	scaleParts      = 10
 
-// scaled is the memory of a run after a tenth of the documents, and from then on.
-type scaled struct{ samples []sample }
+	// scaleWarm is the number of documents after which the texts that a run
+	// remembers are as many as they may be; see recentTexts.
+	scaleWarm = 1500
+)
+
+// scaled is the memory of a run: after each part of the documents, from scaleWarm
+// on, with nothing under way; and in the middle of each part.
+type scaled struct{ idle, busy []sample }
 
 func (s scaled) most() (heap float64) {
-	for _, x := range s.samples {
+	for _, x := range s.busy {
 		heap = max(heap, x.heap)
 	}
 	return heap
 }
 
-func (s scaled) checkMemory(t *testing.T, docs int) {
+func (s scaled) checkMemory(t *testing.T) {
 	t.Helper()
-	limit := 0.01 * scaleDocBytes
-	if docs <= defaultScale { // what happens to be under way counts for more than what stays
-		limit = 16 << 20 / float64(docs)
+	if got, limit := s.slope(), 0.01*scaleDocBytes; got > limit {
+		t.Errorf("memory grows by %.0f bytes per document, want at most %.0f: %v", got, limit, s.idle)
 	}
-	if got := slope(s.samples); got > limit {
-		t.Errorf("memory grows by %.0f bytes per document, want at most %.0f", got, limit)
+}
+
+// slope is the slope of the heap in bytes per document: the median of the slopes
+// between any two idle samples (Theil 1950, Sen 1968). 0 with fewer than two.
+func (s scaled) slope() float64 {
+	var slopes []float64
+	for i, a := range s.idle {
+		for _, b := range s.idle[i+1:] {
+			slopes = append(slopes, (b.heap-a.heap)*(1<<20)/float64(b.docs-a.docs))
+		}
 	}
+	if len(slopes) == 0 {
+		return 0
+	}
+	slices.Sort(slopes)
+	return slopes[len(slopes)/2]
 }
 
 // runScale ingests src into the collection "scale" and reports under the name of
@@ -246,25 +273,38 @@ func runScale(t *testing.T, c *index.Client, pass string, src scaleSource) scale
 	p := plan("scale")
 	p.Chunker.SizeTokens = 256
 	p.Lexical = lexical.Default()
+	src.pass, src.stored = pass, make(chan struct{}, 1)
 	var out scaled
 	var paused time.Duration
-	every := max(src.n/20, 1)
+	each := src.part + 1 // documents of a part and the one after it
 	start := time.Now()
 	b, err := Build(t.Context(), c, p, src, Options{Embedder: e, Extractor: InProcess{}, OnEvent: func(e Event) {
-		if e.Doc != "" && e.Documents%every == 0 && e.Documents >= src.n/10 {
-			at := time.Now()
-			out.samples = append(out.samples, takeSample(e.Documents))
-			paused += time.Since(at)
+		if e.Doc == "" {
+			return
 		}
+		at := time.Now()
+		switch e.Documents % each {
+		case 0:
+			if e.Documents > scaleWarm {
+				out.idle = append(out.idle, takeSample(e.Documents))
+			}
+			src.stored <- struct{}{}
+		case each / 2:
+			out.busy = append(out.busy, takeSample(e.Documents))
+		}
+		paused += time.Since(at)
 	}})
 	took := time.Since(start) - paused
-	if err != nil || b.Summary.Documents != src.n || b.Summary.Failed > 0 {
+	docs := src.n + src.n/src.part
+	if err != nil || b.Summary.Documents != docs || b.Summary.Failed > 0 {
 		t.Fatalf("%s: %+v, %v", pass, b.Summary, err)
 	}
-	first, last := out.samples[0], out.samples[len(out.samples)-1]
-	t.Logf("%s: %d documents of %d bytes, %d chunks in %.1f s: %.1f MB/s; heap %.1f MiB after %d documents, %.1f at the end, %.0f bytes per document; resident %.0f, %.0f MiB",
-		pass, b.Summary.Documents, src.size, b.Summary.Chunks, took.Seconds(), float64(src.n*src.size)/1e6/took.Seconds(),
-		first.heap, first.docs, last.heap, slope(out.samples), first.rss, last.rss)
+	t.Logf("%s: %d documents of %d bytes, %d chunks in %.1f s: %.1f MB/s; %.0f bytes of heap per document, at most %.1f MiB at work",
+		pass, b.Summary.Documents, src.size, b.Summary.Chunks, took.Seconds(), float64(src.n*src.size+src.n/src.part*scaleBatchBytes)/1e6/took.Seconds(), out.slope(), out.most())
+	if n := len(out.idle); n > 0 {
+		first, last := out.idle[0], out.idle[n-1]
+		t.Logf("%s: heap %.1f MiB after %d documents, %.1f after %d; resident %.0f, %.0f MiB", pass, first.heap, first.docs, last.heap, last.docs, first.rss, last.rss)
+	}
 	return out
 }
 

@@ -19,7 +19,9 @@ import (
 // situate.Writer. It must be safe for concurrent use.
 type Situator interface {
 	// Context returns one line, or an error that wraps situate.ErrAnswer where
-	// there is none for this chunk alone.
+	// there is none for this chunk alone, which is indexed without, or
+	// situate.ErrRefused where this chunk alone cannot be asked about, which fails
+	// its document. Other errors end the run.
 	Context(ctx context.Context, document string, chunk text.Span) (string, error)
 	// Fingerprint stands for everything that shapes the lines.
 	Fingerprint() string

@@ -66,6 +66,11 @@ func TestSituateFails(t *testing.T) {
 	if _, err := situatedPreparer(t, situator{map[string]error{"Two": down}}).prepare(t.Context(), item, prior{}); !errors.Is(err, down) {
 		t.Errorf("a model that is down: %v, want the run to end with its error", err)
 	}
+	refused := fmt.Errorf("%w: status 400", situate.ErrRefused)
+	p, err = situatedPreparer(t, situator{map[string]error{"Two": refused}}).prepare(t.Context(), item, prior{})
+	if err != nil || p.outcome != Failed || p.record.State != index.Failed || !strings.Contains(p.record.Error, "status 400") || len(p.points) != 0 {
+		t.Errorf("a chunk that the endpoint refuses: %+v, %v; want a document that failed, and the run to go on", p, err)
+	}
 	if _, err := situatedPreparer(t, nil).prepare(t.Context(), item, prior{}); !errors.Is(err, index.ErrRecipe) {
 		t.Errorf("without a model: %v, want ErrRecipe", err)
 	}
@@ -73,6 +78,37 @@ func TestSituateFails(t *testing.T) {
 	other.noSituator = checkSituator(index.Recipe{Chunker: index.ChunkerRecipe{Context: "s2"}}, situator{})
 	if _, err := other.prepare(t.Context(), item, prior{}); !errors.Is(err, index.ErrRecipe) || !strings.Contains(err.Error(), "s2") {
 		t.Errorf("with another model: %v, want ErrRecipe that names both", err)
+	}
+}
+
+// A run goes on behind a document that the model's endpoint refuses, and tries it
+// again the next time.
+func TestSituateRefusedRun(t *testing.T) {
+	c, e := dial(t, index.Options{}), &hashed{}
+	recipe := fixed(e)
+	recipe.Chunker.Context = "s1"
+	g, err := c.Create(t.Context(), collection(t, c), recipe)
+	if err != nil {
+		t.Fatal(err)
+	}
+	refuses := situator{map[string]error{"Bad": fmt.Errorf("%w: status 400", situate.ErrRefused)}}
+	source := texts("a", "Good one.", "b", "Bad one.", "c", "Good, too.")
+	for _, want := range []struct {
+		s               situator
+		indexed, failed int
+	}{{refuses, 2, 1}, {refuses, 0, 1}, {situator{}, 1, 0}} {
+		sum, err := worker(t, g, Options{Embedder: e, Extractor: InProcess{}, Situator: want.s}).Run(t.Context(), source)
+		if err != nil || sum.Indexed != want.indexed || sum.Failed != want.failed || sum.Quarantined != 0 {
+			t.Fatalf("Run = %+v, %v, want %d indexed and %d failed", sum, err, want.indexed, want.failed)
+		}
+		if want.failed == 1 && (sum.Failures[0].Doc != "b" || !strings.Contains(sum.Failures[0].Err.Error(), "status 400")) {
+			t.Errorf("failures = %+v, want that of b with its status", sum.Failures)
+		}
+	}
+	// One that concerns every document ends the run.
+	_, err = worker(t, g, Options{Embedder: e, Extractor: InProcess{}, Situator: situator{map[string]error{"Bad": errAway}}}).Run(t.Context(), texts("d", "Bad one."))
+	if !errors.Is(err, errAway) {
+		t.Errorf("Run = %v, want %v", err, errAway)
 	}
 }
 

@@ -70,10 +70,11 @@ func (w *Worker) fill(ctx context.Context, part []*embedding, try attempt) error
 	})
 }
 
-// store commits docs, which leave it with their records as they are stored.
+// store commits docs, which leave it with their records as they are stored. A
+// document whose stored record is damaged leaves it as failed.
 func (w *Worker) store(ctx context.Context, docs []prepared) error {
 	var entries []index.Entry
-	var updates []index.Record
+	var updates []*prepared
 	var gone []text.DocID
 	for i := range docs {
 		p := &docs[i]
@@ -89,7 +90,7 @@ func (w *Worker) store(ctx context.Context, docs []prepared) error {
 			if p.err == nil {
 				p.record.IngestedAt = w.o.Now()
 			}
-			updates = append(updates, p.record)
+			updates = append(updates, p)
 		case writeRemoval:
 			gone = append(gone, p.doc)
 		}
@@ -97,9 +98,35 @@ func (w *Worker) store(ctx context.Context, docs []prepared) error {
 	if err := w.g.PutAll(ctx, entries); err != nil {
 		return err
 	}
-	if err := w.g.UpdateRecords(ctx, updates); err != nil {
+	if err := w.update(ctx, updates); err != nil {
 		return err
 	}
 	_, err := w.g.DeleteAll(ctx, gone)
 	return err
+}
+
+// update stores the records of docs, whose chunks stay. A record that was altered
+// behind the back of its checksum is refused by the index together with all
+// others of a call: that document alone fails then. What is stored of it stays as
+// it is, for [Verifier.Mend] to mark, and the next run tries again.
+func (w *Worker) update(ctx context.Context, docs []*prepared) error {
+	records := make([]index.Record, len(docs))
+	for i, p := range docs {
+		records[i] = p.record
+	}
+	err := w.g.UpdateRecords(ctx, records)
+	if !errors.Is(err, index.ErrDamaged) {
+		return err
+	}
+	for i, p := range docs {
+		err := w.g.UpdateRecords(ctx, records[i:i+1])
+		switch {
+		case errors.Is(err, index.ErrDamaged):
+			err = fmt.Errorf("%w; verify and repair the index, then ingest the document again", err)
+			p.outcome, p.err, p.write = Failed, errors.Join(p.err, err), writeNothing
+		case err != nil:
+			return err
+		}
+	}
+	return nil
 }

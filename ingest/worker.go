@@ -163,7 +163,11 @@ func (w *Worker) Put(ctx context.Context, item Item) (Result, error) {
 	if err := w.store(ctx, docs); err != nil {
 		return Result{}, fmt.Errorf("%s: %w", what, err)
 	}
-	return Result{Outcome: p.outcome, Record: docs[0].record, Err: p.err, Warnings: p.warnings}, nil
+	p = docs[0] // as store left it
+	if errors.Is(p.err, index.ErrDamaged) {
+		return Result{}, fmt.Errorf("%s: %w", what, p.err)
+	}
+	return Result{Outcome: p.outcome, Record: p.record, Err: p.err, Warnings: p.warnings}, nil
 }
 
 // Delete removes a document. Reports whether it existed.

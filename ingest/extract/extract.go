@@ -35,7 +35,7 @@ import (
 
 // Version names the behaviour of all extractors together. It is part of every
 // revision and recipe: change it whenever the text of any format may change.
-const Version = "3"
+const Version = "4"
 
 const (
 	// MaxBytes is the size of the largest file that Extract accepts.

@@ -4,10 +4,12 @@ import (
 	"net/url"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // nameTitle returns what the name of a file says about its document, words
-// separated by spaces: "2022 Q3 AAPL" for "reports/2022_Q3_AAPL.pdf". It is ""
+// separated by spaces: "2022 Q3 AAPL" for "reports/2022_Q3_AAPL.pdf", "Mutual Sale
+// Agreement" for "MutualSaleAgreement.pdf" and "Mutual%20Sale%20Agreement.pdf". It is ""
 // for a name without the extension of a format, which is an identifier, and
 // for one that says nothing: without a word, generic, or a digest.
 func nameTitle(name string) string {
@@ -18,14 +20,18 @@ func nameTitle(name string) string {
 	if strings.Contains(name, "://") {
 		name, _, _ = strings.Cut(name, "#")
 		name, _, _ = strings.Cut(name, "?")
-		if decoded, err := url.PathUnescape(name); err == nil {
-			name = decoded
-		}
+	}
+	// Files keep the escapes of the addresses that they were downloaded from.
+	if decoded, err := url.PathUnescape(name); err == nil && utf8.ValidString(decoded) {
+		name = decoded
 	}
 	stem := name[strings.LastIndexAny(name, `/\`)+1:]
-	words := strings.FieldsFunc(stem[:len(stem)-len(ext)], func(r rune) bool {
+	var words []string
+	for _, word := range strings.FieldsFunc(stem[:len(stem)-len(ext)], func(r rune) bool {
 		return unicode.IsSpace(r) || strings.ContainsRune("-_+()[]", r)
-	})
+	}) {
+		words = append(words, camelCase(word)...)
+	}
 	title := strings.Join(words, " ")
 	const digestBytes = 16
 	if len(title) >= digestBytes && strings.Trim(strings.ToLower(title), " 0123456789abcdef") == "" {
@@ -41,6 +47,35 @@ func nameTitle(name string) string {
 		return ""
 	}
 	return title
+}
+
+// camelCase returns the words of one that is written without spaces, each with a
+// capital: "Mutual", "NDA" and "Form" of "MutualNDAForm". It returns s alone where
+// that makes fewer than three words, or one of a single letter: brands are
+// written so, too.
+func camelCase(s string) []string {
+	const leastWords, leastRunes = 3, 2
+	var words []string
+	runes := []rune(s)
+	from := 0
+	for i := 1; i <= len(runes); i++ {
+		switch {
+		case i == len(runes):
+		case !unicode.IsUpper(runes[i]):
+			continue
+		case !unicode.IsLower(runes[i-1]) && (i+1 == len(runes) || !unicode.IsLower(runes[i+1])):
+			continue
+		}
+		if i-from < leastRunes {
+			return []string{s}
+		}
+		words = append(words, string(runes[from:i]))
+		from = i
+	}
+	if len(words) < leastWords {
+		return []string{s}
+	}
+	return words
 }
 
 // minNameLetters is how many letters a name needs to say something.

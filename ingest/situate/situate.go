@@ -24,6 +24,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ragloop/ragloop/internal/chat"
+	"github.com/ragloop/ragloop/internal/endpoint"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -44,6 +45,11 @@ var schema = json.RawMessage(`{"type":"object","properties":{"context":{"type":"
 // ErrAnswer is wrapped by errors about answers that cannot be used.
 var ErrAnswer = errors.New("the model's answer cannot be used")
 
+// ErrRefused is wrapped by errors about a chunk that the endpoint does not take,
+// while it takes others: its own filter may be the reason, or a window that is too
+// small for this document.
+var ErrRefused = errors.New("the endpoint refuses to be asked about this chunk")
+
 // Writer asks a model. It is safe for concurrent use if the model is.
 type Writer struct{ model chat.Model }
 
@@ -58,17 +64,17 @@ func (w *Writer) Fingerprint() string {
 }
 
 // Context returns the line for the chunk at a span of the document, without line
-// breaks. Errors: those of the model; [ErrAnswer], which another chunk need not
-// have; and a span that is not of the document.
+// breaks. Errors: those of the model; [ErrAnswer] and [ErrRefused], which another
+// chunk need not have; and a span that is not of the document.
 func (w *Writer) Context(ctx context.Context, document string, chunk text.Span) (string, error) {
 	if chunk.Start < 0 || chunk.Start > chunk.End || chunk.End > len(document) {
 		return "", fmt.Errorf("situate a chunk: the span [%d, %d) is not of a document of %d bytes", chunk.Start, chunk.End, len(document))
 	}
-	resp, err := w.model.Complete(ctx, chat.Request{
-		Messages:  chat.Prompt(prompt, framed(part(document, chunk), document[chunk.Start:chunk.End])),
-		MaxTokens: maxTokens,
-		Format:    &chat.Format{Name: "context", Schema: schema},
-	})
+	shown, inside := part(document, chunk), document[chunk.Start:chunk.End]
+	resp, err := w.ask(ctx, shown, inside)
+	if endpoint.Rejects(err) {
+		err = w.blame(ctx, shown+inside, err)
+	}
 	if err != nil {
 		return "", fmt.Errorf("situate a chunk: %w", err)
 	}
@@ -77,6 +83,35 @@ func (w *Writer) Context(ctx context.Context, document string, chunk text.Span) 
 		return "", fmt.Errorf("situate a chunk: %w: %w", ErrAnswer, err)
 	}
 	return line, nil
+}
+
+func (w *Writer) ask(ctx context.Context, document, chunk string) (chat.Response, error) {
+	return w.model.Complete(ctx, chat.Request{
+		Messages:  chat.Prompt(prompt, framed(document, chunk)),
+		MaxTokens: maxTokens,
+		Format:    &chat.Format{Name: "context", Schema: schema},
+	})
+}
+
+// blame finds out what a rejection is about: status and text do not tell a chunk
+// that an endpoint does not take from a field or a model that it does not know. So
+// it is asked about a short chunk, in the same way. If it rejects that, too, the
+// rejection is returned as it is, as all chunks will have it; an error of another
+// kind is returned in its place.
+//
+// The short chunk is another one for each text that was rejected: an answer that
+// was cached when the endpoint was configured otherwise would prove nothing.
+func (w *Writer) blame(ctx context.Context, rejected string, rejection error) error {
+	sum := sha256.Sum256([]byte(rejected))
+	chunk := fmt.Sprintf("This is part %x.", sum[:4])
+	switch _, err := w.ask(ctx, "A short document.\n"+chunk, chunk); {
+	case err == nil:
+		return fmt.Errorf("%w: %w", ErrRefused, rejection)
+	case endpoint.Rejects(err):
+		return rejection
+	default:
+		return err
+	}
 }
 
 // read returns the line of an answer.

@@ -2,12 +2,17 @@ package situate
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
 	"github.com/ragloop/ragloop/internal/chat"
+	"github.com/ragloop/ragloop/internal/endpoint"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -63,6 +68,71 @@ func TestContextFails(t *testing.T) {
 		if _, err := New(says(`{"context":"x"}`)).Context(t.Context(), "abc", span); err == nil {
 			t.Errorf("the span %v of abc is allowed", span)
 		}
+	}
+}
+
+// TestRefused: an endpoint that does not take one chunk is told from one that
+// takes none, and from one that fails otherwise.
+func TestRefused(t *testing.T) {
+	const bad = "the recipe of the forbidden thing"
+	for name, c := range map[string]struct {
+		answer  func(content string) int // the status
+		refused bool
+		status  int // in the error
+		calls   int
+	}{
+		"this chunk": {func(s string) int {
+			if strings.Contains(s, bad) {
+				return http.StatusBadRequest
+			}
+			return http.StatusOK
+		}, true, http.StatusBadRequest, 2},
+		"too long": {func(s string) int {
+			if len(s) > 1000 {
+				return http.StatusRequestEntityTooLarge
+			}
+			return http.StatusOK
+		}, true, http.StatusRequestEntityTooLarge, 2},
+		"every chunk": {func(string) int { return http.StatusUnprocessableEntity }, false, http.StatusUnprocessableEntity, 2},
+		"another error for the short one": {func(s string) int {
+			if strings.Contains(s, bad) {
+				return http.StatusBadRequest
+			}
+			return http.StatusUnauthorized
+		}, false, http.StatusUnauthorized, 2},
+		"key":   {func(string) int { return http.StatusUnauthorized }, false, http.StatusUnauthorized, 1},
+		"model": {func(string) int { return http.StatusNotFound }, false, http.StatusNotFound, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			calls := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				calls++
+				var body struct{ Messages []chat.Message }
+				if err := json.NewDecoder(r.Body).Decode(&body); err != nil || len(body.Messages) != 2 {
+					t.Errorf("got %d messages, %v", len(body.Messages), err)
+					return
+				}
+				status := c.answer(body.Messages[1].Content)
+				w.WriteHeader(status)
+				if status == http.StatusOK {
+					io.WriteString(w, `{"choices":[{"message":{"content":"{\"context\":\"x\"}"},"finish_reason":"stop"}]}`)
+				}
+			}))
+			defer server.Close()
+			client, err := chat.NewClient(chat.Config{BaseURL: server.URL, Model: "m", MaxRetries: -1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			document := strings.Repeat("word ", 500) + bad
+			_, err = New(client).Context(t.Context(), document, text.Span{Start: 2500, End: len(document)})
+			var status *endpoint.StatusError
+			if !errors.As(err, &status) || status.Code != c.status || errors.Is(err, ErrRefused) != c.refused || calls != c.calls {
+				t.Errorf("Context = %v after %d calls, want the status %d after %d; wraps ErrRefused: %v", err, calls, c.status, c.calls, errors.Is(err, ErrRefused))
+			}
+			if got, err := New(client).Context(t.Context(), "short and harmless", text.Span{End: 5}); c.refused != (err == nil && got == "x") {
+				t.Errorf("Context of another chunk = %q, %v", got, err)
+			}
+		})
 	}
 }
 
