@@ -18,16 +18,31 @@ type Groundedness struct {
 	// Support is the mean over scored answers of the support of their claims, Worst
 	// that of their worst claim. Answers without a number have no part in either:
 	// AnswerOutcomes counts them.
-	Support  Summary        `json:"support"`
-	Worst    Summary        `json:"worst"`
-	Outcomes AnswerOutcomes `json:"outcomes"`
-	Claims   AnswerClaims   `json:"claims"`
-	Findings []FindingCount `json:"findings"` // by count, then name; of judged claims
+	Support Summary `json:"support"`
+	Worst   Summary `json:"worst"`
+	// Unsupported is the mean share of claims whose support is below Threshold.
+	Unsupported Summary `json:"unsupported"`
+	// Threshold is the support from which on a claim, or a citation, counts as
+	// supported. No threshold holds for all judges and texts.
+	Threshold float64 `json:"support_threshold"`
+	// Citations says how well answers cite; nil: not looked at, or no answer cites
+	// anything.
+	Citations *AnswerCitations `json:"citations,omitempty"`
+	Outcomes  AnswerOutcomes   `json:"outcomes"`
+	Claims    AnswerClaims     `json:"claims"`
+	Findings  []FindingCount   `json:"findings"` // by count, then name; of judged claims
 	// Abstention counts answers that say that there is no answer and claim nothing.
 	// Queries without an answer have no part in it.
 	Abstention metric.Abstention `json:"abstention"`
 
 	PerQuery []AnswerResult `json:"per_query"` // in file order
+}
+
+// AnswerCitations says whether what answers cite supports what they say.
+type AnswerCitations struct {
+	Recall    Summary          `json:"recall"`    // citation_recall, the mean over answers with claims
+	Precision Summary          `json:"precision"` // citation_precision, the mean over answers that cite
+	Counts    metric.Citations `json:"counts"`    // over all answers
 }
 
 // AnswerOutcomes counts queries by what became of their answer.
@@ -61,13 +76,16 @@ const AnswerMissing = "missing"
 
 // AnswerResult is the groundedness of one answer.
 type AnswerResult struct {
-	ID        string           `json:"id"`
-	Outcome   string           `json:"outcome"`           // as ground.Outcome prints itself, or AnswerMissing
-	Support   metric.Value     `json:"support"`           // null unless scored
-	Worst     metric.Value     `json:"worst"`             // null unless scored
-	Missing   string           `json:"missing,omitempty"` // why there is no answer or no context
-	Answer    string           `json:"answer,omitempty"`
-	Sentences []AnswerSentence `json:"sentences,omitempty"`
+	ID      string       `json:"id"`
+	Outcome string       `json:"outcome"`           // as ground.Outcome prints itself, or AnswerMissing
+	Support metric.Value `json:"support"`           // null unless scored
+	Worst   metric.Value `json:"worst"`             // null unless scored
+	Missing string       `json:"missing,omitempty"` // why there is no answer or no context
+	// Citations counts what it cites; nil: not looked at, or the labels of its context
+	// are not known.
+	Citations *metric.Citations `json:"citations,omitempty"`
+	Answer    string            `json:"answer,omitempty"`
+	Sentences []AnswerSentence  `json:"sentences,omitempty"`
 	// OwnContext says that the answer came with the text that it was given, which
 	// is not the context of the run.
 	OwnContext bool `json:"own_context,omitempty"`

@@ -12,24 +12,24 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ragloop/ragloop/evalret/answer"
 	"github.com/ragloop/ragloop/evalret/ground"
 	"github.com/ragloop/ragloop/evalret/metric"
-	"github.com/ragloop/ragloop/evalret/stats"
 	"github.com/ragloop/ragloop/internal/filter"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
-// GivenAnswer is an answer to one query.
-type GivenAnswer struct {
-	Text    string
-	Context *string // what it was given; nil: the context of the run
-	Failure string  // why there is no answer; not empty: there is none
-}
-
 // GroundOptions of [Ground].
 type GroundOptions struct {
-	Judge       ground.Judge
-	Answerer    string // what wrote the answers
+	Judge    ground.Judge
+	Answerer string // what wrote the answers
+	// Threshold is the support from which on a claim counts as supported, more than 0
+	// and at most 1; 0: 0.5.
+	Threshold float64
+	// Citations says to judge claims by what they cite, too: one more judgement of a
+	// claim that cites a segment, and of one that cites n, up to 2n+1.
+	Citations bool
+
 	Seed        uint64 // of intervals
 	Resamples   int    // of each interval; 0: 10,000
 	Concurrency int    // answers judged at a time; 0: the number of CPUs
@@ -87,13 +87,22 @@ func (q Query) filter() (filter.Expr, error) {
 	return filter.Parse(q.Filter)
 }
 
-// Ground judges answers to the queries of e. contexts are those of [ExplainAll],
-// which the answers were given unless they say otherwise. An id that is no
-// query's is an error: it is a file of other answers.
+// AnswerContext returns the context of x as answers are made from it.
+func (x Explanation) AnswerContext() answer.Context {
+	c := answer.Context{Text: x.Context}
+	for _, s := range x.Segments {
+		c.Segments = append(c.Segments, answer.Segment{Label: s.Label, Doc: s.Doc, Span: s.Context})
+	}
+	return c
+}
+
+// Ground judges answers to the queries of e, by the queries' ids. contexts are those
+// of [ExplainAll], which the answers were given unless they have their own. An id
+// that is no query's is an error: it is a file of other answers.
 //
 // What a judge cannot judge is counted and has no part in a mean; an error of the
 // judge as a whole ends the call.
-func Ground(ctx context.Context, e Evaluation, contexts []Explanation, answers map[string]GivenAnswer, o GroundOptions) (Groundedness, error) {
+func Ground(ctx context.Context, e Evaluation, contexts []Explanation, answers map[string]answer.Answer, o GroundOptions) (Groundedness, error) {
 	g, err := groundAll(ctx, e, contexts, answers, o)
 	if err != nil {
 		return Groundedness{}, fmt.Errorf("judge the answers to %s: %w", e.Labels.Set, err)
@@ -101,7 +110,11 @@ func Ground(ctx context.Context, e Evaluation, contexts []Explanation, answers m
 	return g, nil
 }
 
-func groundAll(ctx context.Context, e Evaluation, contexts []Explanation, answers map[string]GivenAnswer, o GroundOptions) (Groundedness, error) {
+func groundAll(ctx context.Context, e Evaluation, contexts []Explanation, answers map[string]answer.Answer, o GroundOptions) (Groundedness, error) {
+	o.Threshold = cmp.Or(o.Threshold, metric.DefaultSupport)
+	if !(o.Threshold > 0 && o.Threshold <= 1) {
+		return Groundedness{}, fmt.Errorf("the support threshold is %v, allowed are more than 0 and at most 1", o.Threshold)
+	}
 	known := map[string]bool{}
 	for _, q := range e.Queries {
 		known[q.ID] = true
@@ -114,7 +127,7 @@ func groundAll(ctx context.Context, e Evaluation, contexts []Explanation, answer
 	info := o.Judge.Info()
 	g := Groundedness{
 		Judge: info.Name, Fingerprint: info.Fingerprint, Limits: info.Limits, Answerer: o.Answerer, Run: e.Reference,
-		Findings: []FindingCount{}, PerQuery: make([]AnswerResult, len(e.Queries)),
+		Threshold: o.Threshold, Findings: []FindingCount{}, PerQuery: make([]AnswerResult, len(e.Queries)),
 	}
 	if g.Limits == nil {
 		g.Limits = []string{}
@@ -127,7 +140,7 @@ func groundAll(ctx context.Context, e Evaluation, contexts []Explanation, answer
 	for i, q := range e.Queries {
 		g.Budget = max(g.Budget, contexts[i].Budget)
 		group.Go(func() (err error) {
-			g.PerQuery[i], results[i], err = groundOne(ctx, q, contexts[i], answers, o.Judge)
+			g.PerQuery[i], results[i], err = groundOne(ctx, q, contexts[i], answers, o)
 			if o.Progress != nil && err == nil {
 				mu.Lock()
 				defer mu.Unlock()
@@ -145,7 +158,7 @@ func groundAll(ctx context.Context, e Evaluation, contexts []Explanation, answer
 }
 
 // groundOne judges the answer to one query.
-func groundOne(ctx context.Context, q Query, x Explanation, answers map[string]GivenAnswer, judge ground.Judge) (AnswerResult, ground.Result, error) {
+func groundOne(ctx context.Context, q Query, x Explanation, answers map[string]answer.Answer, o GroundOptions) (AnswerResult, ground.Result, error) {
 	missing := func(reason string) (AnswerResult, ground.Result, error) {
 		none := metric.NoValue(reason)
 		return AnswerResult{ID: q.ID, Outcome: AnswerMissing, Missing: reason, Support: none, Worst: none}, ground.Result{}, nil
@@ -159,21 +172,30 @@ func groundOne(ctx context.Context, q Query, x Explanation, answers map[string]G
 	case a.Context == nil && len(x.Candidates) == 0 && len(x.Degraded) > 0:
 		return missing("there is no context: " + strings.Join(x.Degraded, "; "))
 	}
-	evidence := x.Context
-	if a.Context != nil {
-		evidence = *a.Context
+	own := a.Context != nil
+	if !own {
+		given := x.AnswerContext()
+		a.Context = &given
 	}
-	res, err := ground.Score(ctx, judge, evidence, a.Text)
+	evidence := a.Context.Text
+	res, err := ground.Score(ctx, o.Judge, evidence, a.Text)
 	if err != nil {
 		return AnswerResult{}, res, fmt.Errorf("query %s: %w", q.ID, err)
 	}
 	out := AnswerResult{
-		ID: q.ID, Outcome: res.Outcome.String(), Support: unscored(res.Support()), Worst: unscored(res.WorstSupport()), Answer: a.Text, OwnContext: a.Context != nil,
+		ID: q.ID, Outcome: res.Outcome.String(), Support: unscored(res.Support()), Worst: unscored(res.WorstSupport()), Answer: a.Text, OwnContext: own,
 	}
-	in, answer := text.NewIndex(evidence), text.NewIndex(a.Text)
+	if o.Citations && len(a.Context.Segments) > 0 {
+		counts, err := a.Citations(ctx, o.Judge, o.Threshold)
+		if err != nil {
+			return AnswerResult{}, res, fmt.Errorf("query %s: citations: %w", q.ID, err)
+		}
+		out.Citations = &counts
+	}
+	in, said := text.NewIndex(evidence), text.NewIndex(a.Text)
 	for _, s := range res.Sentences {
 		shown := AnswerSentence{Kind: s.Kind.String(), Failure: s.Failure, Note: s.Note}
-		shown.Start, shown.End = runes(answer, s.Span)
+		shown.Start, shown.End = runes(said, s.Span)
 		if s.Judged() {
 			support := metric.Round(s.Support)
 			shown.Support = &support
@@ -181,13 +203,13 @@ func groundOne(ctx context.Context, q Query, x Explanation, answers map[string]G
 		if s.Evidence.Len() > 0 {
 			from, to := runes(in, s.Evidence)
 			shown.Evidence, shown.Quote = &[2]int{from, to}, evidence[s.Evidence.Start:s.Evidence.End]
-			if a.Context == nil {
+			if !own {
 				shown.Source = x.source(text.RuneSpan{Start: from, End: to})
 			}
 		}
 		for _, f := range s.Findings {
 			finding := AnswerFinding{Check: string(f.Check), Quote: evidence[f.Evidence.Start:f.Evidence.End]}
-			finding.Start, finding.End = runes(answer, f.Span)
+			finding.Start, finding.End = runes(said, f.Span)
 			shown.Findings = append(shown.Findings, finding)
 		}
 		out.Sentences = append(out.Sentences, shown)
@@ -268,36 +290,17 @@ func (g *Groundedness) sum(queries []Query, results []ground.Result, o GroundOpt
 		g.Findings = append(g.Findings, FindingCount{check, findings[check]})
 	}
 	slices.SortStableFunc(g.Findings, func(a, b FindingCount) int { return cmp.Compare(b.Count, a.Count) })
-	g.Support = g.mean(queries, func(a AnswerResult) metric.Value { return a.Support }, o)
-	g.Worst = g.mean(queries, func(a AnswerResult) metric.Value { return a.Worst }, o)
-}
-
-// mean summarises a value of the answers that have it, by source document where
-// queries share one.
-func (g *Groundedness) mean(queries []Query, of func(AnswerResult) metric.Value, o GroundOptions) Summary {
-	var x []float64
-	var from []Query
-	s := Summary{Reasons: map[string]int{}}
-	for i, a := range g.PerQuery {
-		v := of(a)
-		if n, ok := v.Float(); ok {
-			x, from = append(x, n), append(from, queries[i])
-			continue
+	mean := func(name string) Summary {
+		return g.mean(queries, metric.Metric{Name: name, Theta: o.Threshold}, o)
+	}
+	g.Support, g.Worst, g.Unsupported = mean(metric.Groundedness), mean(metric.GroundednessWorst), mean(metric.Unsupported)
+	var cited metric.Citations
+	for _, a := range g.PerQuery {
+		if a.Citations != nil {
+			cited = cited.Plus(*a.Citations)
 		}
-		s.NotApplicable++
-		s.Reasons[short(v.Reason())]++
 	}
-	if len(s.Reasons) == 0 {
-		s.Reasons = nil
+	if cited.Citations > 0 {
+		g.Citations = &AnswerCitations{mean(metric.CitationRecall), mean(metric.CitationPrecision), cited}
 	}
-	s.N = len(x)
-	if len(x) == 0 {
-		s.Value = metric.NoValue("no answer was scored")
-		return s
-	}
-	clusters, _ := Clusters(from)
-	est := stats.Mean(x, stats.Options{Seed: o.Seed, Resamples: o.Resamples, Clusters: clusters})
-	s.Value = metric.Of(est.Mean)
-	s.CI95 = &[2]float64{metric.Round(est.CI.Lo), metric.Round(est.CI.Hi)}
-	return s
 }

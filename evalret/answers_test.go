@@ -4,12 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ragloop/ragloop/evalret"
+	"github.com/ragloop/ragloop/evalret/answer"
 	"github.com/ragloop/ragloop/evalret/ground"
 	"github.com/ragloop/ragloop/evalret/labels"
 	"github.com/ragloop/ragloop/evalret/metric"
@@ -78,12 +80,12 @@ func answerable(t *testing.T) (evalret.Evaluation, []evalret.Explanation) {
 func TestGround(t *testing.T) {
 	e, contexts := answerable(t)
 	own := "Snow is cold."
-	answers := map[string]evalret.GivenAnswer{
+	answers := map[string]answer.Answer{
 		"full":         {Text: "Milk is white."},
 		"half":         {Text: "Der Käse reift acht Wochen lang. Milk has seven colours."},
 		"abstains":     {Text: "I don't know."},
 		"failed":       {Text: "This is unjudgeable."},
-		"own":          {Text: "Snow is cold.", Context: &own},
+		"own":          {Text: "Snow is cold.", Context: &answer.Context{Text: own}},
 		"unanswerable": {Text: "The context does not contain this information."},
 	}
 	g, err := evalret.Ground(t.Context(), e, contexts, answers, evalret.GroundOptions{Judge: containing{}, Answerer: "test", Seed: 1, Resamples: 200})
@@ -158,10 +160,10 @@ func TestGround(t *testing.T) {
 func TestGroundErrors(t *testing.T) {
 	e, contexts := answerable(t)
 	o := evalret.GroundOptions{Judge: containing{}, Resamples: 200}
-	if _, err := evalret.Ground(t.Context(), e, contexts, map[string]evalret.GivenAnswer{"full": {Text: "The house is on fire."}}, o); !errors.Is(err, errJudge) || !strings.Contains(err.Error(), "query full") {
+	if _, err := evalret.Ground(t.Context(), e, contexts, map[string]answer.Answer{"full": {Text: "The house is on fire."}}, o); !errors.Is(err, errJudge) || !strings.Contains(err.Error(), "query full") {
 		t.Errorf("error of a judge = %v", err)
 	}
-	if _, err := evalret.Ground(t.Context(), e, contexts, map[string]evalret.GivenAnswer{"other": {}}, o); err == nil || !strings.Contains(err.Error(), `answer "other" is to no query`) {
+	if _, err := evalret.Ground(t.Context(), e, contexts, map[string]answer.Answer{"other": {}}, o); err == nil || !strings.Contains(err.Error(), `answer "other" is to no query`) {
 		t.Errorf("error of an unknown id = %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -169,8 +171,84 @@ func TestGroundErrors(t *testing.T) {
 	if _, err := evalret.ExplainAll(ctx, e, finder{}, evalret.Options{Settings: evalret.Standard(retrieve.DefaultParams(), pack.Options{}), Counter: words{}}); !errors.Is(err, context.Canceled) {
 		t.Errorf("ExplainAll of a cancelled context = %v", err)
 	}
-	g, err := evalret.Ground(t.Context(), e, contexts, map[string]evalret.GivenAnswer{"full": {Failure: "refused"}}, o)
+	g, err := evalret.Ground(t.Context(), e, contexts, map[string]answer.Answer{"full": {Failure: "refused"}}, o)
 	if err != nil || g.Support.N != 0 || g.Support.CI95 != nil || g.Outcomes.Missing != 7 || g.PerQuery[0].Missing != "refused" {
 		t.Errorf("without answers: %+v, %v", g, err)
+	}
+}
+
+// TestGroundCitations: claims are judged by what they cite, whatever the rest of the
+// context says.
+func TestGroundCitations(t *testing.T) {
+	e, contexts := answerable(t)
+	own := answer.Context{Text: "[7] Snow is cold. [8] Milk is white.", Segments: []answer.Segment{
+		{Label: "7", Doc: "s", Span: text.RuneSpan{Start: 4, End: 17}}, {Label: "8", Doc: "m", Span: text.RuneSpan{Start: 22, End: 36}},
+	}}
+	answers := map[string]answer.Answer{
+		"full":         {Text: "Milk is white [1]."},
+		"half":         {Text: "Der Käse reift acht Wochen lang [1]. Milk has seven colours."},
+		"own":          {Text: "Snow is cold [8].", Context: &own},
+		"none":         {Text: "Snow is cold [7][8].", Context: &own},
+		"abstains":     {Text: "I don't know."},
+		"failed":       {Text: "Milk is white [2]."},
+		"unanswerable": {Text: "Snow is cold [1].", Context: &answer.Context{Text: "Snow is cold."}},
+	}
+	o := evalret.GroundOptions{Judge: containing{}, Answerer: "test", Seed: 1, Resamples: 200, Citations: true}
+	g, err := evalret.Ground(t.Context(), e, contexts, answers, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if g.Citations == nil {
+		t.Fatal("no citations")
+	}
+	want := metric.Citations{Sentences: 6, Supported: 3, Uncited: 1, Citations: 6, Counting: 3, Unknown: 1}
+	if d := cmp.Diff(want, g.Citations.Counts); d != "" {
+		t.Errorf("counts (-want +got):\n%s", d)
+	}
+	e.Groundedness = &g
+	for name, want := range map[string][]string{
+		"citation_recall":      {"1", "0.5", "the answer has no sentence", "0", "1", "0", "its citations were not looked at"},
+		"citation_precision":   {"1", "1", "the answer cites nothing", "0", "0.5", "0", "its citations were not looked at"},
+		"abstention_recall":    {"no query is unanswerable", "no query is unanswerable", "no query is unanswerable", "no query is unanswerable", "no query is unanswerable", "no query is unanswerable", "0"},
+		"abstention_precision": {"no query was abstained from", "no query was abstained from", "0", "no query was abstained from", "no query was abstained from", "no query was abstained from", "no query was abstained from"},
+		"unsupported":          {"1", "1", "the answer abstains", "1", "1", "1", "1"}, // with their citations, no claim is in a context word for word
+		"unsupported(theta=1)": {"1", "1", "the answer abstains", "1", "1", "1", "1"},
+	} {
+		m, err := metric.Parse(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values, err := e.AnswerValues(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, v := range values {
+			if x, ok := v.Float(); ok {
+				got = append(got, strconv.FormatFloat(x, 'g', -1, 64))
+			} else {
+				got = append(got, v.Reason())
+			}
+		}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s of %s (-want +got):\n%s", name, "full, half, abstains, failed, none, own, unanswerable", d)
+		}
+		s, err := e.Answers(m, o)
+		if err != nil || s.N+s.NotApplicable != len(e.Queries) {
+			t.Errorf("Answers(%s) = %+v, %v", name, s, err)
+		}
+	}
+	for _, m := range []metric.Metric{{Name: "nDCG", At: 10}, {Name: "none"}} {
+		if _, err := e.Answers(m, o); err == nil {
+			t.Errorf("Answers(%s) did not fail", m)
+		}
+	}
+	e.Groundedness = nil
+	if _, err := e.AnswerValues(metric.Metric{Name: metric.Groundedness}); err == nil || !strings.Contains(err.Error(), "there are none") {
+		t.Errorf("AnswerValues without answers = %v", err)
+	}
+	o.Threshold = 1.5
+	if _, err := evalret.Ground(t.Context(), e, contexts, answers, o); err == nil {
+		t.Error("Ground with a threshold of 1.5 did not fail")
 	}
 }

@@ -273,12 +273,13 @@ func (l lost) needed(f retrieve.Fusion) string {
 	return ""
 }
 
-// absent scores a query without results: metrics that apply to its labels fail.
+// absent scores a query without results: metrics that apply to its labels fail,
+// but for the one that asks nothing of retrieval.
 func (s scorer) absent(reason string) scored {
 	r := s.values(nil, nil, nil)
 	r.missing = reason
 	for i, v := range r.values {
-		if v.State() != metric.NotApplicable {
+		if v.State() != metric.NotApplicable && s.options.Metrics[i].Name != omega {
 			r.values[i] = metric.Fail(reason)
 		}
 	}
@@ -336,10 +337,7 @@ func (s scorer) values(docs []text.DocID, chunks []metric.Place, contexts []Cont
 	if s.query.Unanswerable {
 		return r
 	}
-	gold := make([]metric.Place, len(s.query.Evidence))
-	for i, e := range s.query.Evidence {
-		gold[i] = metric.Place{Doc: e.Doc, Span: e.Span}
-	}
+	gold := labelled(s.query)
 	packed := map[int]metric.Context{}
 	for _, c := range contexts {
 		in := metric.Context{Tokens: c.Tokens, EvidenceTokens: c.evidenceTokens}

@@ -1,6 +1,7 @@
 package evalret
 
 import (
+	"github.com/ragloop/ragloop/evalret/labels"
 	"github.com/ragloop/ragloop/evalret/metric"
 	"github.com/ragloop/ragloop/internal/text"
 	"github.com/ragloop/ragloop/retrieve"
@@ -57,10 +58,7 @@ func (o Options) theta() float64 {
 
 // losses returns, for each evidence span of the query, what became of it.
 func (s scorer) losses(found retrieve.Found, ranked, beforeRerank []retrieve.Ranked, packed pack.Context) []Stage {
-	gold := make([]metric.Place, len(s.query.Evidence))
-	for i, e := range s.query.Evidence {
-		gold[i] = metric.Place{Doc: e.Doc, Span: e.Span}
-	}
+	gold := labelled(s.query)
 	candidates := make([]metric.Place, len(found.Legs.Candidates))
 	for i, c := range found.Legs.Candidates {
 		candidates[i] = metric.Place{Doc: c.Chunk.Doc, Span: c.Chunk.Span}
@@ -101,6 +99,15 @@ func (s scorer) losses(found retrieve.Found, ranked, beforeRerank []retrieve.Ran
 		}
 	}
 	return stages
+}
+
+// labelled returns the evidence of a query with its copies.
+func labelled(q labels.Query) []metric.Place {
+	gold := make([]metric.Place, len(q.Evidence))
+	for i, e := range q.Evidence {
+		gold[i] = metric.Place{Doc: e.Doc, Span: e.Span, Copies: e.Copies}
+	}
+	return gold
 }
 
 // places returns what ranked chunks deliver: their own spans, or their parents'.

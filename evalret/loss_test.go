@@ -36,6 +36,8 @@ func TestEachStageIsNamed(t *testing.T) {
 	all, half, part, other := chunk("a", 0, 30), chunk("a", 0, 15), chunk("a", 0, 12), chunk("b", 0, 30)
 	capped := pack.Context{Dropped: []pack.Drop{{Chunk: 0, Reason: pack.SourceCap}}}
 	full := pack.Context{Dropped: []pack.Drop{{Chunk: 0, Reason: pack.OverBudget}}}
+	elsewhere := chunk("a", 90, 130) // has a copy of the span at 100
+	query.Evidence[0].Copies = []text.RuneSpan{{Start: 100, End: 110}}
 	for _, tt := range []struct {
 		name           string
 		found          retrieve.Found
@@ -53,6 +55,9 @@ func TestEachStageIsNamed(t *testing.T) {
 		{"not in top-k before either", found(all, other), ranked(other), ranked(other), segment("b", 0, 30), Outranked},
 		{"capped", found(all), ranked(all), nil, capped, Capped},
 		{"no room", found(all), ranked(all), nil, full, OverBudget},
+		{"a copy is in the context", found(all, elsewhere), ranked(elsewhere, all), nil, segment("a", 90, 130), Kept},
+		{"a copy is below top-k", found(elsewhere, other), ranked(other), nil, segment("b", 0, 30), Outranked},
+		{"there is room neither for it nor for a copy", found(elsewhere), ranked(elsewhere), nil, full, OverBudget},
 		{"trimmed", found(all), ranked(all), nil, segment("a", 0, 12), OverBudget},
 	} {
 		s := scorer{query: query}

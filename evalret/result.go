@@ -62,6 +62,18 @@ type Evidence struct {
 	Start int        `json:"start"`
 	End   int        `json:"end"`
 	Quote string     `json:"quote,omitempty"`
+	// Copies are where else the document has the same text, each as long; to cover
+	// one is to cover the span (labels.Evidence.Copies).
+	Copies []int `json:"copies,omitempty"` // their starts, ascending
+}
+
+// Place returns e as metrics take it.
+func (e Evidence) Place() metric.Place {
+	p := metric.Place{Doc: e.Doc, Span: text.RuneSpan{Start: e.Start, End: e.End}}
+	for _, at := range e.Copies {
+		p.Copies = append(p.Copies, text.RuneSpan{Start: at, End: at + e.End - e.Start})
+	}
+	return p
 }
 
 // Run is the results of one setting.

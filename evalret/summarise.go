@@ -26,7 +26,11 @@ func summarise(set, checked labels.Set, report *labels.Report, results []outcome
 	for i, q := range checked.Queries {
 		evaluated := Query{ID: q.ID, Text: q.Text, Tags: q.Tags, Unanswerable: q.Unanswerable, Answer: q.Answer, Grades: q.Grades(), Filter: q.Filter.String(), Source: numbers[i]}
 		for _, ev := range q.Evidence {
-			evaluated.Evidence = append(evaluated.Evidence, Evidence{ev.Doc, ev.Span.Start, ev.Span.End, ev.Quote})
+			shown := Evidence{Doc: ev.Doc, Start: ev.Span.Start, End: ev.Span.End, Quote: ev.Quote}
+			for _, c := range ev.Copies {
+				shown.Copies = append(shown.Copies, c.Start)
+			}
+			evaluated.Evidence = append(evaluated.Evidence, shown)
 		}
 		e.Queries = append(e.Queries, evaluated)
 		if q.Unanswerable {
@@ -191,7 +195,7 @@ func summarised(m metric.Metric, from sample, o Options) (Summary, []stats.Warni
 	}
 	clusters, warnings := Clusters(from.queries)
 	options := stats.Options{Seed: o.Seed, Resamples: o.Resamples, Clusters: clusters}
-	estimate := stats.Mean
+	estimate := stats.Bounded
 	if d, _ := m.Definition(); d.Proportion {
 		estimate = stats.Proportion
 	}

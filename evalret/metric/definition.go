@@ -69,7 +69,7 @@ var definitions = [...]Definition{
 	{
 		Name: "evidence_recall", Level: Passages, Cut: ItemsOrTokens, Theta: true,
 		Formula: "share of labelled evidence spans of which at least theta (default 0.5) of the code points lie in the union of the retrieved spans; 0..1",
-		Edge:    "@k: the first k chunks; @Bt: the context packed with a budget of B tokens. Not applicable without labelled evidence.",
+		Edge:    "@k: the first k chunks; @Bt: the context packed with a budget of B tokens. Where the document has the sentences of a span several times, word for word, each of the places counts as the labelled one. Not applicable without labelled evidence.",
 		Source:  "ragloop; union arithmetic as Chroma's recall, Evaluating Chunking Strategies for Retrieval (Smith & Troynikov 2024), with a threshold per span",
 	},
 	{
@@ -217,27 +217,45 @@ var definitions = [...]Definition{
 		Source:  "ir-measures Judged@k; 1 - BEIR hole@k for lists of at least k",
 	},
 	{
-		Name: "abstention_precision", Level: Answers, Cut: NoCut,
+		Name: Groundedness, Level: Answers, Cut: NoCut,
+		Formula: "support of an answer's claims by the context that it was given, a mean weighted by their words; of a set, the mean over its scored answers; 0..1",
+		Edge:    "sentences that claim nothing have no part. Not applicable to an answer that abstains or claims nothing, that is missing, or of which no claim could be judged; these are counted beside. It rewards saying little: read it with abstention_recall and with how many answerable queries were abstained from. Who judges is said beside the number, and numbers of different judges do not compare",
+		Source:  "ragloop; the precision of an answer's claims, as in FActScore (Min et al., EMNLP 2023), over sentences",
+	},
+	{
+		Name: GroundednessWorst, Level: Answers, Cut: NoCut,
+		Formula: "support of the claim of an answer that has least; of a set, the mean over its scored answers; 0..1",
+		Edge:    "as groundedness. Longer answers have worse ones",
+		Source:  "ragloop",
+	},
+	{
+		Name: Unsupported, Level: Answers, Cut: NoCut, Theta: true, Better: Lower,
+		Formula: "claims of an answer with a support below theta (default 0.5) / its judged claims; of a set, the mean over its scored answers; 0..1, lower is better",
+		Edge:    "as groundedness. No theta holds for all judges and texts: choose it on answers of yours that people judged (ragloop eval meta). A judge with verdicts gives 0.5 for \"partly\", which theta=1 counts as unsupported",
+		Source:  "ragloop; 1 - Ragas' faithfulness, over sentences",
+	},
+	{
+		Name: AbstentionPrecision, Level: Answers, Cut: NoCut, Proportion: true,
 		Formula: "unanswerable queries abstained from / all queries abstained from; 0..1",
 		Edge:    "not applicable when no query was abstained from; queries without an answer at all (failed) are counted apart. 1 for a system that abstains once, rightly: read it with abstention_recall",
 		Source:  "ragloop; the 2x2 of answerable against abstained, as in SQuAD 2.0 (Rajpurkar et al., ACL 2018)",
 	},
 	{
-		Name: "abstention_recall", Level: Answers, Cut: NoCut,
+		Name: AbstentionRecall, Level: Answers, Cut: NoCut, Proportion: true,
 		Formula: "unanswerable queries abstained from / all unanswerable queries; 0..1",
 		Edge:    "not applicable without an unanswerable query. 1 for a system that never answers: read it with abstention_precision",
 		Source:  "as abstention_precision",
 	},
 	{
-		Name: "citation_recall", Level: Answers, Cut: NoCut,
+		Name: CitationRecall, Level: Answers, Cut: NoCut,
 		Formula: "sentences that all their cited segments together support / sentences; 0..1",
-		Edge:    "a sentence without a citation, or with one of a segment that the context does not have, is unsupported; not applicable without a sentence",
+		Edge:    "a sentence without a citation, or with one of a segment that the context does not have, is unsupported; not applicable without a sentence. Of a set, the mean over its answers. ALCE takes every sentence, ragloop eval those that claim something; ALCE asks one entailment model, ragloop the judge of the evaluation, whose support must reach the threshold that is said beside the number; a claim that it fails on counts as unsupported",
 		Source:  "ALCE (Gao et al., EMNLP 2023), eval.py compute_autoais; who judges support is said beside the number",
 	},
 	{
-		Name: "citation_precision", Level: Answers, Cut: NoCut,
+		Name: CitationPrecision, Level: Answers, Cut: NoCut,
 		Formula: "citations that count / citations; one counts when its sentence is supported and it supports the sentence alone, or the others no longer support it without it; 0..1",
-		Edge:    "a segment cited twice by a sentence is one citation; one that the context does not have counts as wrong, where ALCE's eval.py leaves all citations of its sentence out; not applicable without a citation, where eval.py gives 0",
+		Edge:    "a segment cited twice by a sentence is one citation; one that the context does not have counts as wrong, where ALCE's eval.py leaves all citations of its sentence out; not applicable without a citation, where eval.py gives 0; as citation_recall otherwise",
 		Source:  "ALCE (Gao et al., EMNLP 2023), eval.py compute_autoais",
 	},
 }

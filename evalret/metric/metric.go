@@ -41,7 +41,7 @@ type Metric struct {
 	Unit  Unit    // what At counts
 	From  int     // smallest token budget of a range that ends at At; 0: no range
 	Rel   int     // smallest grade that counts as relevant; 0 means 1
-	Theta float64 // share of an evidence span that must be covered, in (0, 1]; 0 means 0.5
+	Theta float64 // share of an evidence span that must be covered, or support that a claim must have, in (0, 1]; 0 means 0.5
 	Gain  Gain    // what a grade is worth; "" means linear
 	// Recall is the level of recall at which precision is interpolated, in [0, 1].
 	// 0, the default, is a level like any other.
@@ -78,13 +78,28 @@ const (
 	// Passages is retrieved spans against labelled evidence spans.
 	Passages
 	// Answers is what a language model answered. No result of retrieval has such
-	// a metric: see [Abstention] and [Citations].
+	// a metric: see [Abstention], [Citations] and package ground.
 	Answers
 )
 
 const (
 	defaultRel   = 1
 	defaultTheta = 0.5
+)
+
+// DefaultSupport is the support from which on a claim counts as supported, unless
+// told otherwise.
+const DefaultSupport = defaultTheta
+
+// The metrics of answers.
+const (
+	Groundedness        = "groundedness"
+	GroundednessWorst   = "groundedness_worst"
+	Unsupported         = "unsupported"
+	AbstentionPrecision = "abstention_precision"
+	AbstentionRecall    = "abstention_recall"
+	CitationRecall      = "citation_recall"
+	CitationPrecision   = "citation_precision"
 )
 
 // String returns the one name of m, for example "R@100(rel=2)". Parameters
@@ -157,6 +172,9 @@ func (m Metric) rel() int {
 	}
 	return m.Rel
 }
+
+// Support returns the support that a claim must have to count as supported by m.
+func (m Metric) Support() float64 { return m.theta() }
 
 func (m Metric) theta() float64 {
 	if m.Theta == 0 {

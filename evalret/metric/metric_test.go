@@ -87,6 +87,9 @@ func TestParseRefuses(t *testing.T) {
 		"IPrec(recall=1.1)":            "from 0 to 1",
 		"IPrec(recall=NaN)":            "from 0 to 1",
 		"AP(recall=0.5)":               "takes no parameter recall",
+		"AP(recall=0)":                 "takes no parameter recall",
+		"R@5(rel=2,rel=3)":             "rel is given twice",
+		"nDCG@10(gain=exp,gain=exp)":   "gain is given twice",
 		"AURC":                         "needs a range",
 		"AURC@512t":                    "needs a range",
 		"AURC@1..2":                    "needs a range",
@@ -291,7 +294,7 @@ func TestSpanFamilies(t *testing.T) {
 		places := func(n int) (ps []Place) {
 			for range n {
 				start := rng.IntN(40)
-				ps = append(ps, Place{text.DocID(rune('a' + rng.IntN(2))), text.RuneSpan{Start: start, End: start + rng.IntN(20)}})
+				ps = append(ps, Place{Doc: text.DocID(rune('a' + rng.IntN(2))), Span: text.RuneSpan{Start: start, End: start + rng.IntN(20)}})
 			}
 			return ps
 		}
@@ -420,6 +423,44 @@ func TestSpans(t *testing.T) {
 	}
 }
 
+// For recall, what is retrieved of a copy is retrieved of the labelled place; for
+// everything else a copy is other text.
+func TestCopiesOfEvidence(t *testing.T) {
+	at := func(doc string, start, end int) Place {
+		return Place{Doc: text.DocID(doc), Span: text.RuneSpan{Start: start, End: end}}
+	}
+	twice := at("a", 100, 110)
+	twice.Copies = []text.RuneSpan{{Start: 0, End: 10}, {Start: 50, End: 60}}
+	gold := []Place{twice, at("a", 200, 210)}
+	for _, tt := range []struct {
+		metric    string
+		retrieved []Place
+		want      float64
+	}{
+		{"evidence_recall@5", []Place{at("a", 45, 70)}, 1. / 2},
+		{"evidence_recall@5", []Place{at("b", 45, 70)}, 0}, // the same place of another document is no copy
+		{"evidence_recall@1", []Place{at("c", 0, 1), at("a", 45, 70)}, 0},
+		// A part here and the other part there are the whole, the same part twice is a part.
+		{"evidence_recall@5(theta=1)", []Place{at("a", 0, 5), at("a", 55, 60)}, 1. / 2},
+		{"evidence_recall@5(theta=1)", []Place{at("a", 0, 5), at("a", 50, 55)}, 0},
+		{"all_evidence@5", []Place{at("a", 0, 10), at("a", 200, 210)}, 1},
+		{"span_recall@5", []Place{at("a", 0, 5)}, 5. / 20},
+		{"span_precision@5", []Place{at("a", 0, 10), at("a", 100, 110)}, 1. / 2},
+		{"iou@5", []Place{at("a", 0, 10)}, 0},
+	} {
+		m, err := Parse(tt.metric)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := m.Spans(tt.retrieved, gold).Float(); !ok || math.Abs(got-tt.want) > 1e-12 {
+			t.Errorf("%s of %v = %v, want %v", m, tt.retrieved, got, tt.want)
+		}
+	}
+	if diff := cmp.Diff([]int{7, 0}, Coverage([]Place{at("a", 3, 8), at("a", 58, 70)}, gold)); diff != "" {
+		t.Errorf("Coverage (-want +got):\n%s", diff)
+	}
+}
+
 func TestThetaIsExactOnWholeCounts(t *testing.T) {
 	gold := []Place{{Doc: "a", Span: text.RuneSpan{Start: 0, End: 100}}}
 	m := Metric{Name: "evidence_recall", At: 1, Theta: 0.55}
@@ -484,7 +525,7 @@ func spans(t *testing.T, rng *rand.Rand) {
 		var ps []Place
 		for range n {
 			start := rng.IntN(60)
-			ps = append(ps, Place{text.DocID(rune('a' + rng.IntN(3))), text.RuneSpan{Start: start, End: start + 1 + rng.IntN(30)}})
+			ps = append(ps, Place{Doc: text.DocID(rune('a' + rng.IntN(3))), Span: text.RuneSpan{Start: start, End: start + 1 + rng.IntN(30)}})
 		}
 		return ps
 	}

@@ -3,6 +3,7 @@ package metric
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -79,8 +80,14 @@ func parse(s string) (Metric, error) {
 		}
 	}
 	if param != "" {
+		var keys []string
 		for p := range strings.SplitSeq(param, ",") {
-			if err := m.set(p); err != nil {
+			key, value, _ := strings.Cut(p, "=")
+			if slices.Contains(keys, key) {
+				return Metric{}, fmt.Errorf("the parameter %s is given twice", key)
+			}
+			keys = append(keys, key)
+			if err := m.set(key, value); err != nil {
 				return Metric{}, err
 			}
 		}
@@ -106,8 +113,7 @@ func positive(s string) (int, bool) {
 	return n, err == nil && n >= 1 && s[0] != '0' && s[0] != '+'
 }
 
-func (m *Metric) set(param string) error {
-	key, value, _ := strings.Cut(param, "=")
+func (m *Metric) set(key, value string) error {
 	switch key {
 	case "rel":
 		n, err := strconv.Atoi(value)
@@ -122,6 +128,9 @@ func (m *Metric) set(param string) error {
 		}
 		m.Theta = x
 	case "recall":
+		if d, _ := m.Definition(); !d.Recall { // Validate cannot tell recall=0 from none
+			return fmt.Errorf("%s takes no parameter recall", m.Name)
+		}
 		x, err := strconv.ParseFloat(value, 64)
 		if err != nil || !(x >= 0 && x <= 1) {
 			return fmt.Errorf("recall=%q: want a number from 0 to 1", value)

@@ -2,6 +2,7 @@ package metric
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/ragloop/ragloop/internal/text"
 )
@@ -10,6 +11,13 @@ import (
 type Place struct {
 	Doc  text.DocID
 	Span text.RuneSpan
+	// Copies, of labelled places only, are where else the document has the text of
+	// Span, each as long. For recall, what is retrieved of a copy is retrieved of
+	// the place: which of them is labelled is an accident, and a reader sees the
+	// same. They are the content-equivalent passages of Bernstein and Zobel
+	// (Redundant documents and search effectiveness, CIKM 2005), in one document:
+	// the same clause of another contract answers another question.
+	Copies []text.RuneSpan
 }
 
 const (
@@ -81,8 +89,11 @@ func (m Metric) Spans(retrieved, gold []Place) Value {
 	if m.Unit == Items && m.At > 0 && len(retrieved) > m.At {
 		retrieved = retrieved[:m.At]
 	}
-	if m.Name == "evidence_recall" || m.Name == "all_evidence" {
+	switch m.Name {
+	case "evidence_recall", "all_evidence":
 		return m.evidence(retrieved, gold)
+	case "span_recall":
+		retrieved = withCopies(retrieved, gold)
 	}
 	if m.Name == "precision_omega" {
 		retrieved = touching(retrieved, gold)
@@ -124,7 +135,7 @@ func share(part, whole int) Value {
 
 // evidence counts the labelled spans that are covered.
 func (m Metric) evidence(retrieved, gold []Place) Value {
-	u := unite(retrieved)
+	u := unite(withCopies(retrieved, gold))
 	theta, spans, found := m.theta(), 0, 0
 	for _, g := range gold {
 		if g.Span.Len() <= 0 {
@@ -187,10 +198,33 @@ func touching(places, gold []Place) []Place {
 	return touch
 }
 
+// withCopies returns retrieved and, for what it has of the copies of labelled
+// places, the same part of the places.
+func withCopies(retrieved, gold []Place) []Place {
+	out := slices.Clip(retrieved)
+	for _, g := range gold {
+		if len(g.Copies) == 0 {
+			continue
+		}
+		for _, r := range retrieved {
+			if r.Doc != g.Doc {
+				continue
+			}
+			for _, c := range g.Copies {
+				shift := g.Span.Start - c.Start
+				if part := (text.RuneSpan{Start: max(c.Start, r.Span.Start), End: min(c.End, r.Span.End)}); part.Len() > 0 {
+					out = append(out, Place{Doc: g.Doc, Span: text.RuneSpan{Start: part.Start + shift, End: part.End + shift}})
+				}
+			}
+		}
+	}
+	return out
+}
+
 // Coverage returns, for each gold place, how many of its code points lie in
-// the union of retrieved.
+// the union of retrieved, there or in its copies.
 func Coverage(retrieved, gold []Place) []int {
-	u := unite(retrieved)
+	u := unite(withCopies(retrieved, gold))
 	covered := make([]int, len(gold))
 	for i, g := range gold {
 		covered[i] = u.covered(g)

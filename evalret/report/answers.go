@@ -82,6 +82,9 @@ func (v *evalView) ground(e evalret.Evaluation) {
 			{"unanswerable queries", g.Abstention.UnanswerableAnswered, g.Abstention.UnanswerableAbstained},
 		},
 	}
+	for _, row := range beside(*g) {
+		view.Judge = append(view.Judge, fact{row[0], row[1]})
+	}
 	for _, f := range g.Findings {
 		view.Findings = append(view.Findings, fact{f.Check, thousands(f.Count)})
 	}
@@ -117,6 +120,23 @@ func GroundVerdict(g evalret.Groundedness) string {
 	worst, _ := g.Worst.Value.Float()
 	return fmt.Sprintf("By %s, claims of the answers by %s have a mean support of %s in their contexts (95 %% interval %s to %s, %s); the worst claim of an answer has %s on average.",
 		g.Judge, g.Answerer, number(x), number(g.Support.CI95[0]), number(g.Support.CI95[1]), count(g.Support.N, "answer", "answers"), number(worst))
+}
+
+// beside returns what is said beside the support, each with its name: the share of
+// unsupported claims, and how answers cite.
+func beside(g evalret.Groundedness) (rows [][2]string) {
+	if x, ok := g.Unsupported.Value.Float(); ok && g.Unsupported.N > 0 {
+		rows = append(rows, [2]string{fmt.Sprintf("claims with a support below %v", g.Threshold),
+			fmt.Sprintf("%s of an answer on average %s", number(x), interval(g.Unsupported))})
+	}
+	if c := g.Citations; c != nil {
+		rows = append(rows,
+			[2]string{"citation recall", fmt.Sprintf("%s %s, %s", value(c.Recall.Value), interval(c.Recall), count(c.Recall.N, "answer", "answers"))},
+			[2]string{"citation precision", fmt.Sprintf("%s %s, %s", value(c.Precision.Value), interval(c.Precision), count(c.Precision.N, "answer", "answers"))},
+			[2]string{"citations", fmt.Sprintf("%s, of them %s of nothing in the context; %s of %s claims cite nothing",
+				thousands(c.Counts.Citations), thousands(c.Counts.Unknown), thousands(c.Counts.Uncited), thousands(c.Counts.Sentences))})
+	}
+	return rows
 }
 
 // unscoredOf says how many answers have no number and why; "" for none.
@@ -242,6 +262,9 @@ func textGround(b *bufio.Writer, e evalret.Evaluation) {
 		[]string{"  answerable", thousands(g.Abstention.AnswerableAnswered), thousands(g.Abstention.AnswerableAbstained)},
 		[]string{"  unanswerable", thousands(g.Abstention.UnanswerableAnswered), thousands(g.Abstention.UnanswerableAbstained)})
 	t.write(b, "lrr")
+	for _, row := range beside(*g) {
+		fmt.Fprintln(b, wrap(row[0]+": "+row[1], 96))
+	}
 	for _, l := range g.Limits {
 		fmt.Fprintf(b, "%s\n", strings.ReplaceAll(wrap("limit of this judge: "+l, 96), "\n", "\n  "))
 	}
@@ -260,6 +283,9 @@ func markdownGround(b *bufio.Writer, e evalret.Evaluation) {
 	fmt.Fprint(b, "\n\n| | answered | abstained |\n|---|---|---|\n")
 	fmt.Fprintf(b, "| answerable | %d | %d |\n| unanswerable | %d | %d |\n\n", g.Abstention.AnswerableAnswered, g.Abstention.AnswerableAbstained,
 		g.Abstention.UnanswerableAnswered, g.Abstention.UnanswerableAbstained)
+	for _, row := range beside(*g) {
+		fmt.Fprintf(b, "- %s: %s\n", cell(row[0]), cell(row[1]))
+	}
 	for _, l := range g.Limits {
 		fmt.Fprintf(b, "- limit of this judge: %s\n", cell(l))
 	}

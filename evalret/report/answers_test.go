@@ -30,6 +30,12 @@ func answered(t *testing.T) evalret.Evaluation {
 	g := evalret.Groundedness{
 		Judge: "lexical support", Fingerprint: "l1", Limits: []string{"It compares <words>."}, Answerer: "app.jsonl", Run: e.Reference, Budget: e.Primary.At,
 		Support: evalret.Summary{Value: metric.Of(0.5), N: 1, CI95: &[2]float64{0.25, 0.75}}, Worst: evalret.Summary{Value: metric.Of(0.1), N: 1, CI95: &[2]float64{0.1, 0.1}},
+		Unsupported: evalret.Summary{Value: metric.Of(0.5), N: 1, CI95: &[2]float64{0.5, 0.5}}, Threshold: 0.5,
+		Citations: &evalret.AnswerCitations{
+			Recall:    evalret.Summary{Value: metric.Of(0.25), N: 1, CI95: &[2]float64{0.2, 0.3}},
+			Precision: evalret.Summary{Value: metric.Of(0.125), N: 1, CI95: &[2]float64{0.1, 0.2}},
+			Counts:    metric.Citations{Sentences: 4, Supported: 1, Uncited: 2, Citations: 8, Counting: 1, Unknown: 3},
+		},
 		Outcomes: evalret.AnswerOutcomes{Scored: 1, Abstained: 1, Missing: 28}, Claims: evalret.AnswerClaims{Judged: 2, Failed: 1, Abstentions: 1},
 		Findings: []evalret.FindingCount{{Check: "number", Count: 1}}, Abstention: metric.Abstention{AnswerableAnswered: 1, AnswerableAbstained: 1},
 		PerQuery: []evalret.AnswerResult{
@@ -62,6 +68,8 @@ func TestGroundedness(t *testing.T) {
 	for _, want := range []string{
 		report.GroundVerdict(*e.Groundedness), "It compares <words>.", "29 queries have no score and no part in the means: 1 abstain, 28 have no answer or no context.",
 		"✓ 0.90", "✗ 0.10", "? not judged", "timed out", "number “30”: the context has none such", "it abstains",
+		"claims with a support below 0.5", "0.500 of an answer on average [0.500, 0.500]", "citation recall", "0.250 [0.200, 0.300], 1 answer",
+		"8, of them 3 of nothing in the context; 2 of 4 claims cite nothing",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)

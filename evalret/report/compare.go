@@ -19,6 +19,10 @@ func CompareVerdict(c runs.Comparison) string {
 	row := c.Rows[0]
 	var sentences []string
 	for i, cell := range row.Cells {
+		if cell.Wins+cell.Losses == 0 {
+			sentences = append(sentences, fmt.Sprintf("By %s, %s and %s score the same on each of %s.", row.Metric, c.Others[i].Name, c.Baseline.Name, count(row.N, "query", "queries")))
+			continue
+		}
 		difference := fmt.Sprintf("%s points, 95 %% interval %s to %s", signed(cell.Diff), signed(cell.CI.Lo), signed(cell.CI.Hi))
 		what := ""
 		switch cell.Verdict() {
@@ -54,17 +58,22 @@ func CompareText(w io.Writer, c runs.Comparison) error {
 		t.write(b, "l")
 		fmt.Fprintln(b)
 	}
+	head := compareHead(c)
 	for i, other := range c.Others {
 		fmt.Fprintf(b, "%s against %s, in points:\n", other.Name, c.Baseline.Name)
-		t := table{rows: [][]string{{"metric", "n", "baseline", "other", "difference", "p", "d", "better/equal/worse", "detectable", ""}}}
+		t := table{rows: [][]string{head}}
 		for k, row := range c.Rows {
 			t.rows = append(t.rows, compareRow(row, i, k == 0))
 		}
-		t.write(b, "lrrrrrrrrl")
+		t.write(b, "l"+strings.Repeat("r", len(head)-2)+"l")
 		fmt.Fprintln(b)
 	}
-	fmt.Fprintln(b, "* primary metric; the others are exploratory. difference: 95 % interval in brackets; d: difference")
-	fmt.Fprintln(b, "over its standard deviation; detectable: what these queries find with 80 % power")
+	legend := "* primary metric; the others are exploratory. difference: 95 % interval in brackets;"
+	if len(c.Others) > 1 {
+		legend += fmt.Sprintf(" adjusted: p corrected for the %d runs, which the verdict goes by;", len(c.Others))
+	}
+	legend += " d: difference over its standard deviation; detectable: what these queries find with 80 % power"
+	fmt.Fprintln(b, wrap(legend, 96))
 	textChanged(b, c)
 	textWarnings(b, c.Warnings)
 	if err := b.Flush(); err != nil {
@@ -73,16 +82,37 @@ func CompareText(w io.Writer, c runs.Comparison) error {
 	return nil
 }
 
+const differenceColumn = 4 // of compareRow
+
+// compareHead names the columns of [compareRow].
+func compareHead(c runs.Comparison) []string {
+	head := []string{"metric", "n", "baseline", "other", "difference", "p"}
+	if len(c.Others) > 1 {
+		head = append(head, "adjusted")
+	}
+	return append(head, "d", "better/equal/worse", "detectable", "")
+}
+
 func compareRow(row runs.Row, i int, primary bool) []string {
 	name := row.Metric.String()
 	if primary {
 		name += " *"
 	}
 	cell := row.Cells[i]
-	return []string{
-		name, fmt.Sprint(row.N), number(row.Baseline), number(cell.Mean), points(cell.Comparison), pValue(cell.PFamily), fmt.Sprintf("%.2f", cell.Effect),
-		fmt.Sprintf("%d/%d/%d", cell.Wins, cell.Ties, cell.Losses), percent(cell.MDE), string(cell.Verdict()),
+	cells := []string{name, fmt.Sprint(row.N), number(row.Baseline), number(cell.Mean), points(cell.Comparison), pValue(cell.P)}
+	if len(row.Cells) > 1 {
+		cells = append(cells, pValue(cell.PFamily))
 	}
+	return append(cells, fmt.Sprintf("%.2f", cell.Effect), fmt.Sprintf("%d/%d/%d", cell.Wins, cell.Ties, cell.Losses), detectable(cell.Comparison), string(cell.Verdict()))
+}
+
+// detectable formats the minimum detectable effect in points; absent where all
+// differences are equal, which says nothing about what could be found.
+func detectable(c stats.Comparison) string {
+	if c.MDE <= 0 {
+		return absent
+	}
+	return percent(c.MDE)
 }
 
 func textChanged(b *bufio.Writer, c runs.Comparison) {
@@ -196,11 +226,13 @@ func CompareMarkdown(w io.Writer, c runs.Comparison) error {
 	b := bufio.NewWriter(w)
 	fmt.Fprintf(b, "%s\n", cell(CompareVerdict(c)))
 	for i, other := range c.Others {
-		fmt.Fprintf(b, "\n| %s | n | %s | %s | difference, points | p | better/equal/worse | |\n|---|---|---|---|---|---|---|---|\n",
-			"metric", cell(c.Baseline.Name), cell(other.Name))
+		fmt.Fprintln(b)
+		head := compareHead(c)
+		head[2], head[3], head[differenceColumn] = c.Baseline.Name, other.Name, "difference, points"
+		markdownRow(b, head)
+		fmt.Fprintf(b, "|%s\n", strings.Repeat("---|", len(head)))
 		for k, row := range c.Rows {
-			cells := compareRow(row, i, k == 0)
-			fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", cell(cells[0]), cells[1], cells[2], cells[3], cells[4], cell(cells[5]), cells[7], cells[9])
+			markdownRow(b, compareRow(row, i, k == 0))
 		}
 	}
 	markdownWarnings(b, c.Warnings)
@@ -208,6 +240,17 @@ func CompareMarkdown(w io.Writer, c runs.Comparison) error {
 		return fmt.Errorf("write comparison as Markdown: %w", err)
 	}
 	return nil
+}
+
+func markdownRow(b *bufio.Writer, cells []string) {
+	b.WriteString("|")
+	for i, c := range cells {
+		if i != differenceColumn { // its brackets are no markup
+			c = cell(c)
+		}
+		fmt.Fprintf(b, " %s |", c)
+	}
+	b.WriteString("\n")
 }
 
 // Markdown writes the summary of e for a pull request: the verdict, gates

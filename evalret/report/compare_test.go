@@ -71,6 +71,40 @@ func TestCompareOutputs(t *testing.T) {
 	}
 }
 
+// With several other runs, p and what it is corrected to are told apart.
+func TestCompareSeveral(t *testing.T) {
+	e := sampled(t)
+	baseline, other := sides(t, e)
+	dense, err := runs.Of(e, "run", evalret.Dense)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := runs.Compare(baseline, []runs.Side{other, dense}, runs.Options{Seed: 1, Resamples: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, write := range map[string]func(io.Writer, runs.Comparison) error{"text": report.CompareText, "Markdown": report.CompareMarkdown, "HTML": report.CompareHTML} {
+		var b bytes.Buffer
+		if err := write(&b, c); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(b.String(), "adjusted"); n < 2 {
+			t.Errorf("as %s the adjusted p-values of two runs are named %d times", name, n)
+		}
+	}
+}
+
+func TestCompareVerdictOfEqualRuns(t *testing.T) {
+	baseline, _ := sides(t, sampled(t))
+	c, err := runs.Compare(baseline, []runs.Side{baseline}, runs.Options{Seed: 1, Resamples: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := report.CompareVerdict(c); !strings.Contains(got, "score the same on each of 60 queries") {
+		t.Errorf("verdict = %q", got)
+	}
+}
+
 func TestCompareHTML(t *testing.T) {
 	w := newWorld(40, 5)
 	w.set.Queries[0].Text += " <script>alert(1)</script>"

@@ -16,7 +16,7 @@ import (
 func CompareHTML(w io.Writer, c runs.Comparison) error {
 	v := compareView{
 		Verdict: CompareVerdict(c), Warnings: c.Warnings, Primary: c.Primary.String(), Baseline: c.Baseline.Name,
-		Queries: count(c.Queries, "query", "queries"), Differs: c.Differs,
+		Queries: count(c.Queries, "query", "queries"), Several: len(c.Others) > 1, Differs: c.Differs,
 	}
 	for _, o := range c.Others {
 		v.Names = append(v.Names, o.Name)
@@ -34,6 +34,7 @@ func CompareHTML(w io.Writer, c runs.Comparison) error {
 type compareView struct {
 	Verdict, Primary, Baseline string
 	Queries                    string
+	Several                    bool     // more than one other
 	Names                      []string // of the others
 	Warnings                   []stats.Warning
 	Differs                    []runs.Difference
@@ -47,11 +48,11 @@ type otherView struct {
 }
 
 type compareLine struct {
-	Metric                                            string
-	Primary                                           bool
-	N, Baseline, Mean, Points, P, Effect, Counts, MDE string
-	Verdict, VerdictClass                             string
-	Whiskers                                          whiskers
+	Metric                                                     string
+	Primary                                                    bool
+	N, Baseline, Mean, Points, P, PFamily, Effect, Counts, MDE string
+	Verdict, VerdictClass                                      string
+	Whiskers                                                   whiskers
 }
 
 type changedView struct {
@@ -76,8 +77,8 @@ func compareOther(c runs.Comparison, i int) otherView {
 		cell := row.Cells[i]
 		line := compareLine{
 			Metric: row.Metric.String(), Primary: k == 0, N: thousands(row.N), Baseline: number(row.Baseline), Mean: number(cell.Mean),
-			Points: points(cell.Comparison), P: pValue(cell.PFamily), Effect: fmt.Sprintf("%.2f", cell.Effect),
-			Counts: fmt.Sprintf("%d / %d / %d", cell.Wins, cell.Ties, cell.Losses), MDE: percent(cell.MDE),
+			Points: points(cell.Comparison), P: pValue(cell.P), PFamily: pValue(cell.PFamily), Effect: fmt.Sprintf("%.2f", cell.Effect),
+			Counts: fmt.Sprintf("%d / %d / %d", cell.Wins, cell.Ties, cell.Losses), MDE: detectable(cell.Comparison),
 			Verdict: string(cell.Verdict()), VerdictClass: verdictClass(cell.Verdict()),
 		}
 		line.Whiskers = s.whiskers(cell.Diff, cell.CI.Lo, cell.CI.Hi, line.VerdictClass, line.Points, true)

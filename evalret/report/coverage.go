@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/ragloop/ragloop/evalret"
 )
@@ -50,7 +51,7 @@ func (v *evalView) coverage(e evalret.Evaluation) {
 			cell := contextCell{Tokens: absent}
 			if k < len(r.Contexts) {
 				x := r.Contexts[k]
-				cell.Tokens, cell.Segments = fmt.Sprintf("%.0f", x.Tokens), fmt.Sprintf("%.1f", x.Segments)
+				cell.Tokens, cell.Segments = thousands(int(math.Round(x.Tokens))), fmt.Sprintf("%.1f", x.Segments)
 				if x.TooSmall > 0 {
 					cell.TooSmall = thousands(x.TooSmall)
 				}

@@ -144,7 +144,7 @@ func (v *evalView) tiles(e evalret.Evaluation) {
 	}
 	for _, c := range r.Contexts {
 		if e.Primary.Unit == metric.Tokens && c.Budget == e.Primary.At {
-			v.Tiles = append(v.Tiles, tile{fmt.Sprintf("%.0f", c.Tokens), "tokens", "mean context", "of " + thousands(c.Budget) + " allowed"})
+			v.Tiles = append(v.Tiles, tile{thousands(int(math.Round(c.Tokens))), "tokens", "mean context", "of " + thousands(c.Budget) + " allowed"})
 		}
 	}
 	l := e.Labels

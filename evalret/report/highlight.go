@@ -158,7 +158,7 @@ func coverage(c evalret.Context, evidence []evalret.Evidence) []shownEvidence {
 	}
 	gold := make([]metric.Place, len(evidence))
 	for i, e := range evidence {
-		gold[i] = metric.Place{Doc: e.Doc, Span: text.RuneSpan{Start: e.Start, End: e.End}}
+		gold[i] = e.Place()
 	}
 	out := make([]shownEvidence, len(evidence))
 	for i, n := range metric.Coverage(places, gold) {

@@ -316,7 +316,7 @@ func (c *Comparison) row(m metric.Metric, rows [][]int, o Options) (Row, []stats
 	}
 	clusters, warnings := evalret.Clusters(queries)
 	options := stats.Options{Seed: o.Seed, Resamples: o.Resamples, Clusters: clusters}
-	estimate := stats.Mean
+	estimate := stats.Bounded
 	d, _ := m.Definition()
 	if d.Proportion {
 		estimate = stats.Proportion

@@ -20,6 +20,8 @@ import (
 //	                             above -0.02
 //	evidence_recall@1024t>+0     better than the baseline: it lies above 0
 //	redundancy@5<+0.02           the upper end lies below 0.02
+//	groundedness>-0.02           the same of answers, over the queries that both have a
+//	                             scored answer to
 //
 // A number with a sign is a difference from the baseline, one without is a
 // value. A gate on a difference needs stats.MinVerdict independent queries;
@@ -109,6 +111,9 @@ func Check(gates []Gate, run Side, baseline *Side, o Options) ([]GateResult, err
 
 func (g Gate) check(run Side, baseline *Side, o Options) (GateResult, error) {
 	r := GateResult{Gate: g}
+	if g.Answers() {
+		return g.checkAnswers(run, baseline, o)
+	}
 	if !g.Relative {
 		s, ok := run.Run.Metrics[g.Metric.String()]
 		if !ok {
@@ -137,18 +142,23 @@ func (g Gate) check(run Side, baseline *Side, o Options) (GateResult, error) {
 	if err != nil {
 		return r, err
 	}
-	cell := c.Rows[0].Cells[0]
-	end, which := cell.CI.Lo, "lower"
+	return g.decide(c.Rows[0].Cells[0].Comparison), nil
+}
+
+// decide holds a difference from the baseline against g.
+func (g Gate) decide(c stats.Comparison) GateResult {
+	r := GateResult{Gate: g}
+	end, which := c.CI.Lo, "lower"
 	if g.Below {
-		end, which = cell.CI.Hi, "upper"
+		end, which = c.CI.Hi, "upper"
 	}
-	r.Reason = fmt.Sprintf("the difference is %+.4f over %d queries, the %s end of its 95 %% interval %+.4f", cell.Diff, cell.N, which, end)
-	if cell.Verdict() == stats.TooFew {
-		r.Reason += fmt.Sprintf("; undecided: %d independent queries, at least %d are needed", cell.Clusters, stats.MinVerdict)
-		return r, nil
+	r.Reason = fmt.Sprintf("the difference is %+.4f over %d queries, the %s end of its 95 %% interval %+.4f", c.Diff, c.N, which, end)
+	if c.Verdict() == stats.TooFew {
+		r.Reason += fmt.Sprintf("; undecided: %d independent queries, at least %d are needed", c.Clusters, stats.MinVerdict)
+		return r
 	}
 	r.Passed = g.holds(end)
-	return r, nil
+	return r
 }
 
 func (g Gate) holds(x float64) bool {

@@ -234,3 +234,32 @@ func TestNames(t *testing.T) {
 		}
 	}
 }
+
+func TestParseList(t *testing.T) {
+	for in, want := range map[string]string{
+		"map,ndcg_cut_10":                     "AP nDCG@10",
+		"recall.5,10,map, P.1":                "R@5 R@10 AP P@1",
+		"ndcg_cut.10,nDCG@10(gain=exp)":       "nDCG@10 nDCG@10(gain=exp)",
+		"iprec_at_recall.0,.25,1":             "IPrec IPrec(recall=0.25) IPrec(recall=1)",
+		"success":                             "Success@1 Success@5 Success@10",
+		"map_cut":                             "AP@5 AP@10 AP@15 AP@20 AP@30 AP@100 AP@200 AP@500 AP@1000",
+		"evidence_recall@5(theta=0.3),iou@10": "evidence_recall@5(theta=0.3) iou@10",
+	} {
+		ms, err := score.ParseList(in)
+		var got []string
+		for _, m := range ms {
+			got = append(got, m.String())
+		}
+		if err != nil || strings.Join(got, " ") != want {
+			t.Errorf("ParseList(%q) = %q, %v, want %s", in, got, err, want)
+		}
+	}
+	if ms, err := score.ParseList("official"); err != nil || !slices.Equal(ms, score.Official()) {
+		t.Errorf("ParseList(official) = %v, %v", ms, err)
+	}
+	for _, bad := range []string{"", "map,", "recall.5,map,10", "recall.", "map.5", "5", "recall.5,5", "map,AP", "official,map", "official.5", "P.0", "all_trec"} {
+		if ms, err := score.ParseList(bad); err == nil {
+			t.Errorf("ParseList(%q) = %v, want an error", bad, ms)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -79,17 +80,89 @@ func Parse(s string) (metric.Metric, error) {
 	return metric.Parse(s)
 }
 
+// ParseList reads names separated by commas, each as [Parse] does, or as
+// trec_eval takes them: "recall.5,10" is R@5 and R@10, "recall" alone has all
+// cut-offs that trec_eval gives it, and "official" stands for [Official].
+// Duplicates are an error.
+func ParseList(s string) ([]metric.Metric, error) {
+	var ms []metric.Metric
+	measure := "" // whose parameters are being read, with what joins them in a name
+	for part := range strings.SplitSeq(s, ",") {
+		part = strings.TrimSpace(part)
+		if all := several(part); all != nil {
+			ms, measure = append(ms, all...), ""
+			continue
+		}
+		if name, first, ok := strings.Cut(part, "."); ok && several(name) != nil && name != official {
+			measure, part = name+"_", name+"_"+first
+		} else if measure != "" && part != "" && strings.ContainsRune(".0123456789", rune(part[0])) {
+			part = measure + part
+		} else {
+			measure = ""
+		}
+		m, err := Parse(part)
+		if err != nil {
+			return nil, err
+		}
+		ms = append(ms, m)
+	}
+	seen := map[metric.Metric]bool{}
+	for _, m := range ms {
+		if seen[m] {
+			return nil, fmt.Errorf("%s is given twice", m)
+		}
+		seen[m] = true
+	}
+	return ms, nil
+}
+
+// official is what trec_eval calls the metrics of [Official].
+const official = "official"
+
+// several returns the metrics that a name of trec_eval without parameters stands
+// for, where they are more than one; otherwise nil.
+func several(name string) []metric.Metric {
+	switch name {
+	case official:
+		return Official()
+	case strings.TrimSuffix(trecRecall, "_"):
+		return levels()
+	case "success":
+		return cuts("Success", 1, 5, 10)
+	}
+	for _, n := range trecNames {
+		if n.cut != "" && name == strings.TrimSuffix(n.cut, "_") {
+			return cuts(n.family, trecCuts...)
+		}
+	}
+	return nil
+}
+
+// trecCuts are the cut-offs that most measures of trec_eval have.
+var trecCuts = []int{5, 10, 15, 20, 30, 100, 200, 500, 1000}
+
+func cuts(family string, at ...int) []metric.Metric {
+	var ms []metric.Metric
+	for _, k := range at {
+		ms = append(ms, metric.Metric{Name: family, At: k})
+	}
+	return ms
+}
+
+// levels returns interpolated precision at 0, 0.1, … 1.
+func levels() []metric.Metric {
+	var ms []metric.Metric
+	for tenths := range 11 {
+		ms = append(ms, metric.Metric{Name: "IPrec", Recall: float64(tenths) / 10})
+	}
+	return ms
+}
+
 // Official returns the metrics that trec_eval prints unless told otherwise, in
 // its order.
 func Official() []metric.Metric {
 	ms := []metric.Metric{{Name: "AP"}, {Name: "GMAP"}, {Name: "Rprec"}, {Name: "bpref"}, {Name: "RR"}}
-	for tenths := range 11 {
-		ms = append(ms, metric.Metric{Name: "IPrec", Recall: float64(tenths) / 10})
-	}
-	for _, k := range []int{5, 10, 15, 20, 30, 100, 200, 500, 1000} {
-		ms = append(ms, metric.Metric{Name: "P", At: k})
-	}
-	return ms
+	return slices.Concat(ms, levels(), cuts("P", trecCuts...))
 }
 
 // TREC writes t as trec_eval prints it: "NAME\tQUERY\tVALUE", values with four

@@ -29,22 +29,48 @@ func Mean(x []float64, o Options) Estimate {
 	return e
 }
 
+// Bounded estimates the mean of x, whose values lie in [0, 1], as [Mean] does,
+// unless all are 0 or all are 1. From such a sample nothing is learned of the
+// spread, and a bootstrap of five perfect queries would be certain of the sixth:
+// it gets the interval of [Proportion], which holds for the mean, too, as this is
+// at least the share of ones and at most that of values above 0.
+func Bounded(x []float64, o Options) Estimate {
+	if extreme(x) {
+		return Proportion(x, o)
+	}
+	return Mean(x, o)
+}
+
 // Proportion estimates the mean of x, whose values are all 0 or 1, with a
 // Wilson score interval (Wilson 1927), which does not collapse when all values
 // are equal. Clustered observations get the bootstrap of [Mean] instead, as
-// the Wilson interval takes them for independent.
+// the Wilson interval takes them for independent; where all are equal, it counts
+// a cluster as one observation.
 func Proportion(x []float64, o Options) Estimate {
 	e := Mean(x, Options{Resamples: 1, Clusters: o.Clusters})
-	if e.Clusters < e.N || e.N == 0 {
+	n, p := float64(e.N), e.Mean
+	switch {
+	case e.N == 0 || e.Clusters < e.N && !extreme(x):
 		return Mean(x, o)
+	case e.Clusters < e.N:
+		n = float64(e.Clusters)
 	}
 	const z = 1.959963984540054
-	n, p := float64(e.N), e.Mean
 	centre := (p + z*z/(2*n)) / (1 + z*z/n)
 	half := z / (1 + z*z/n) * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
 	// Rounding must not push the mean out of its own interval.
 	e.CI = Interval{max(0, min(p, centre-half)), min(1, max(p, centre+half))}
 	return e
+}
+
+// extreme reports whether x is nothing but zeros or nothing but ones.
+func extreme(x []float64) bool {
+	for _, v := range x {
+		if v != x[0] {
+			return false
+		}
+	}
+	return len(x) > 0 && (x[0] == 0 || x[0] == 1)
 }
 
 // bootstrap returns the percentile interval of the mean. With clusters of

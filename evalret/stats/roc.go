@@ -8,7 +8,7 @@ import (
 // Separation says how well a score tells two groups apart.
 type Separation struct {
 	AUROC    float64  // chance that a random positive scores higher than a random negative, ties half; 0..1
-	CI       Interval // 95 % percentile bootstrap, both groups resampled
+	CI       Interval // 95 % percentile bootstrap, both groups resampled; where the groups do not overlap, that of [Bounded] for the smaller one
 	Positive int
 	Negative int
 }
@@ -61,6 +61,13 @@ func Separate(positive, negative []float64, o Options) (Separation, bool) {
 	fill(wp, 1)
 	fill(wn, 1)
 	s := Separation{AUROC: area(), Positive: len(positive), Negative: len(negative)}
+	smaller := min(len(positive), len(negative))
+	if s.AUROC == 0 || s.AUROC == 1 {
+		// Every resample says the same. The area is the mean, over the smaller group,
+		// of the share of the other one that each score lies above.
+		s.CI = Bounded(slices.Repeat([]float64{s.AUROC}, smaller), Options{}).CI
+		return s, true
+	}
 	areas := make([]float64, o.resamples())
 	rng := o.rng(streamROC)
 	for b := range areas {
@@ -72,6 +79,6 @@ func Separate(positive, negative []float64, o Options) (Separation, bool) {
 		}
 		areas[b] = area()
 	}
-	s.CI = percentiles(areas, tail(min(len(positive), len(negative))))
+	s.CI = percentiles(areas, tail(smaller))
 	return s, true
 }

@@ -129,6 +129,35 @@ func TestProportion(t *testing.T) {
 	if got, want := Proportion(x, Options{Clusters: pairs}), Mean(x, Options{Clusters: pairs}); got.CI != want.CI {
 		t.Errorf("Proportion with clusters = %v, want the bootstrap's %v", got.CI, want.CI)
 	}
+	// 50 ones in 25 pairs are known as well as 25 ones.
+	if got, want := Proportion(ones[:50], Options{Clusters: pairs}), Proportion(ones[:25], Options{}); got.CI != want.CI {
+		t.Errorf("Proportion of ones in clusters = %v, want %v", got.CI, want.CI)
+	}
+}
+
+func TestBounded(t *testing.T) {
+	mixed := []float64{1, 1, 0.5, 1, 0, 1, 1, 0.25}
+	if got, want := Bounded(mixed, Options{Seed: 1}), Mean(mixed, Options{Seed: 1}); got.CI != want.CI {
+		t.Errorf("Bounded = %v, want Mean's %v", got.CI, want.CI)
+	}
+	half := []float64{0.5, 0.5, 0.5}
+	if got := Bounded(half, Options{}); got.CI != (Interval{0.5, 0.5}) {
+		t.Errorf("Bounded of equal values = %v, want no width", got.CI)
+	}
+	for _, x := range []float64{0, 1} {
+		same := []float64{x, x, x, x, x}
+		got := Bounded(same, Options{})
+		if got.Mean != x || !got.CI.Contains(x) || !near(got.CI.Hi-got.CI.Lo, 0.4345, 1e-4) {
+			t.Errorf("Bounded of five times %v = %+v, want an interval of width 0.4345", x, got)
+		}
+		one := Bounded(same, Options{Clusters: make([]int, 5)})
+		if want := Bounded(same[:1], Options{}); one.CI != want.CI || one.N != 5 || one.Clusters != 1 {
+			t.Errorf("Bounded of one cluster = %+v, want the interval of one observation, %v", one, want.CI)
+		}
+	}
+	if got := Bounded(nil, Options{}); got.N != 0 || len(got.Warnings) != 1 {
+		t.Errorf("Bounded of nothing = %+v", got)
+	}
 }
 
 func TestStudentQuantile(t *testing.T) {
@@ -168,6 +197,14 @@ func TestSeparate(t *testing.T) {
 	}
 	if s, _ := Separate([]float64{1, 1}, []float64{1, 1, 1}, Options{}); s.AUROC != 0.5 || s.CI != (Interval{0.5, 0.5}) {
 		t.Errorf("Separate of equal scores = %+v, want 0.5", s)
+	}
+	// Five scores above one: nobody knows of the second one.
+	want := Bounded([]float64{1}, Options{}).CI
+	if s, _ := Separate([]float64{5, 2, 3, 4, 6}, []float64{1}, Options{}); s.AUROC != 1 || s.CI != want {
+		t.Errorf("Separate of groups apart = %+v, want 1 in %v", s, want)
+	}
+	if s, _ := Separate([]float64{1}, []float64{5, 2, 3, 4, 6}, Options{}); s.AUROC != 0 || s.CI.Lo != 0 || !near(s.CI.Hi, 1-want.Lo, 1e-12) {
+		t.Errorf("Separate of groups the wrong way round = %+v, want 0", s)
 	}
 	if _, ok := Separate(nil, []float64{1}, Options{}); ok {
 		t.Error("Separate without positives reports a value")

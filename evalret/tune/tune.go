@@ -58,19 +58,25 @@ type Setting struct {
 	TopK   int // chunks given to the packer, 1..1000
 	Fusion retrieve.Fusion
 	Rerank int // as retrieve.Params.Rerank: 0 is off
+
+	RerankWeight float64 // as retrieve.Params.RerankWeight, 0 where Rerank is; of Options.Current also 0: that of Options.Base
 }
 
 // String returns a short, unique name: "256/0.15 k10 zscore(w=0.6)", with
-// "rerank(30)" at its end where 30 candidates are reranked.
+// "rerank(30)" at its end where 30 candidates are reranked, "rerank(30,w=0.7)"
+// where the scores before count, too.
 func (s Setting) String() string {
 	return fmt.Sprintf("%s k%d %s", s.Chunking, s.TopK, s.Order())
 }
 
-// Order returns what decides the order of the chunks: "zscore(w=0.6)" or
-// "zscore(w=0.6) rerank(30)".
+// Order returns what decides the order of the chunks: "zscore(w=0.6)",
+// "zscore(w=0.6) rerank(30)" or "zscore(w=0.6) rerank(30,w=0.7)".
 func (s Setting) Order() string {
-	if s.Rerank == 0 {
+	switch {
+	case s.Rerank == 0:
 		return s.Fusion.String()
+	case s.RerankWeight > 0 && s.RerankWeight < 1:
+		return fmt.Sprintf("%s rerank(%d,w=%v)", s.Fusion, s.Rerank, s.RerankWeight)
 	}
 	return fmt.Sprintf("%s rerank(%d)", s.Fusion, s.Rerank)
 }
@@ -85,6 +91,8 @@ type Grid struct {
 	Fusions    []retrieve.Fusion
 	Reranks    []int // depths; 0: without the reranker
 	Budgets    []int // token budgets; empty: evalret.DefaultBudgets
+
+	RerankWeights []float64 // of the settings that rerank, above 0 to 1
 }
 
 // Built is a corpus indexed with one chunking.
@@ -110,7 +118,7 @@ type Builder interface {
 type Options struct {
 	Grid    Grid
 	Current Setting         // what is served now; always part of the sweep
-	Base    retrieve.Params // parameters that the grid does not vary; its TopK, Fusion and Rerank are not used
+	Base    retrieve.Params // parameters that the grid does not vary; its TopK, Fusion and Rerank are not used, RerankWeight where the grid has none
 	Pack    pack.Options    // without BudgetTokens
 
 	Counter   pack.Counter // required
@@ -182,6 +190,17 @@ func (o Options) resolve() (Options, error) {
 	if len(g.Reranks) == 0 {
 		g.Reranks = []int{o.Current.Rerank}
 	}
+	if len(g.RerankWeights) == 0 {
+		g.RerankWeights = []float64{o.Base.RerankWeight}
+	} else if o.Current.Rerank == 0 && !slices.ContainsFunc(g.Reranks, func(n int) bool { return n > 0 }) {
+		return bad("rerank weights %v, but no setting reranks", g.RerankWeights)
+	}
+	switch {
+	case o.Current.Rerank == 0:
+		o.Current.RerankWeight = 0
+	case o.Current.RerankWeight == 0:
+		o.Current.RerankWeight = o.Base.RerankWeight
+	}
 	if len(g.Budgets) == 0 {
 		g.Budgets = evalret.DefaultBudgets()
 	}
@@ -228,7 +247,7 @@ func (o Options) resolve() (Options, error) {
 	if !(o.Margin > 0 && o.Margin < 1) {
 		return bad("margin %v; allowed: greater than 0, less than 1", o.Margin)
 	}
-	if n := len(g.Strategies) * len(g.Sizes) * len(g.Overlaps) * len(g.TopK) * len(g.Fusions) * len(g.Reranks); n > MaxSettings {
+	if n := len(g.Strategies) * len(g.Sizes) * len(g.Overlaps) * len(g.TopK) * len(g.Fusions) * len(g.Reranks) * len(g.RerankWeights); n > MaxSettings {
 		return bad("%d settings; allowed: up to %d", n, MaxSettings)
 	}
 	for _, s := range o.settings() {
@@ -257,14 +276,16 @@ func (g Grid) chunkings() []Chunking {
 
 // settings returns the grid's settings with the current one, each once:
 // grouped by chunking, in the order of chunk.Strategies and smaller first, then
-// by top-k, then by fusion and rerank depth as given.
+// by top-k, then by fusion, rerank depth and weight as given.
 func (o Options) settings() []Setting {
 	var all []Setting
 	for _, chunking := range o.Grid.chunkings() {
 		for _, k := range o.Grid.TopK {
 			for _, fusion := range o.Grid.Fusions {
 				for _, depth := range o.Grid.Reranks {
-					all = append(all, Setting{chunking, k, fusion, depth})
+					for _, w := range o.Grid.RerankWeights {
+						all = append(all, Setting{chunking, k, fusion, depth, w})
+					}
 				}
 			}
 		}
@@ -279,6 +300,9 @@ func (o Options) settings() []Setting {
 	})
 	var unique []Setting
 	for _, s := range all {
+		if s.Rerank == 0 {
+			s.RerankWeight = 0 // makes no difference, and so no other setting
+		}
 		if !slices.Contains(unique, s) {
 			unique = append(unique, s)
 		}
@@ -290,6 +314,9 @@ func (o Options) settings() []Setting {
 func (o Options) params(s Setting) retrieve.Params {
 	p := o.Base
 	p.TopK, p.Fusion, p.Rerank = s.TopK, s.Fusion, s.Rerank
+	if s.Rerank > 0 {
+		p.RerankWeight = s.RerankWeight
+	}
 	// A search needs at least top-k candidates per leg.
 	p.Candidates = max(p.Candidates, s.TopK)
 	return p

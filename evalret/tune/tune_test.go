@@ -183,7 +183,6 @@ func TestWinner(t *testing.T) {
 	}
 }
 
-// TestRerankGrid: the reranker is one more dimension, searched once like the others.
 // TestHoldOut: what is chosen on one part of the queries is confirmed, or not,
 // on the other, and each query is still searched once for each chunking.
 func TestHoldOut(t *testing.T) {
@@ -227,6 +226,7 @@ func TestHoldOut(t *testing.T) {
 	}
 }
 
+// TestRerankGrid: the reranker is one more dimension, searched once like the others.
 func TestRerankGrid(t *testing.T) {
 	set, docs := corpus(20)
 	b := &builder{docs: docs, share: map[int]float64{32: 0.5}}
@@ -252,6 +252,50 @@ func TestRerankGrid(t *testing.T) {
 	}
 	if len(retrievals) != 4 || b.finds != 20 {
 		t.Errorf("%d retrieval fingerprints and %d searches, want 4 and 20", len(retrievals), b.finds)
+	}
+}
+
+// TestRerankWeightGrid: the weight of the reranker is a dimension of the settings
+// that rerank, and of no others.
+func TestRerankWeightGrid(t *testing.T) {
+	set, docs := corpus(20)
+	o := options(t)
+	o.Base.RerankWeight = 0.7
+	o.Reranker = "r1"
+	names := func() (out []string) {
+		t.Helper()
+		r, err := tune.Run(t.Context(), set, &builder{docs: docs}, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		retrievals := map[string]bool{}
+		for _, s := range r.Settings {
+			out = append(out, s.Setting.String())
+			retrievals[s.Retrieval] = true
+		}
+		if len(retrievals) != len(out) {
+			t.Errorf("%d retrieval fingerprints of %d settings", len(retrievals), len(out))
+		}
+		return out
+	}
+	o.Grid = tune.Grid{Reranks: []int{0, 2}, RerankWeights: []float64{0.5, 1}, Budgets: []int{60}}
+	if got, want := names(), []string{"32/0 k5 dense", "32/0 k5 dense rerank(2,w=0.5)", "32/0 k5 dense rerank(2)"}; !slices.Equal(got, want) {
+		t.Errorf("settings = %q, want %q", got, want)
+	}
+	o.Current.Rerank = 2 // with the weight of the base
+	if got, want := names(), []string{"32/0 k5 dense", "32/0 k5 dense rerank(2,w=0.5)", "32/0 k5 dense rerank(2)", "32/0 k5 dense rerank(2,w=0.7)"}; !slices.Equal(got, want) {
+		t.Errorf("settings = %q, want %q", got, want)
+	}
+	for _, bad := range [][]float64{{0}, {1.5}, {math.NaN()}, {0.5, -1}} {
+		o.Grid.RerankWeights = bad
+		if _, err := tune.Run(t.Context(), set, &builder{docs: docs}, o); !errors.Is(err, tune.ErrOptions) || !strings.Contains(err.Error(), "rerank_weight is") {
+			t.Errorf("weights %v: %v, want %v", bad, err, tune.ErrOptions)
+		}
+	}
+	o.Current.Rerank = 0
+	o.Grid = tune.Grid{RerankWeights: []float64{0.5}, Budgets: []int{60}}
+	if _, err := tune.Run(t.Context(), set, &builder{docs: docs}, o); !errors.Is(err, tune.ErrOptions) || !strings.Contains(err.Error(), "no setting reranks") {
+		t.Errorf("a weight without a reranker: %v, want %v", err, tune.ErrOptions)
 	}
 }
 

@@ -75,6 +75,7 @@ func (o Outcome) MarshalJSON() ([]byte, error) {
 		TopK       int                        `json:"top_k"`
 		Fusion     string                     `json:"fusion"`
 		Rerank     int                        `json:"rerank,omitempty"`
+		Weight     float64                    `json:"rerank_weight,omitempty"`
 		Current    bool                       `json:"current"`
 		Metrics    map[string]evalret.Summary `json:"metrics"`
 		Contexts   []evalret.ContextSummary   `json:"contexts"`
@@ -83,7 +84,7 @@ func (o Outcome) MarshalJSON() ([]byte, error) {
 		Retrieval  string                     `json:"retrieval"`
 		Comparison *difference                `json:"against_current"`
 	}{
-		o.Setting.String(), o.Setting.Strategy, o.Setting.SizeTokens, o.Setting.Overlap, o.Setting.TopK, o.Setting.Fusion.String(), o.Setting.Rerank, o.Current,
+		o.Setting.String(), o.Setting.Strategy, o.Setting.SizeTokens, o.Setting.Overlap, o.Setting.TopK, o.Setting.Fusion.String(), o.Setting.Rerank, o.Setting.RerankWeight, o.Current,
 		o.Metrics, o.Contexts, o.Chunks, o.Recipe, o.Retrieval, nil,
 	}
 	if c := o.Comparison; c != nil {
