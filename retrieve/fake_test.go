@@ -77,7 +77,7 @@ func (m *memory) Legs(ctx context.Context, s index.Search) (index.Legs, error) {
 	}
 	var out index.Legs
 	for _, c := range all {
-		if bestRank(&c) > 0 {
+		if bestRank(c.DenseRank, c.LexicalRank) > 0 {
 			out.Candidates = append(out.Candidates, c)
 		}
 	}

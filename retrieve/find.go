@@ -80,7 +80,7 @@ func (r *Retriever) find(ctx context.Context, query string, p Params, want legs)
 	if err != nil {
 		return Found{}, contextFirst(ctx, err)
 	}
-	shares, missing := r.held(r.phrases(query), visible, func(c index.Chunk) string { return records[c.Doc].Title })
+	shares, missing := r.held(r.phrases(query), visible, func(c *index.Chunk) string { return records[c.Doc].Title })
 	if p.PhraseBoost == 0 {
 		missing = nil // phrases count for nothing
 	}
@@ -102,9 +102,10 @@ func (q *finding) visible(ctx context.Context) ([]index.Candidate, map[text.DocI
 		if err != nil {
 			return nil, nil, err
 		}
+		dense, lexical := deepest(hits.Candidates, denseRank), deepest(hits.Candidates, lexicalRank)
 		visible := keepVisible(hits.Candidates, records)
-		if limit == MaxCandidates || !short(hits.Candidates, visible, denseRank, limit, q.p.Candidates) &&
-			!short(hits.Candidates, visible, lexicalRank, limit, q.p.Candidates) {
+		if limit == MaxCandidates || !short(dense, visible, denseRank, limit, q.p.Candidates) &&
+			!short(lexical, visible, lexicalRank, limit, q.p.Candidates) {
 			return visible, records, nil
 		}
 	}
@@ -129,7 +130,7 @@ func (q *finding) measure(name string, begin time.Time) {
 			return
 		}
 	}
-	q.stages = append(q.stages, Stage{name, elapsed})
+	q.stages = append(q.stages, Stage{name, elapsed, begin})
 }
 
 // prepare fills in the query of each leg. A dense leg that cannot be had is
@@ -235,7 +236,8 @@ func (r *Retriever) legs(ctx context.Context, s index.Search) (index.Legs, error
 	if err != nil {
 		return index.Legs{}, fmt.Errorf("search the index: %w", err)
 	}
-	for _, c := range hits.Candidates {
+	for i := range hits.Candidates {
+		c := &hits.Candidates[i]
 		if sum := c.Dense + c.Lexical; math.IsNaN(sum) || math.IsInf(sum, 0) {
 			return index.Legs{}, fmt.Errorf("search the index: chunk %s has the scores %v and %v", c.Chunk.ID, c.Dense, c.Lexical)
 		}
@@ -250,8 +252,8 @@ func (q *finding) records(ctx context.Context, hits index.Legs) (map[text.DocID]
 	}
 	defer q.measure("records", q.r.now())
 	docs := make([]text.DocID, len(hits.Candidates))
-	for i, c := range hits.Candidates {
-		docs[i] = c.Chunk.Doc
+	for i := range hits.Candidates {
+		docs[i] = hits.Candidates[i].Chunk.Doc
 	}
 	slices.Sort(docs)
 	records, err := q.r.index.Records(ctx, slices.Compact(docs))
@@ -292,15 +294,18 @@ func denseRank(c *index.Candidate) *int   { return &c.DenseRank }
 func lexicalRank(c *index.Candidate) *int { return &c.LexicalRank }
 
 // keepVisible returns the candidates whose revision is the one of their
-// document's record, with ranks counted anew, by chunk id.
+// document's record, with ranks counted anew, by chunk id. It reuses cs.
 func keepVisible(cs []index.Candidate, records map[text.DocID]index.Record) []index.Candidate {
-	out := make([]index.Candidate, 0, len(cs))
-	for _, c := range cs {
-		r, ok := records[c.Chunk.Doc]
-		if ok && r.State == index.Indexed && r.Rev == c.Chunk.Rev {
-			out = append(out, c)
+	out := cs[:0]
+	sorted := true
+	for i := range cs {
+		c := &cs[i].Chunk
+		if r, ok := records[c.Doc]; ok && r.State == index.Indexed && r.Rev == c.Rev {
+			sorted = sorted && (len(out) == 0 || out[len(out)-1].Chunk.ID <= c.ID)
+			out = append(out, cs[i])
 		}
 	}
+	clear(cs[len(out):])
 	ranked := make([]*int, 0, len(out)) // candidates are large: their ranks are sorted instead
 	for _, rank := range []func(*index.Candidate) *int{denseRank, lexicalRank} {
 		ranked = ranked[:0]
@@ -314,20 +319,25 @@ func keepVisible(cs []index.Candidate, records map[text.DocID]index.Record) []in
 			*r = i + 1
 		}
 	}
-	byID := func(a, b index.Candidate) int { return cmp.Compare(a.Chunk.ID, b.Chunk.ID) }
-	if !slices.IsSortedFunc(out, byID) {
-		slices.SortFunc(out, byID)
+	if !sorted {
+		slices.SortFunc(out, func(a, b index.Candidate) int { return cmp.Compare(a.Chunk.ID, b.Chunk.ID) })
 	}
 	return out
 }
 
-// short reports whether a leg has fewer than want visible hits although a
-// search deeper than limit may find more.
-func short(all, visible []index.Candidate, rank func(*index.Candidate) *int, limit, want int) bool {
-	deepest, n := 0, 0
-	for i := range all {
-		deepest = max(deepest, *rank(&all[i]))
+// deepest returns the last rank that a leg gave.
+func deepest(cs []index.Candidate, rank func(*index.Candidate) *int) int {
+	last := 0
+	for i := range cs {
+		last = max(last, *rank(&cs[i]))
 	}
+	return last
+}
+
+// short reports whether a leg has fewer than want visible hits although a
+// search deeper than limit, to which it came, may find more.
+func short(deepest int, visible []index.Candidate, rank func(*index.Candidate) *int, limit, want int) bool {
+	n := 0
 	for i := range visible {
 		if *rank(&visible[i]) > 0 {
 			n++

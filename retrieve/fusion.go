@@ -5,8 +5,6 @@ import (
 	"math"
 	"strconv"
 	"strings"
-
-	"github.com/ragloop/ragloop/internal/index"
 )
 
 // Methods of fusion. "Completed" means over the exact scores of all candidates
@@ -153,7 +151,7 @@ func (f Fusion) uses() legs {
 //
 // Products are rounded by an explicit conversion before they are added, so that
 // no compiler fuses the two steps: the scores are the same bits everywhere.
-func (f Fusion) fuse(cs []index.Candidate) []float64 {
+func (f Fusion) fuse(cs []admitted) []float64 {
 	dense := make([]float64, len(cs))
 	lexical := make([]float64, len(cs))
 	for i, c := range cs {
@@ -219,13 +217,13 @@ func stretch(xs []float64) {
 
 // fuseDistributions normalises the scores of each leg over the hits of that
 // leg; who is not a hit gets 0.
-func fuseDistributions(cs []index.Candidate, dense, lexical []float64) {
+func fuseDistributions(cs []admitted, dense, lexical []float64) {
 	for _, leg := range []struct {
 		scores []float64
-		rank   func(index.Candidate) int
+		rank   func(admitted) int
 	}{
-		{dense, func(c index.Candidate) int { return c.DenseRank }},
-		{lexical, func(c index.Candidate) int { return c.LexicalRank }},
+		{dense, func(c admitted) int { return c.DenseRank }},
+		{lexical, func(c admitted) int { return c.LexicalRank }},
 	} {
 		var hits []float64
 		for i, c := range cs {

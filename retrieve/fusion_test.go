@@ -98,6 +98,15 @@ func hits(rows ...[4]float64) []index.Candidate {
 	return out
 }
 
+// whole admits all of cs with all that is known of them.
+func whole(cs []index.Candidate) []admitted {
+	var out []admitted
+	for i, c := range cs {
+		out = append(out, admitted{&cs[i], c.Dense, c.Lexical, c.DenseRank, c.LexicalRank})
+	}
+	return out
+}
+
 func TestFuse(t *testing.T) {
 	// Three candidates: both legs, dense only, lexical only.
 	three := hits([4]float64{0.9, 1, 4, 2}, [4]float64{0.6, 2, 0, 0}, [4]float64{0.3, 0, 8, 1})
@@ -119,7 +128,7 @@ func TestFuse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(tc.want, f.fuse(three), cmpopts.EquateApprox(0, 1e-6)); d != "" {
+		if d := cmp.Diff(tc.want, f.fuse(whole(three)), cmpopts.EquateApprox(0, 1e-6)); d != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.f, d)
 		}
 	}
@@ -129,7 +138,7 @@ func TestFuse(t *testing.T) {
 // reciprocal_rank_fusion.rs and score_fusion.rs, written out.
 func TestFuseEqualsQdrant(t *testing.T) {
 	cs := hits([4]float64{0.9, 1, 0, 0}, [4]float64{0.8, 2, 3, 3}, [4]float64{0.1, 3, 7, 1}, [4]float64{0, 0, 5, 2})
-	rrf := Fusion{Method: RRF, Weight: 0.5, K: 1}.fuse(cs) // Qdrant's default k is 2, with positions from 0
+	rrf := Fusion{Method: RRF, Weight: 0.5, K: 1}.fuse(whole(cs)) // Qdrant's default k is 2, with positions from 0
 	for i, want := range []float64{1. / 2, 1./3 + 1./4, 1./4 + 1./2, 1. / 3} {
 		if math.Abs(2*rrf[i]-want) > 1e-12 {
 			t.Errorf("rrf of %s = %v, want half of %v", cs[i].Chunk.ID, rrf[i], want)
@@ -147,7 +156,7 @@ func TestFuseEqualsQdrant(t *testing.T) {
 	}
 	dense := func(x float64) float64 { return normalise(x, 0.9, 0.8, 0.1) }
 	lexical := func(x float64) float64 { return normalise(x, 7, 5, 3) }
-	dbsf := Fusion{Method: DBSF}.fuse(cs)
+	dbsf := Fusion{Method: DBSF}.fuse(whole(cs))
 	for i, want := range []float64{dense(0.9), dense(0.8) + lexical(3), dense(0.1) + lexical(7), lexical(5)} {
 		if math.Abs(dbsf[i]-want) > 1e-12 {
 			t.Errorf("dbsf of %s = %v, want %v", cs[i].Chunk.ID, dbsf[i], want)
@@ -227,7 +236,7 @@ func TestRankProperties(t *testing.T) {
 				if c.LexicalRank > p.Candidates {
 					c.LexicalRank = 0
 				}
-				if bestRank(&c) > 0 {
+				if bestRank(c.DenseRank, c.LexicalRank) > 0 {
 					shallow.Legs.Candidates = append(shallow.Legs.Candidates, c)
 				}
 			}
@@ -242,8 +251,8 @@ func TestRankProperties(t *testing.T) {
 					continue
 				}
 				y := got[i-1]
-				ordered := y.Score > x.Score || y.Score == x.Score && (bestRank(&y.Candidate) < bestRank(&x.Candidate) ||
-					bestRank(&y.Candidate) == bestRank(&x.Candidate) && y.Chunk.ID < x.Chunk.ID)
+				ordered := y.Score > x.Score || y.Score == x.Score && (bestRank(y.DenseRank, y.LexicalRank) < bestRank(x.DenseRank, x.LexicalRank) ||
+					bestRank(y.DenseRank, y.LexicalRank) == bestRank(x.DenseRank, x.LexicalRank) && y.Chunk.ID < x.Chunk.ID)
 				if !ordered {
 					t.Fatalf("%d %s: %s in front of %s", n, f, y.Chunk.ID, x.Chunk.ID)
 				}
@@ -266,7 +275,7 @@ func randomFound(r *rand.Rand, n int) Found {
 			*rank(&cs[i]) = pos + 1
 		}
 	}
-	cs = slices.DeleteFunc(cs, func(c index.Candidate) bool { return bestRank(&c) == 0 })
+	cs = slices.DeleteFunc(cs, func(c index.Candidate) bool { return bestRank(c.DenseRank, c.LexicalRank) == 0 })
 	return Found{Legs: index.Legs{Candidates: cs}}
 }
 
@@ -276,16 +285,17 @@ func TestRescore(t *testing.T) {
 	}
 	cs := []index.Candidate{chunk("a", 0), chunk("a", 1), chunk("a", 2), chunk("a", 9), chunk("b", 1), chunk("c", 0)}
 	fused := []float64{1, -1, 2, 0.5, 3, -2}
+	const half = 0.5 * 3.5 / 6 // of their average
 	for _, tc := range []struct {
 		prior, smoothing float64
 		want             []float64
 	}{
 		{0, 0, fused},
 		{0.8, 0, []float64{1 + 1.6, -1 + 1.6, 2 + 1.6, 0.5 + 1.6, 3 + 2.4, -2 - 1.6}},
-		{0, 0.5, []float64{1 - 0.5, -1 + 1, 2 - 0.5, 0.5, 3, -2}},
-		{0.8, 0.5, []float64{1 + 1.6 - 0.5, -1 + 1.6 + 1, 2 + 1.6 - 0.5, 0.5 + 1.6, 3 + 2.4, -2 - 1.6}},
+		{0, 0.5, []float64{1 - 0.5 - half, -1 + 1 - half, 2 - 0.5 - half, 0.5, 3, -2}},
+		{0.8, 0.5, []float64{1 + 1.6 - 0.5 - half, -1 + 1.6 + 1 - half, 2 + 1.6 - 0.5 - half, 0.5 + 1.6, 3 + 2.4, -2 - 1.6}},
 	} {
-		got := rescore(cs, fused, Params{DocumentPrior: tc.prior, NeighbourSmoothing: tc.smoothing})
+		got := rescore(whole(cs), fused, Params{DocumentPrior: tc.prior, NeighbourSmoothing: tc.smoothing})
 		if d := cmp.Diff(tc.want, got, cmpopts.EquateApprox(0, 1e-12)); d != "" {
 			t.Errorf("prior %v, smoothing %v (-want +got):\n%s", tc.prior, tc.smoothing, d)
 		}

@@ -23,13 +23,16 @@ type Neighbour struct {
 // nearest first, of two equally near ones the later. A chunk that is ranked
 // itself, or stands beside a better one, is not repeated.
 func Neighbours(ranked []Ranked) []Neighbour {
+	if !slices.ContainsFunc(ranked, func(r Ranked) bool { return len(r.Neighbours) > 0 }) {
+		return nil
+	}
 	var out []Neighbour
 	seen := make(map[index.ChunkID]bool, len(ranked))
-	for _, r := range ranked {
-		seen[r.Chunk.ID] = true
+	for i := range ranked {
+		seen[ranked[i].Chunk.ID] = true
 	}
-	for i, r := range ranked {
-		for _, c := range r.Neighbours {
+	for i := range ranked {
+		for _, c := range ranked[i].Neighbours {
 			if !seen[c.ID] {
 				seen[c.ID] = true
 				out = append(out, Neighbour{c, i})
@@ -62,7 +65,7 @@ func (r *Retriever) neighbours(ctx context.Context, f Found, chunks []index.Chun
 			fmt.Sprintf("neighbours: %d are gone, as their documents were changed during the search", missing))
 	}
 	f.Neighbours = near
-	f.Stages = append(slices.Clip(f.Stages), Stage{"neighbours", r.now().Sub(begin)})
+	f.Stages = append(slices.Clip(f.Stages), Stage{"neighbours", r.now().Sub(begin), begin})
 	return f, nil
 }
 

@@ -12,9 +12,9 @@ import (
 // itself, which degraded tells.
 func (q *finding) parents(ctx context.Context, cs []index.Candidate) (map[index.ChunkID]*index.Chunk, error) {
 	var children []index.Chunk
-	for _, c := range cs {
-		if c.Chunk.ParentLast > 0 {
-			children = append(children, c.Chunk)
+	for i := range cs {
+		if cs[i].Chunk.ParentLast > 0 {
+			children = append(children, cs[i].Chunk)
 		}
 	}
 	if len(children) == 0 {

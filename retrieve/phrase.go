@@ -91,16 +91,18 @@ func (r *Retriever) phrases(query string) phrases {
 // counted as identifierWeight, in its text
 // or, if the recipe has the index prefix, in its title or a heading; candidates
 // that hold none are left out. The warnings name the phrases that none holds.
-func (r *Retriever) held(ps phrases, cs []index.Candidate, titles func(index.Chunk) string) (map[index.ChunkID]float64, []string) {
+func (r *Retriever) held(ps phrases, cs []index.Candidate, titles func(*index.Chunk) string) (map[index.ChunkID]float64, []string) {
 	if len(ps.texts) == 0 || len(cs) == 0 {
 		return nil, nil
 	}
 	shares := map[index.ChunkID]float64{}
 	known := make([]bool, len(ps.texts))
-	for _, c := range cs {
-		texts := []string{c.Chunk.Text}
+	var texts []string
+	for i := range cs {
+		c := &cs[i]
+		texts = append(texts[:0], c.Chunk.Text)
 		if r.prefix {
-			texts = append(append(texts, titles(c.Chunk)), c.Chunk.Heading...)
+			texts = append(append(texts, titles(&c.Chunk)), c.Chunk.Heading...)
 		}
 		n := 0.0
 		for i, held := range r.analyzer.Holds(ps.parsed, texts...) {
@@ -125,7 +127,7 @@ func (r *Retriever) held(ps phrases, cs []index.Candidate, titles func(index.Chu
 // boost adds to final what the phrases are worth: p.PhraseBoost standard
 // deviations of the fused scores to a chunk that holds them all, so that it
 // means the same under every fusion.
-func boost(cs []index.Candidate, fused, final []float64, shares map[index.ChunkID]float64, p Params) {
+func boost(cs []admitted, fused, final []float64, shares map[index.ChunkID]float64, p Params) {
 	if p.PhraseBoost == 0 || len(shares) == 0 {
 		return
 	}

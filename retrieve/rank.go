@@ -40,53 +40,63 @@ func order(f Found, p Params) []Ranked {
 	fused := p.Fusion.fuse(cs)
 	final := rescore(cs, fused, p)
 	boost(cs, fused, final, f.Phrases, p)
-	all := make([]Ranked, len(cs))
-	for i, c := range cs {
-		all[i] = Ranked{Candidate: c, Score: final[i], Fused: fused[i], Phrases: f.Phrases[c.Chunk.ID], Record: f.Records[c.Chunk.Doc], Parent: f.Parents[c.Chunk.ID]}
-	}
-	places := make([]int, len(all)) // what is sorted: candidates are large
+	places := make([]int, len(cs)) // what is sorted: ranked candidates are large
 	for i := range places {
 		places[i] = i
 	}
-	slices.SortFunc(places, func(x, y int) int {
-		a, b := &all[x], &all[y]
+	slices.SortFunc(places, func(i, j int) int {
+		if c := cmp.Compare(final[j], final[i]); c != 0 {
+			return c
+		}
+		a, b := &cs[i], &cs[j]
 		return cmp.Or(
-			cmp.Compare(b.Score, a.Score),
-			cmp.Compare(bestRank(&a.Candidate), bestRank(&b.Candidate)),
+			cmp.Compare(bestRank(a.DenseRank, a.LexicalRank), bestRank(b.DenseRank, b.LexicalRank)),
 			cmp.Compare(a.Chunk.ID, b.Chunk.ID))
 	})
-	sorted := make([]Ranked, len(all))
-	for i, at := range places {
-		sorted[i] = all[at]
+	sorted := make([]Ranked, len(cs))
+	for to, i := range places {
+		c, r := &cs[i], &sorted[to]
+		r.Candidate = *c.Candidate
+		r.Dense, r.Lexical, r.DenseRank, r.LexicalRank = c.Dense, c.Lexical, c.DenseRank, c.LexicalRank
+		r.Score, r.Fused, r.Phrases = final[i], fused[i], f.Phrases[c.Chunk.ID]
+		r.Record, r.Parent = f.Records[c.Chunk.Doc], f.Parents[c.Chunk.ID]
 	}
 	return sorted
 }
 
-// admit returns a copy of the candidates that the legs used by p.Fusion
-// returned among their first p.Candidates hits, by chunk id.
-func admit(cs []index.Candidate, p Params) []index.Candidate {
+// admitted is a candidate with the scores and ranks that count under some Params.
+type admitted struct {
+	*index.Candidate       // of which nothing may be changed
+	Dense, Lexical         float64
+	DenseRank, LexicalRank int
+}
+
+// admit returns the candidates that the legs used by p.Fusion returned among
+// their first p.Candidates hits, by chunk id.
+func admit(cs []index.Candidate, p Params) []admitted {
 	use := p.Fusion.uses()
-	out := make([]index.Candidate, 0, len(cs))
-	for _, c := range cs {
-		if c.DenseRank > p.Candidates || !use.dense {
-			c.DenseRank = 0
-		}
-		if c.LexicalRank > p.Candidates || !use.lexical {
-			c.LexicalRank = 0
-		}
+	out := make([]admitted, 0, len(cs))
+	for i := range cs {
 		// A leg that is not used is not run by Search: its scores are unknown.
-		if !use.dense {
-			c.Dense = 0
+		a, c := admitted{Candidate: &cs[i]}, &cs[i]
+		if use.dense {
+			a.Dense = c.Dense
+			if c.DenseRank <= p.Candidates {
+				a.DenseRank = c.DenseRank
+			}
 		}
-		if !use.lexical {
-			c.Lexical = 0
+		if use.lexical {
+			a.Lexical = c.Lexical
+			if c.LexicalRank <= p.Candidates {
+				a.LexicalRank = c.LexicalRank
+			}
 		}
-		if c.DenseRank > 0 || c.LexicalRank > 0 {
-			out = append(out, c)
+		if a.DenseRank > 0 || a.LexicalRank > 0 {
+			out = append(out, a)
 		}
 	}
 	// Sums depend on the order of their terms, so it is fixed here.
-	byID := func(a, b index.Candidate) int { return cmp.Compare(a.Chunk.ID, b.Chunk.ID) }
+	byID := func(a, b admitted) int { return cmp.Compare(a.Chunk.ID, b.Chunk.ID) }
 	if !slices.IsSortedFunc(out, byID) {
 		slices.SortFunc(out, byID)
 	}
@@ -94,46 +104,65 @@ func admit(cs []index.Candidate, p Params) []index.Candidate {
 }
 
 // rescore returns fused + prior·(best fused score of the document) +
-// smoothing·(better fused score of the chunks before and after it). A
-// neighbour that is no candidate adds nothing.
+// smoothing·(better fused score of the chunks before and after it, less the
+// average of all). A neighbour that is no candidate adds nothing: it counts as an
+// average one, whether or not the scores of the fusion are around 0.
 //
 // With scores that may be negative both keep their meaning: a document whose
 // best chunk is below average sinks. Within a document the prior changes no
 // order, as it adds the same to each of its chunks.
-func rescore(cs []index.Candidate, fused []float64, p Params) []float64 {
-	type place struct {
-		doc     text.DocID
-		ordinal int
-	}
+func rescore(cs []admitted, fused []float64, p Params) []float64 {
 	best := make(map[text.DocID]float64)
-	at := make(map[place]float64, len(cs))
-	for i, c := range cs {
-		doc := c.Chunk.Doc
+	for i := range cs {
+		doc := cs[i].Chunk.Doc
 		if b, ok := best[doc]; !ok || fused[i] > b {
 			best[doc] = fused[i]
 		}
-		at[place{doc, c.Chunk.Ordinal}] = fused[i]
 	}
 	final := slices.Clone(fused)
-	for i, c := range cs {
-		final[i] += float64(p.DocumentPrior * best[c.Chunk.Doc])
-		before, hasBefore := at[place{c.Chunk.Doc, c.Chunk.Ordinal - 1}]
-		after, hasAfter := at[place{c.Chunk.Doc, c.Chunk.Ordinal + 1}]
-		if !hasBefore || hasAfter && after > before {
-			before = after // 0 where there is neither
-		}
-		final[i] += float64(p.NeighbourSmoothing * before)
+	for i := range cs {
+		final[i] += float64(p.DocumentPrior * best[cs[i].Chunk.Doc])
+	}
+	if p.NeighbourSmoothing != 0 {
+		smooth(cs, fused, final, p.NeighbourSmoothing)
 	}
 	return final
 }
 
-// bestRank returns the better of the ranks that the legs gave to c.
-func bestRank(c *index.Candidate) int {
-	switch {
-	case c.DenseRank == 0:
-		return c.LexicalRank
-	case c.LexicalRank == 0:
-		return c.DenseRank
+// smooth adds to final what the scores beside a chunk are worth.
+func smooth(cs []admitted, fused, final []float64, weight float64) {
+	type place struct {
+		doc     text.DocID
+		ordinal int
 	}
-	return min(c.DenseRank, c.LexicalRank)
+	at := make(map[place]float64, len(cs))
+	for i := range cs {
+		at[place{cs[i].Chunk.Doc, cs[i].Chunk.Ordinal}] = fused[i]
+	}
+	average := 0.0
+	if len(fused) > 0 {
+		average = mean(fused)
+	}
+	for i := range cs {
+		doc, ordinal := cs[i].Chunk.Doc, cs[i].Chunk.Ordinal
+		better, hasBefore := at[place{doc, ordinal - 1}]
+		after, hasAfter := at[place{doc, ordinal + 1}]
+		if !hasBefore || hasAfter && after > better {
+			better = after
+		}
+		if hasBefore || hasAfter {
+			final[i] += float64(weight * (better - average))
+		}
+	}
+}
+
+// bestRank returns the better of the ranks that the legs gave to a candidate.
+func bestRank(dense, lexical int) int {
+	switch {
+	case dense == 0:
+		return lexical
+	case lexical == 0:
+		return dense
+	}
+	return min(dense, lexical)
 }

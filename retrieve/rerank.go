@@ -94,7 +94,7 @@ func (r *Retriever) Rerank(ctx context.Context, query string, f Found, ps ...Par
 		reranked[ids[i]] = float64(s)
 	}
 	f.Reranked = reranked
-	f.Stages = append(slices.Clip(f.Stages), Stage{"rerank", r.now().Sub(begin)})
+	f.Stages = append(slices.Clip(f.Stages), Stage{"rerank", r.now().Sub(begin), begin})
 	return f, nil
 }
 
@@ -135,7 +135,7 @@ func (r *Retriever) rerank(ctx context.Context, query string, f Found, p Params)
 		return f, fmt.Errorf("%w: %w", ErrLeg, err)
 	}
 	f.Degraded = append(slices.Clip(f.Degraded), err.Error())
-	f.Stages = append(slices.Clip(f.Stages), Stage{"rerank", r.now().Sub(begin)}) // in vain, but the time is gone
+	f.Stages = append(slices.Clip(f.Stages), Stage{"rerank", r.now().Sub(begin), begin}) // in vain, but the time is gone
 	return f, nil
 }
 

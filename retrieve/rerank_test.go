@@ -236,7 +236,7 @@ func TestRerankDeadline(t *testing.T) {
 		if err != nil || len(got.Chunks) == 0 || !slices.Equal(got.Degraded, []string{"rerank: context deadline exceeded"}) {
 			t.Errorf("Search = %d chunks, degraded %q, %v", len(got.Chunks), got.Degraded, err)
 		}
-		if !slices.Contains(got.Stages, Stage{"rerank", 750 * time.Millisecond}) {
+		if !slices.Contains(got.Stages, Stage{"rerank", 750 * time.Millisecond, begin}) {
 			t.Errorf("stages = %v, want 750ms of rerank", got.Stages)
 		}
 		if took := time.Since(begin); took != 750*time.Millisecond {

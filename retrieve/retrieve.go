@@ -42,7 +42,7 @@ type Params struct {
 	Candidates         int     // per leg, TopK..1000; default 100
 	Fusion             Fusion  // default zscore(w=0.6)
 	DocumentPrior      float64 // 0..10, 0 off; default 0.8
-	NeighbourSmoothing float64 // 0..10, 0 off, the default
+	NeighbourSmoothing float64 // 0..10, 0 off; default 0.4
 	Feedback           float64 // weight of what the dense leg finds first against the query, 0..1, 0 off, the default
 	Expand             string  // NoExpansion, the default, MultiQuery or HyDE; "" is NoExpansion
 	PhraseBoost        float64 // what the query's phrases are worth, 0..10 standard deviations of the fused scores, 0 off; default 2
@@ -57,12 +57,13 @@ type Params struct {
 // ten collections, never below the better leg alone.
 func DefaultParams() Params {
 	return Params{
-		TopK:          50,
-		Candidates:    100,
-		Fusion:        Fusion{Method: ZScore, Weight: 0.6},
-		DocumentPrior: 0.8,
-		PhraseBoost:   2,
-		RerankWeight:  1,
+		TopK:               50,
+		Candidates:         100,
+		Fusion:             Fusion{Method: ZScore, Weight: 0.6},
+		DocumentPrior:      0.8,
+		NeighbourSmoothing: 0.4,
+		PhraseBoost:        2,
+		RerankWeight:       1,
 	}
 }
 
@@ -92,8 +93,9 @@ type Result struct {
 
 // Stage is a measured step.
 type Stage struct {
-	Name    string // "embed", "expand", "legs", "records", "feedback", "parents", "rerank", "fuse", "neighbours"
-	Elapsed time.Duration
+	Name    string        // "embed", "expand", "legs", "records", "feedback", "parents", "rerank", "fuse", "neighbours"
+	Elapsed time.Duration // of all its runs, where it ran more than once
+	Begin   time.Time     // of the first
 }
 
 // Found holds what the legs returned for one query, before fusion; evaluation
@@ -116,6 +118,7 @@ type Found struct {
 // searcher is what retrieval needs of an index; implemented by
 // [index.Generation].
 type searcher interface {
+	// Legs returns candidates that the caller owns, but for what they point to.
 	Legs(ctx context.Context, s index.Search) (index.Legs, error)
 	Records(ctx context.Context, docs []text.DocID) (map[text.DocID]index.Record, error)
 	Vectors(ctx context.Context, ids []index.ChunkID) (map[index.ChunkID][]float32, error)
@@ -179,11 +182,13 @@ func (r *Retriever) Search(ctx context.Context, query string, p Params) (Result,
 	}
 	begin := r.now()
 	all := rank(f, p)
-	f.Stages = append(f.Stages, Stage{"fuse", r.now().Sub(begin)})
+	f.Stages = append(f.Stages, Stage{"fuse", r.now().Sub(begin), begin})
 	chunks := top(all, p.TopK)
-	if f, err = r.neighbours(ctx, f, chunksOf(chunks), p.Neighbours); err != nil {
-		return Result{}, contextFirst(ctx, err)
+	if p.Neighbours > 0 {
+		if f, err = r.neighbours(ctx, f, chunksOf(chunks), p.Neighbours); err != nil {
+			return Result{}, contextFirst(ctx, err)
+		}
+		expand(chunks, f, p.Neighbours)
 	}
-	expand(chunks, f, p.Neighbours)
 	return Result{Chunks: chunks, Candidates: all, Degraded: f.Degraded, Warnings: f.Warnings, Stages: f.Stages}, nil
 }

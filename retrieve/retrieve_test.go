@@ -258,6 +258,7 @@ func TestSlowEmbedder(t *testing.T) {
 		r := retriever(t, library(t), slow)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
+		begin := time.Now()
 		got, err := r.Search(ctx, query, params(nil))
 		if err != nil {
 			t.Fatal(err)
@@ -265,7 +266,8 @@ func TestSlowEmbedder(t *testing.T) {
 		if d := cmp.Diff([]string{"dense: embed the query: context deadline exceeded"}, got.Degraded); d != "" {
 			t.Errorf("Degraded (-want +got):\n%s", d)
 		}
-		want := []Stage{{"embed", 500 * time.Millisecond}, {"legs", 0}, {"records", 0}, {"fuse", 0}}
+		later := begin.Add(500 * time.Millisecond)
+		want := []Stage{{"embed", 500 * time.Millisecond, begin}, {"legs", 0, later}, {"records", 0, later}, {"fuse", 0, later}}
 		if d := cmp.Diff(want, got.Stages); d != "" {
 			t.Errorf("Stages (-want +got):\n%s", d)
 		}

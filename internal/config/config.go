@@ -99,7 +99,7 @@ type Retrieve struct {
 	Candidates         int     `yaml:"candidates" doc:"hits per leg before fusion, retrieve.top_k to 1000; unset, at least retrieve.top_k"`
 	Fusion             string  `yaml:"fusion" doc:"zscore(w=…), minmax(w=…), dbsf, rrf(k=…,w=…), dense or lexical; w is the dense weight"`
 	DocumentPrior      float64 `yaml:"document_prior" doc:"weight of the best chunk of the same document, 0 is off"`
-	NeighbourSmoothing float64 `yaml:"neighbour_smoothing" doc:"weight of the better adjacent chunk, 0 is off"`
+	NeighbourSmoothing float64 `yaml:"neighbour_smoothing" doc:"weight of the better adjacent chunk, by how much it is above average, 0 is off"`
 	PhraseBoost        float64 `yaml:"phrase_boost" doc:"weight of the phrases in quotation marks and the identifiers of a query, in standard deviations of the fused scores, 0 is off"`
 	Feedback           float64 `yaml:"feedback" doc:"weight of what the dense leg finds first against the query (pseudo-relevance feedback), 0 (off) to 1"`
 	Expand             string  `yaml:"expand" doc:"what the language model writes to be searched for, too: none, multi-query (other wordings) or hyde (a passage that could answer)"`
@@ -119,6 +119,7 @@ type Rerank struct {
 	Model     string        `yaml:"model" doc:"cross_encoder: path of the model file, empty: nothing is reranked; http: model name"`
 	Depth     int           `yaml:"depth" doc:"how many of the best candidates are reranked, 1 to retrieve.candidates; unset, 30, and 50 with late, at most that"`
 	Weight    float64       `yaml:"weight" doc:"weight of the reranker's scores against those before, above 0 to 1 (the reranker's order alone); unset, 1, and 0.7 with late"`
+	CacheMB   int           `yaml:"cache_mb" doc:"late: token vectors of passages that the file passages.db keeps across restarts, in MiB, 0 (none) to 1048576; the file may be half as large again"`
 	URL       string        `yaml:"url" doc:"http: URL up to and including /rerank"`
 	API       string        `yaml:"api" doc:"http: shape of requests, cohere (also Jina, vLLM and llama.cpp) or tei (Text Embeddings Inference)"`
 	APIKeyEnv string        `yaml:"api_key_env" doc:"http: name of the environment variable that holds the bearer token; empty: none is sent"`
@@ -141,6 +142,8 @@ type Serve struct {
 	MaxConcurrent int           `yaml:"max_concurrent" doc:"most searches, and most calls of ingestion, handled at once, 1 to 100000; of searches fewer where more would only be slower"`
 	QueryCacheMB  int           `yaml:"query_cache_mb" doc:"memory for the vectors of recent queries, in MiB, 0 (none) to 65536"`
 	DrainTimeout  time.Duration `yaml:"drain_timeout" doc:"how long a stop waits for calls in flight"`
+	MetricsListen string        `yaml:"metrics_listen" doc:"address to answer HTTP GET /metrics (Prometheus) and /healthz on, such as 127.0.0.1:9363; empty: none"`
+	Traces        string        `yaml:"traces" doc:"off, or otlp: spans of calls to the collector, and with the sampling, that OpenTelemetry's variables name"`
 }
 
 // LLM is the language model that judges answers, writes them or rewrites
@@ -166,6 +169,7 @@ type NLI struct {
 	APIKeyEnv  string        `yaml:"api_key_env" doc:"name of the environment variable that holds the bearer token; empty: none is sent"`
 	Timeout    time.Duration `yaml:"timeout" doc:"limit for one request"`
 	BatchPairs int           `yaml:"batch_pairs" doc:"tei: pairs per request, 1 to 1024"`
+	Cache      bool          `yaml:"cache" doc:"keep results in data_dir so that nothing is asked twice; a new model at the same address is then not asked about what is known"`
 }
 
 // Default returns the defaults: local mode, the built-in embedder, the hybrid
@@ -181,16 +185,16 @@ func Default() Config {
 		Chunk:      Chunk{Strategy: "structure", SizeTokens: 200, Overlap: 0, IndexPrefix: true, Context: "none", Tokenizer: "o200k_base"},
 		Embedder:   Embedder{Kind: "builtin", Timeout: 60 * time.Second, Cache: true},
 		Retrieve: Retrieve{
-			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8, PhraseBoost: 2, Expand: "none",
-			Rerank:       Rerank{Kind: CrossEncoder, Depth: 30, Weight: 1, API: "cohere", Timeout: 10 * time.Second},
+			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8, NeighbourSmoothing: 0.4, PhraseBoost: 2, Expand: "none",
+			Rerank:       Rerank{Kind: CrossEncoder, Depth: 30, Weight: 1, CacheMB: 1024, API: "cohere", Timeout: 10 * time.Second},
 			BudgetTokens: 2048, Order: "rank", Template: "plain",
 		},
-		Serve: Serve{Listen: "127.0.0.1:6363", MaxConcurrent: 256, QueryCacheMB: 32, DrainTimeout: 10 * time.Second},
+		Serve: Serve{Listen: "127.0.0.1:6363", MaxConcurrent: 256, QueryCacheMB: 32, DrainTimeout: 10 * time.Second, Traces: "off"},
 		LLM: LLM{
 			Structured: "schema", LimitField: "max_tokens", Timeout: 2 * time.Minute,
 			Concurrency: 4, Tokenizer: "o200k_base", Cache: true,
 		},
-		NLI: NLI{Shape: "tei", Labels: []string{"entailment", "neutral", "contradiction"}, Timeout: time.Minute, BatchPairs: 16},
+		NLI: NLI{Shape: "tei", Labels: []string{"entailment", "neutral", "contradiction"}, Timeout: time.Minute, BatchPairs: 16, Cache: true},
 	}
 }
 
@@ -276,6 +280,7 @@ func (l *Loaded) validate() error {
 		between("serve.max_concurrent", c.Serve.MaxConcurrent, 1, 100_000),
 		between("serve.query_cache_mb", c.Serve.QueryCacheMB, 0, 65536),
 		positive("serve.drain_timeout", c.Serve.DrainTimeout),
+		oneOf("serve.traces", c.Serve.Traces, "off", "otlp"),
 	}
 	if c.Embedder.Kind == "openai" {
 		needed := func(key, v string) rule { return rule{key, v != "", "is empty, embedder.kind: openai needs it"} }

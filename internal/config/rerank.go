@@ -38,7 +38,10 @@ func (l *Loaded) rerankRules() []rule {
 	if !r.On() {
 		rules = append(rules, rule{"retrieve.rerank.depth", r.Depth == d.Depth, off}, rule{"retrieve.rerank.weight", r.Weight == d.Weight, off})
 	}
-	rules = append(rules, rule{"retrieve.rerank.model", r.Kind != Late || r.Model == "", "is set, but retrieve.rerank.kind: late uses the embedding model"})
+	rules = append(rules,
+		rule{"retrieve.rerank.model", r.Kind != Late || r.Model == "", "is set, but retrieve.rerank.kind: late uses the embedding model"},
+		rule{"retrieve.rerank.cache_mb", r.Kind == Late || r.CacheMB == d.CacheMB, "is set, but only retrieve.rerank.kind: late uses it"},
+		between("retrieve.rerank.cache_mb", r.CacheMB, 0, 1<<20))
 	if r.Kind == HTTPReranker {
 		const needed = "is empty, retrieve.rerank.kind: http needs it"
 		return append(rules,

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
+	"path"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/tap"
 
 	"github.com/ragloop/ragloop/internal/admit"
+	"github.com/ragloop/ragloop/internal/telemetry"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 )
 
@@ -32,13 +33,17 @@ type limits struct {
 	searches  *admit.Limiter
 	ingestion *admit.Limiter
 	maxSearch time.Duration
+	searching func(n int)
+	cores     int
+	metrics   *telemetry.Metrics
+	traces    *telemetry.Traces
 	stopping  <-chan struct{} // closed when a stop begins
 }
 
 func newLimits(c Config, stopping <-chan struct{}) *limits {
 	return &limits{
-		log: c.Log, now: c.Now, maxSearch: c.MaxSearchTime, stopping: stopping,
-		searches:  admit.New(admit.Config{Max: c.MaxConcurrent, Min: runtime.GOMAXPROCS(0)}),
+		log: c.Log, now: c.Now, maxSearch: c.MaxSearchTime, searching: c.Searching, cores: c.Cores, metrics: c.Metrics, traces: c.Traces, stopping: stopping,
+		searches:  admit.New(admit.Config{Max: c.MaxConcurrent, Min: c.Cores}),
 		ingestion: admit.New(admit.Config{Max: c.MaxConcurrent, Fixed: true}),
 	}
 }
@@ -59,7 +64,9 @@ func (l *limits) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 		return ctx, nil
 	}
 	if err := l.limiter(info.FullMethodName).Peek(); err != nil {
-		return nil, statusOf(ctx, err).Err()
+		st := statusOf(ctx, err)
+		l.metrics.Refused(path.Base(info.FullMethodName), st.Code())
+		return nil, st.Err()
 	}
 	return ctx, nil
 }
@@ -72,7 +79,20 @@ func (l *limits) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo,
 	if err != nil {
 		return nil, err
 	}
+	l.giveWay() // before the response is encoded
 	return resp, nil
+}
+
+// giveWay lets others have this core first where searches are at work on all of
+// them. It is for a call between two parts of its work: whoever has something
+// short to do, such as to refuse a call, to send an answer or, beside this
+// process, to read one, need not wait for a time slice to end. Measured with two
+// cores at four times the peak it halves the time after which 99 % of the refused
+// have their answer, for one call in twenty less.
+func (l *limits) giveWay() {
+	if l.searches.State().Running >= l.cores {
+		yieldCore()
+	}
 }
 
 func (l *limits) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
@@ -112,12 +132,19 @@ func (l *limits) around(ctx context.Context, method string, call func(context.Co
 		return call(ctx)
 	}
 	begin := l.now()
-	err := l.bounded(ctx, method, call)
-	l.report(ctx, method, l.now().Sub(begin), err)
+	admitted, err := l.bounded(ctx, method, call)
+	elapsed, traceID := l.now().Sub(begin), l.traces.ID(ctx)
+	if admitted {
+		l.metrics.Call(path.Base(method), status.Code(err), elapsed, traceID)
+	} else {
+		l.metrics.Refused(path.Base(method), status.Code(err))
+	}
+	l.report(ctx, method, elapsed, traceID, err)
 	return err
 }
 
-func (l *limits) bounded(ctx context.Context, method string, call func(context.Context) error) error {
+// bounded runs one call, if it is let in.
+func (l *limits) bounded(ctx context.Context, method string, call func(context.Context) error) (admitted bool, err error) {
 	if searches(method) {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, l.maxSearch)
@@ -125,10 +152,14 @@ func (l *limits) bounded(ctx context.Context, method string, call func(context.C
 	}
 	place, err := l.limiter(method).Enter(ctx, method)
 	if err != nil {
-		return statusOf(ctx, err).Err()
+		return false, statusOf(ctx, err).Err()
 	}
 	ended := admit.Other
 	defer func() { place.Leave(ended) }()
+	if searches(method) {
+		l.searching(l.searches.State().Running)
+		l.giveWay()
+	}
 	err = l.recovered(ctx, method, call)
 	switch {
 	case err == nil:
@@ -138,11 +169,11 @@ func (l *limits) bounded(ctx context.Context, method string, call func(context.C
 	}
 	if err != nil {
 		if errors.Is(err, errPanic) {
-			return status.Error(codes.Internal, "internal error")
+			return true, status.Error(codes.Internal, "internal error")
 		}
-		return statusOf(ctx, err).Err()
+		return true, statusOf(ctx, err).Err()
 	}
-	return nil
+	return true, nil
 }
 
 var errPanic = errors.New("panic")
@@ -158,7 +189,7 @@ func (l *limits) recovered(ctx context.Context, method string, call func(context
 	return call(ctx)
 }
 
-func (l *limits) report(ctx context.Context, method string, elapsed time.Duration, err error) {
+func (l *limits) report(ctx context.Context, method string, elapsed time.Duration, traceID string, err error) {
 	code := status.Code(err)
 	level := slog.LevelInfo
 	switch code {
@@ -170,6 +201,9 @@ func (l *limits) report(ctx context.Context, method string, elapsed time.Duratio
 	attrs := []slog.Attr{slog.String("method", method), slog.String("code", code.String()), slog.Duration("elapsed", elapsed)}
 	if err != nil {
 		attrs = append(attrs, slog.String("error", status.Convert(err).Message()))
+	}
+	if traceID != "" {
+		attrs = append(attrs, slog.String("trace_id", traceID))
 	}
 	l.log.LogAttrs(ctx, level, "call", attrs...)
 }

@@ -83,6 +83,12 @@ func (d Defaults) searchParams(in *ragloopv1.SearchOptions, bad *invalidRequest)
 	} else {
 		p.Rerank = min(p.Rerank, max(p.Candidates, 0))
 	}
+	if in.RerankWeight != nil {
+		p.RerankWeight = *in.RerankWeight
+		if p.Rerank == 0 {
+			bad.add("search.rerank_weight", "is set, but nothing is reranked: search.rerank is 0, or the server has no reranker")
+		}
+	}
 	if in.Fusion != "" {
 		f, err := retrieve.ParseFusion(in.Fusion)
 		if err != nil {

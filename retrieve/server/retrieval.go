@@ -15,7 +15,8 @@ import (
 // retrieval implements the service Retrieval.
 type retrieval struct {
 	ragloopv1.UnimplementedRetrievalServer
-	config Config
+	config  Config
+	giveWay func() // called between two parts of the work of a call
 }
 
 // collection finds the collection that a request names.
@@ -61,12 +62,13 @@ func (s *retrieval) Retrieve(ctx context.Context, in *ragloopv1.RetrieveRequest)
 		return nil, err
 	}
 	rewritten.into(&found)
+	s.giveWay()
 	begin := s.config.Now()
 	packed, err := pack.Pack(retrieve.Packable(found.Chunks), counter, options)
 	if err != nil {
 		return nil, err
 	}
-	found.Stages = append(found.Stages, retrieve.Stage{Name: "pack", Elapsed: s.config.Now().Sub(begin)})
+	found.Stages = append(found.Stages, retrieve.Stage{Name: "pack", Elapsed: s.config.Now().Sub(begin), Begin: begin})
 	out := &ragloopv1.RetrieveResponse{
 		Context:       packed.Text,
 		ContextTokens: count(packed.Tokens),
@@ -81,6 +83,7 @@ func (s *retrieval) Retrieve(ctx context.Context, in *ragloopv1.RetrieveRequest)
 		Warnings:      valid(found.Warnings),
 		Query:         rewritten.query,
 	}
+	s.config.answered(ctx, out.RetrievalId, c, found, &packed, options.BudgetTokens)
 	if in.Explain {
 		became := fates(packed, found.Chunks)
 		out.Candidates, out.Neighbours = candidates(found.Candidates, became), neighbours(found.Chunks, became)
@@ -119,6 +122,7 @@ func (s *retrieval) Search(ctx context.Context, in *ragloopv1.SearchRequest) (*r
 		Warnings:    valid(found.Warnings),
 		Query:       rewritten.query,
 	}
+	s.config.answered(ctx, out.RetrievalId, c, found, nil, 0)
 	for _, r := range found.Chunks {
 		out.Chunks = append(out.Chunks, chunk(r))
 	}

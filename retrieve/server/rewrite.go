@@ -73,7 +73,7 @@ func (c Config) rewrite(ctx context.Context, turns []expand.Turn, query string, 
 	}
 	begin := c.Now()
 	written, err := c.Rewriter.Rewrite(limited, turns, query)
-	out.stages = []retrieve.Stage{{Name: "rewrite", Elapsed: c.Now().Sub(begin)}}
+	out.stages = []retrieve.Stage{{Name: "rewrite", Elapsed: c.Now().Sub(begin), Begin: begin}}
 	if err == nil {
 		if problem := retrieve.Check(written, p); problem != nil {
 			err = fmt.Errorf("what was written is not a query: %v", problem) // not the client's mistake

@@ -12,7 +12,10 @@
 // once than the server keeps up with, which it finds out, are answered at once with
 // RESOURCE_EXHAUSTED, and RetryInfo says when to ask again; a search that has less
 // time left than one takes, with DEADLINE_EXCEEDED. Health checks are always
-// answered. Texts of queries and documents are never logged.
+// answered. For refusals to be answered at once while searches compute on all
+// cores, GOMAXPROCS must be above one and a half times of Config.Cores; three or
+// four times are well. Texts of queries and documents are never logged, and they are in no
+// metric and no trace.
 package server
 
 import (
@@ -22,6 +25,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"time"
 
 	"google.golang.org/grpc"
@@ -30,6 +34,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/ragloop/ragloop/internal/telemetry"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 	"github.com/ragloop/ragloop/retrieve"
 	"github.com/ragloop/ragloop/retrieve/pack"
@@ -42,16 +47,21 @@ type Config struct {
 	Feedback    FeedbackSink // nil: feedback is refused
 	Rewriter    Rewriter     // nil: requests with a history are refused
 
+	Metrics *telemetry.Metrics // made for the names of Methods; of one server alone; nil: none
+	Traces  *telemetry.Traces  // nil: none
+
 	Log              *slog.Logger  // nil: nothing is logged
 	MaxConcurrent    int           // most calls of a service handled at once, over all connections; 0: 256
+	Cores            int           // of the machine, for searches to compute on: so many are always let in; 0: GOMAXPROCS
 	MaxRequestBytes  int           // of one message; 0: 32 MiB
 	MaxResponseBytes int           // of one message; 0: 64 MiB
 	MaxSearchTime    time.Duration // of a Retrieval call whose client sets no earlier deadline; 0: 30 s
 	DrainTimeout     time.Duration // how long a stop waits for calls in flight; 0: 10 s
 
-	// Both are called concurrently.
-	NewID func() string    // makes retrieval ids; nil: random
-	Now   func() time.Time // measures stages and calls; nil: time.Now
+	// All are called concurrently.
+	Searching func(n int)      // a search begins, as one of n at work; nil: nobody needs to know
+	NewID     func() string    // makes retrieval ids; nil: random
+	Now       func() time.Time // measures stages and calls; nil: time.Now
 }
 
 // Defaults stand for what a request leaves unset.
@@ -88,13 +98,16 @@ func New(c Config) (*Server, error) {
 	if err := c.Defaults.check(); err != nil {
 		return nil, fmt.Errorf("make the gRPC server: defaults: %w", err)
 	}
-	if min(c.MaxConcurrent, c.MaxRequestBytes, c.MaxResponseBytes, int(c.MaxSearchTime), int(c.DrainTimeout)) < 0 {
+	if min(c.MaxConcurrent, c.Cores, c.MaxRequestBytes, c.MaxResponseBytes, int(c.MaxSearchTime), int(c.DrainTimeout)) < 0 {
 		return nil, errors.New("make the gRPC server: a limit is negative, allowed are 0 (for the default) and more")
 	}
 	c = c.complete()
 	s := &Server{health: health.NewServer(), log: c.Log, drain: c.DrainTimeout, stopping: make(chan struct{})}
 	limits := newLimits(c, s.stopping)
-	s.grpc = grpc.NewServer(
+	if err := limits.watch(); err != nil {
+		return nil, fmt.Errorf("make the gRPC server: %w", err)
+	}
+	options := []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(limits.unary),
 		grpc.ChainStreamInterceptor(limits.stream),
 		grpc.MaxRecvMsgSize(c.MaxRequestBytes),
@@ -102,9 +115,9 @@ func New(c Config) (*Server, error) {
 		grpc.InTapHandle(limits.tap),
 		// So many that calls which are too many are refused instead of waiting,
 		// unseen, in their client.
-		grpc.MaxConcurrentStreams(4*uint32(c.MaxConcurrent)+64),
-		grpc.MaxHeaderListSize(16<<10),
-		grpc.ConnectionTimeout(5*time.Second),
+		grpc.MaxConcurrentStreams(4*uint32(c.MaxConcurrent) + 64),
+		grpc.MaxHeaderListSize(16 << 10),
+		grpc.ConnectionTimeout(5 * time.Second),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 10 * time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{
 			Time: time.Minute, Timeout: 10 * time.Second,
@@ -112,8 +125,12 @@ func New(c Config) (*Server, error) {
 		}),
 		// Once Serve has returned nothing may still use what is behind it.
 		grpc.WaitForHandlers(true),
-	)
-	ragloopv1.RegisterRetrievalServer(s.grpc, &retrieval{config: c})
+	}
+	if h := c.Traces.Handler(own); h != nil {
+		options = append(options, grpc.StatsHandler(h))
+	}
+	s.grpc = grpc.NewServer(options...)
+	ragloopv1.RegisterRetrievalServer(s.grpc, &retrieval{config: c, giveWay: limits.giveWay})
 	ragloopv1.RegisterIngestionServer(s.grpc, &ingestion{config: c})
 	ragloopv1.RegisterFeedbackServer(s.grpc, &feedback{config: c})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
@@ -132,6 +149,9 @@ func (c Config) complete() Config {
 	if c.MaxConcurrent == 0 {
 		c.MaxConcurrent = 256
 	}
+	if c.Cores == 0 {
+		c.Cores = runtime.GOMAXPROCS(0)
+	}
 	if c.MaxRequestBytes == 0 {
 		c.MaxRequestBytes = 32 << 20
 	}
@@ -143,6 +163,9 @@ func (c Config) complete() Config {
 	}
 	if c.DrainTimeout == 0 {
 		c.DrainTimeout = 10 * time.Second
+	}
+	if c.Searching == nil {
+		c.Searching = func(int) {}
 	}
 	if c.NewID == nil {
 		c.NewID = rand.Text

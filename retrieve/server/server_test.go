@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -113,7 +114,7 @@ func TestInvalidRequests(t *testing.T) {
 		{"candidates below top_k", retrieve(&ragloopv1.RetrieveRequest{Query: "q", Search: &ragloopv1.SearchOptions{Candidates: new(int32(5))}}),
 			[]string{"search.candidates: is 5, allowed are 50 (top_k) to 1000"}},
 		{"budget of no segment", retrieve(&ragloopv1.RetrieveRequest{Query: question, BudgetTokens: new(int32(3))}),
-			[]string{"budget_tokens: pack: token budget too small: the budget is 3 tokens, needed are at least 13"}},
+			[]string{"budget_tokens: pack: token budget too small: the budget is 3 tokens, needed are at least 10"}},
 		{"search", func() error { _, err := c.Search(ctx, &ragloopv1.SearchRequest{}); return err }, []string{"query: is blank"}},
 		{"get without id", func() error { _, err := c.GetDocument(ctx, &ragloopv1.GetDocumentRequest{}); return err }, []string{"id: is empty"}},
 		{"get a span that ends first", func() error {
@@ -623,6 +624,19 @@ func TestBusy(t *testing.T) {
 	}
 	if _, err := other.Retrieve(t.Context(), retrieveRequest); err != nil {
 		t.Errorf("call after the others = %v", err)
+	}
+}
+
+// TestSearching: who computes beside searches is told of each that begins, and of
+// nothing else.
+func TestSearching(t *testing.T) {
+	var told atomic.Int32
+	c := serve(t, fake{}.collection(), func(c *Config) { c.Searching = func(n int) { told.Add(int32(n)) } })
+	if _, err := c.ListDocuments(t.Context(), &ragloopv1.ListDocumentsRequest{}); err != nil || told.Load() != 0 {
+		t.Errorf("ListDocuments: told %d times, %v", told.Load(), err)
+	}
+	if _, err := c.Retrieve(t.Context(), retrieveRequest); err != nil || told.Load() != 1 {
+		t.Errorf("Retrieve: told %d times, %v", told.Load(), err)
 	}
 }
 

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"math"
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"testing/quick"
 	"time"
@@ -206,6 +208,9 @@ func wireSearch(p retrieve.Params) *ragloopv1.SearchOptions {
 		DocumentPrior: &p.DocumentPrior, NeighbourSmoothing: &p.NeighbourSmoothing, PhraseBoost: &p.PhraseBoost, Feedback: &p.Feedback, Expand: p.Expand, RequireAll: &p.RequireAll, Rerank: new(int32(p.Rerank)),
 		Filter: &ragloopv1.Filter{Tags: p.Filter.Tags, Meta: p.Filter.Meta, Where: Where(p.Filter.Where)},
 	}
+	if p.Rerank > 0 {
+		out.RerankWeight = &p.RerankWeight
+	}
 	for _, d := range p.Filter.Docs {
 		out.Filter.Documents = append(out.Filter.Documents, string(d))
 	}
@@ -216,8 +221,11 @@ func TestRoundTripParams(t *testing.T) {
 	fusions := []string{"zscore(w=0.25)", "minmax(w=1)", "dbsf", "rrf(k=7.5,w=0)", "dense", "lexical"}
 	valid := func(p retrieve.Params) retrieve.Params {
 		p.Fusion, _ = retrieve.ParseFusion(fusions[p.TopK%len(fusions)])
-		p.Neighbours = 0   // an option of packing on the wire
-		p.RerankWeight = 1 // the server's
+		p.Neighbours = 0 // an option of packing on the wire
+		p.RerankWeight = 1
+		if p.Rerank > 0 {
+			p.RerankWeight = float64(1+p.TopK%4) / 4
+		}
 		p.Filter.Where, _ = filter.Parse([]string{`tags=a AND (meta."x y">=-0.5 OR NOT EXISTS n)`, "modified>2026-05-31 AND acl!=b", "at<=2026-05-31T12:00:00.5Z", "n IN (1, a, true)", ""}[p.TopK%5])
 		return p
 	}
@@ -248,6 +256,39 @@ func TestRerankFollowsCandidates(t *testing.T) {
 		var bad invalidRequest
 		if got := d.searchParams(&ragloopv1.SearchOptions{Candidates: &candidates}, &bad); got.Rerank != want || got.Validate() != nil {
 			t.Errorf("%d candidates: rerank = %d (%v), want %d", candidates, got.Rerank, got.Validate(), want)
+		}
+	}
+}
+
+// TestRerankWeight: a weight of the request takes the place of the server's, and is
+// refused where it would do nothing.
+func TestRerankWeight(t *testing.T) {
+	reranks := Shipped()
+	reranks.Search.Rerank, reranks.Search.RerankWeight = 30, 0.7
+	for name, tc := range map[string]struct {
+		d    Defaults
+		in   *ragloopv1.SearchOptions
+		want float64
+		bad  string // field and beginning of the problem
+	}{
+		"unset":               {reranks, &ragloopv1.SearchOptions{}, 0.7, ""},
+		"set":                 {reranks, &ragloopv1.SearchOptions{RerankWeight: new(0.25)}, 0.25, ""},
+		"all":                 {reranks, &ragloopv1.SearchOptions{RerankWeight: new(1.0)}, 1, ""},
+		"zero":                {reranks, &ragloopv1.SearchOptions{RerankWeight: new(0.0)}, 0, "search.rerank_weight is 0, allowed are above 0 to 1"},
+		"above":               {reranks, &ragloopv1.SearchOptions{RerankWeight: new(1.5)}, 1.5, "search.rerank_weight is 1.5, allowed are above 0 to 1"},
+		"not a number":        {reranks, &ragloopv1.SearchOptions{RerankWeight: new(math.NaN())}, 0, "search.rerank_weight is NaN, allowed are above 0 to 1"},
+		"no reranker":         {Shipped(), &ragloopv1.SearchOptions{RerankWeight: new(0.5)}, 0.5, "search.rerank_weight is set, but nothing is reranked"},
+		"not reranked":        {reranks, &ragloopv1.SearchOptions{RerankWeight: new(0.5), Rerank: new(int32(0))}, 0.5, "search.rerank_weight is set, but nothing is reranked"},
+		"reranked on request": {Shipped(), &ragloopv1.SearchOptions{RerankWeight: new(0.5), Rerank: new(int32(5))}, 0.5, ""},
+	} {
+		var bad invalidRequest
+		got := tc.d.searchParams(tc.in, &bad)
+		bad.addAll(got.Validate(), "search.")
+		if err := bad.err(); (err == nil) != (tc.bad == "") || err != nil && !strings.Contains(err.Error(), tc.bad) {
+			t.Errorf("%s: %v, want %q", name, err, tc.bad)
+		}
+		if tc.bad == "" && got.RerankWeight != tc.want {
+			t.Errorf("%s: weight = %v, want %v", name, got.RerankWeight, tc.want)
 		}
 	}
 }

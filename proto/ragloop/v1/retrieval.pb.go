@@ -747,8 +747,8 @@ type SearchOptions struct {
 	// Adds this share of a document's best fused chunk score to each of its
 	// chunks. Range: 0..10; 0 switches it off. Unset: 0.8.
 	DocumentPrior *float64 `protobuf:"fixed64,4,opt,name=document_prior,json=documentPrior,proto3,oneof" json:"document_prior,omitempty"`
-	// Adds this share of the better adjacent chunk's fused score to each chunk.
-	// Range: 0..10; 0 switches it off. Unset: 0.
+	// Adds this share of the better adjacent chunk's fused score, less the average
+	// of all, to each chunk. Range: 0..10; 0 switches it off. Unset: 0.4.
 	NeighbourSmoothing *float64 `protobuf:"fixed64,5,opt,name=neighbour_smoothing,json=neighbourSmoothing,proto3,oneof" json:"neighbour_smoothing,omitempty"`
 	// True: fail with UNAVAILABLE when a leg or the reranker fails. False: answer
 	// without it and say so in `degraded`. Unset: false.
@@ -775,7 +775,13 @@ type SearchOptions struct {
 	// that could answer it, in the dense leg); "none". Others than "none" are an
 	// error where the server has no language model. Empty: the server's default, as
 	// shipped "none".
-	Expand        string `protobuf:"bytes,11,opt,name=expand,proto3" json:"expand,omitempty"`
+	Expand string `protobuf:"bytes,11,opt,name=expand,proto3" json:"expand,omitempty"`
+	// Weight of the reranker's scores against those before it, both in standard
+	// deviations of the chunks that are reranked. Range: above 0 to 1; 1: the
+	// reranker's order alone. An error where nothing is reranked: `rerank` is 0, or
+	// unset and the server has no reranker. Unset: the server's, as shipped 1, and
+	// 0.7 with late interaction.
+	RerankWeight  *float64 `protobuf:"fixed64,12,opt,name=rerank_weight,json=rerankWeight,proto3,oneof" json:"rerank_weight,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -885,6 +891,13 @@ func (x *SearchOptions) GetExpand() string {
 		return x.Expand
 	}
 	return ""
+}
+
+func (x *SearchOptions) GetRerankWeight() float64 {
+	if x != nil && x.RerankWeight != nil {
+		return *x.RerankWeight
+	}
+	return 0
 }
 
 // PackOptions are the parameters of the packer. Every unset field has the
@@ -2813,7 +2826,7 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\aboolean\x18\x03 \x01(\bH\x00R\aboolean\x120\n" +
 	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x04time\x12\x14\n" +
 	"\x04date\x18\x05 \x01(\tH\x00R\x04dateB\x06\n" +
-	"\x04kind\"\x95\x04\n" +
+	"\x04kind\"\xd1\x04\n" +
 	"\rSearchOptions\x12\x18\n" +
 	"\x05top_k\x18\x01 \x01(\x05H\x00R\x04topK\x88\x01\x01\x12#\n" +
 	"\n" +
@@ -2829,7 +2842,8 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\fphrase_boost\x18\t \x01(\x01H\x06R\vphraseBoost\x88\x01\x01\x12\x1f\n" +
 	"\bfeedback\x18\n" +
 	" \x01(\x01H\aR\bfeedback\x88\x01\x01\x12\x16\n" +
-	"\x06expand\x18\v \x01(\tR\x06expandB\b\n" +
+	"\x06expand\x18\v \x01(\tR\x06expand\x12(\n" +
+	"\rrerank_weight\x18\f \x01(\x01H\bR\frerankWeight\x88\x01\x01B\b\n" +
 	"\x06_top_kB\r\n" +
 	"\v_candidatesB\x11\n" +
 	"\x0f_document_priorB\x16\n" +
@@ -2837,7 +2851,8 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\f_require_allB\t\n" +
 	"\a_rerankB\x0f\n" +
 	"\r_phrase_boostB\v\n" +
-	"\t_feedback\"\xc7\x02\n" +
+	"\t_feedbackB\x10\n" +
+	"\x0e_rerank_weight\"\xc7\x02\n" +
 	"\vPackOptions\x12>\n" +
 	"\x19max_segments_per_document\x18\x01 \x01(\x05H\x00R\x16maxSegmentsPerDocument\x88\x01\x01\x12.\n" +
 	"\x05order\x18\x02 \x01(\x0e2\x18.ragloop.v1.SegmentOrderR\x05order\x12\x17\n" +
