@@ -6,32 +6,27 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/ragloop/ragloop/evalret"
 	"github.com/ragloop/ragloop/evalret/answer"
+	"github.com/ragloop/ragloop/evalret/ground"
 	"github.com/ragloop/ragloop/evalret/labels"
+	"github.com/ragloop/ragloop/evalret/metric"
+	"github.com/ragloop/ragloop/evalret/stats"
 	"github.com/ragloop/ragloop/internal/chat"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/tokens"
 )
 
 type answerFlags struct {
-	set, given, answerer, out string
-	threshold                 float64
-	maxTokens                 int
-	dryRun                    bool
-	price                     chat.Price
+	set, given, out string
+	by              answererFlags
+	dryRun          bool
+	calibrate       bool
+	price           chat.Price
 }
-
-// Answerers that --answerer names.
-const (
-	byExtract = "extractive"
-	byModel   = "llm"
-)
 
 func (a *app) answerCmd() *cobra.Command {
 	var f answerFlags
@@ -42,28 +37,36 @@ func (a *app) answerCmd() *cobra.Command {
 with the context that each was made from and the labels that it may cite.
 
 --answerer extractive answers with sentences of the context, offline: a floor to
-compare with. --answerer llm asks the language model of llm.base_url; what it has
-answered before is not asked again, so that an interrupted command goes on where
-it was. --answers takes answers that your application gave, JSON Lines
+compare with. --answerer llm asks the language model of llm.base_url, --answerer URL
+one elsewhere, several queries at a time (llm.concurrency); what it has answered
+before is not asked again, so that an interrupted command goes on where it was.
+--answers takes answers that your application gave, JSON Lines
 {"id","answer","context"}, and adds contexts where it gives none.
 
---dry-run says what a language model would cost and asks nothing.`,
+--dry-run says what a language model would cost and asks nothing.
+
+--calibrate says what a threshold of the extractive answerer would do to the set, by
+cross-validation, and which one is best: a set needs 10 queries with an answer and 10
+without. Choose it on another set than the one that is then measured.`,
 		Args: args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			changed := cmd.Flags().Changed
 			switch {
-			case f.set == "" || f.out == "" && !f.dryRun:
+			case f.calibrate && (f.out != "" || f.given != "" || f.by.name != byExtract || changed("threshold")):
+				return errors.New("answer: --calibrate only goes with --set FILE and --answerer extractive, and writes nothing")
+			case f.set == "" || f.out == "" && !f.dryRun && !f.calibrate:
 				return errors.New(`answer takes --set FILE and -o FILE; see "ragloop answer --help"`)
 			case f.given != "" && changed("answerer"):
 				return errors.New("answer takes one of --answers FILE and --answerer NAME")
-			case f.answerer != byExtract && f.answerer != byModel:
-				return fmt.Errorf("answer: --answerer is %q, allowed are %s, %s", f.answerer, byExtract, byModel)
-			case changed("threshold") && (f.answerer != byExtract || f.given != ""):
-				return errors.New("answer: --threshold only goes with --answerer extractive")
+			case f.given != "":
+				f.by.name = ""
 			}
-			for _, only := range []string{"max-tokens", "dry-run", "price-in", "price-out"} {
-				if changed(only) && f.answerer != byModel {
-					return fmt.Errorf("answer: --%s only goes with --answerer llm", only)
+			if err := f.by.check("answer", changed); err != nil {
+				return err
+			}
+			for _, only := range []string{"dry-run", "price-in", "price-out"} {
+				if changed(only) && !f.by.remote() {
+					return fmt.Errorf("answer: --%s only goes with --answerer llm or URL", only)
 				}
 			}
 			if err := checkOut("-o", f.out); err != nil {
@@ -75,22 +78,14 @@ it was. --answers takes answers that your application gave, JSON Lines
 	fl := cmd.Flags()
 	fl.StringVar(&f.set, "set", "", "query set (JSON Lines)")
 	fl.StringVar(&f.given, "answers", "", "answers to take over (JSON Lines)")
-	fl.StringVar(&f.answerer, "answerer", byExtract, "who answers: extractive or llm")
+	f.by.bind(cmd, byExtract, "who answers")
 	fl.StringVarP(&f.out, "out", "o", "", "file to write")
-	fl.Float64Var(&f.threshold, "threshold", answer.DefaultThreshold, "extractive: score below which it abstains, 0 to 1")
-	fl.IntVar(&f.maxTokens, "max-tokens", 512, "llm: longest answer")
-	fl.BoolVar(&f.dryRun, "dry-run", false, "llm: print calls, tokens and cost, and ask nothing")
-	fl.Float64Var(&f.price.Prompt, "price-in", 0, "llm: price of a million tokens sent")
-	fl.Float64Var(&f.price.Completion, "price-out", 0, "llm: price of a million tokens received")
+	fl.BoolVar(&f.calibrate, "calibrate", false, "with --answerer extractive: say what a threshold does to the set, and answer nothing")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "with a language model: print calls, tokens and cost, and ask nothing")
+	fl.Float64Var(&f.price.Prompt, "price-in", 0, "with a language model: price of a million tokens sent")
+	fl.Float64Var(&f.price.Completion, "price-out", 0, "with a language model: price of a million tokens received")
 	a.bindRetrieval(cmd)
 	return textOnly(cmd)
-}
-
-// answerer answers one question; implemented in package answer.
-type answerer interface {
-	Answer(ctx context.Context, question string, c answer.Context) (string, error)
-	Fingerprint() string
-	Name() string
 }
 
 func (a *app) answer(ctx context.Context, f answerFlags) error {
@@ -102,38 +97,92 @@ func (a *app) answer(ctx context.Context, f answerFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := a.asksNothing(f.dryRun); err != nil {
+		return err
+	}
 	return a.onServed(ctx, func(_ *index.Client, gen *index.Generation) error {
+		var who answerer
+		var m chat.Model
+		if f.given == "" { // what fails does so before the work
+			e, err := a.bareEmbedder()
+			if err != nil {
+				return err
+			}
+			if who, m, err = a.answerer(f.by, e); err != nil {
+				return fmt.Errorf("answer: %w", err)
+			}
+		}
 		contexts, err := a.contexts(ctx, gen, set)
 		if err != nil {
 			return err
 		}
 		if f.given != "" {
-			return a.writeAnswers(f.out, takeOver(set, given, contexts), "")
+			return a.writeAnswers(ctx, f.out, takeOver(set, given, contexts), "")
 		}
-		if f.answerer == byModel {
-			m, err := a.sharedModel()
-			if err != nil {
-				return err
-			}
-			who, err := answer.NewLLM(m, f.maxTokens)
-			if err != nil {
-				return err
-			}
-			if f.dryRun {
-				return a.answerCost(m, who, set, contexts, f)
-			}
-			return a.answerAll(ctx, who, set, contexts, f.out)
+		var all []asked
+		for i, q := range set.Queries {
+			all = append(all, asked{q.ID, q.Text, contexts[i]})
 		}
-		e, err := a.bareEmbedder()
+		if f.dryRun {
+			return a.answerCost(m, who, all, f.price)
+		}
+		if x, ok := who.(*answer.Extractive); ok && f.calibrate {
+			return a.calibrate(ctx, x, set, all)
+		}
+		p := a.progress()
+		defer p.done()
+		answers, err := a.ask(ctx, who, all, p.count("answers"))
 		if err != nil {
 			return err
 		}
-		who, err := answer.NewExtractive(e, f.threshold)
-		if err != nil {
-			return err
-		}
-		return a.answerAll(ctx, who, set, contexts, f.out)
+		return a.writeAnswers(ctx, f.out, answers, who.Name())
 	})
+}
+
+// calibrate prints what a threshold of x does to a set.
+func (a *app) calibrate(ctx context.Context, x *answer.Extractive, set labels.Set, all []asked) error {
+	p := a.progress()
+	defer p.done()
+	count := p.count("questions")
+	var with, without []float64
+	for i, q := range all {
+		evidence, err := x.Evidence(ctx, q.text, q.context)
+		if err != nil {
+			return err
+		}
+		if set.Queries[i].Unanswerable {
+			without = append(without, evidence)
+		} else {
+			with = append(with, evidence)
+		}
+		count(i+1, len(all))
+	}
+	c, err := answer.Calibrate(with, without, defaultSeed)
+	if err != nil {
+		return fmt.Errorf("answer: --calibrate: %w", err)
+	}
+	p.done()
+	row := func(name string, m metric.Abstention) {
+		accuracy, _ := answer.Accuracy(m).Float() // there are both kinds
+		fmt.Fprintf(a.out, "%s: abstains from %d of %d without an answer, and from %d of %d with one; balanced accuracy %.3f, a coin has 0.5\n", name,
+			m.UnanswerableAbstained, len(without), m.AnswerableAbstained, len(with), accuracy)
+	}
+	if separation, ok := stats.Separate(with, without, stats.Options{Seed: defaultSeed}); ok {
+		fmt.Fprintf(a.out, "evidence: AUROC %.3f [%.3f, %.3f]; below 0.5, questions without an answer look better answered than the others\n", separation.AUROC, separation.CI.Lo, separation.CI.Hi)
+	}
+	row(fmt.Sprintf("thresholds of %d folds (%.3f to %.3f), each on the fold held out", c.Folds, c.Lowest, c.Highest), c.HeldOut)
+	row(fmt.Sprintf("--threshold %.3f, the best of all, on what it was chosen by", c.Threshold), c.Fitted)
+	row(fmt.Sprintf("--threshold %v, the default", answer.DefaultThreshold), metric.AbstainBelow(answer.DefaultThreshold, with, without))
+	return nil
+}
+
+// asksNothing fails where a dry run would have to ask a language model for what
+// comes before the answers.
+func (a *app) asksNothing(dryRun bool) error {
+	if expand := a.cfg.Config.Retrieve.Expand; dryRun && expand != "none" {
+		return fmt.Errorf("--dry-run asks nothing, and retrieve.expand is %s, which asks the language model about every query; set it to none", expand)
+	}
+	return nil
 }
 
 // readGiven reads answers by query; one to no query of the set is an error: it is
@@ -156,8 +205,8 @@ func readGiven(path string, set labels.Set) (map[string]answer.Answer, error) {
 	return given, nil
 }
 
-// contexts returns the context of each query, as serving would make it.
-func (a *app) contexts(ctx context.Context, gen *index.Generation, set labels.Set) ([]answer.Context, error) {
+// explainer returns what makes the context of a query as serving would.
+func (a *app) explainer(gen *index.Generation) (func(context.Context, labels.Query) (evalret.Explanation, error), error) {
 	e, err := a.bareEmbedder()
 	if err != nil {
 		return nil, err
@@ -185,22 +234,30 @@ func (a *app) contexts(ctx context.Context, gen *index.Generation, set labels.Se
 	if err != nil {
 		return nil, err
 	}
+	return func(ctx context.Context, q labels.Query) (evalret.Explanation, error) {
+		return evalret.Explain(ctx, q.Text, q.Filter, r, s, a.cfg.Config.Retrieve.BudgetTokens, counter)
+	}, nil
+}
+
+// contexts returns the context of each query, as serving would make it.
+func (a *app) contexts(ctx context.Context, gen *index.Generation, set labels.Set) ([]answer.Context, error) {
+	explain, err := a.explainer(gen)
+	if err != nil {
+		return nil, err
+	}
 	p := a.progress()
 	defer p.done()
 	count := p.count("contexts")
 	out := make([]answer.Context, len(set.Queries))
 	for i, q := range set.Queries {
-		x, err := evalret.Explain(ctx, q.Text, q.Filter, r, s, a.cfg.Config.Retrieve.BudgetTokens, counter)
+		x, err := explain(ctx, q)
 		if err != nil {
 			return nil, err
 		}
 		if len(x.Degraded) > 0 {
 			a.say("warning: query %q: degraded context: %s", q.ID, x.Degraded[0])
 		}
-		out[i].Text = x.Context
-		for _, seg := range x.Segments {
-			out[i].Segments = append(out[i].Segments, answer.Segment{Label: seg.Label, Doc: seg.Doc, Span: seg.Context})
-		}
+		out[i] = x.AnswerContext()
 		count(i+1, len(set.Queries))
 	}
 	return out, nil
@@ -223,76 +280,66 @@ func takeOver(set labels.Set, given map[string]answer.Answer, contexts []answer.
 	return out
 }
 
-// answerAll asks who for every answer. What concerns one answer alone is written
-// as its failure; any other error ends the command, and nothing is written.
-func (a *app) answerAll(ctx context.Context, who answerer, set labels.Set, contexts []answer.Context, out string) error {
-	p := a.progress()
-	defer p.done()
-	count := p.count("answers")
-	answers := make([]answer.Answer, len(set.Queries))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(a.cfg.Config.LLM.Concurrency)
-	var mu sync.Mutex
-	done := 0
-	for i, q := range set.Queries {
-		group.Go(func() error {
-			one := answer.Answer{ID: q.ID, Context: &contexts[i], Answerer: who.Fingerprint()}
-			var err error
-			one.Text, err = who.Answer(ctx, q.Text, contexts[i])
-			switch {
-			case errors.Is(err, answer.ErrNoAnswer):
-				one.Failure = err.Error()
-			case err != nil:
-				return fmt.Errorf("answer query %q with %s: %w", q.ID, who.Name(), err)
-			}
-			answers[i] = one
-			mu.Lock()
-			defer mu.Unlock()
-			done++
-			count(done, len(set.Queries))
-			return nil
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return a.writeAnswers(out, answers, who.Name())
-}
-
-func (a *app) writeAnswers(name string, answers []answer.Answer, who string) error {
+// writeAnswers writes answers, and says how well they cite: by lexical support, which
+// costs nothing.
+func (a *app) writeAnswers(ctx context.Context, name string, answers []answer.Answer, who string) error {
 	if err := writeFile(name, func(w io.Writer) error { return answer.Write(w, answers) }); err != nil {
 		return err
 	}
+	judge, err := ground.NewLexical()
+	if err != nil {
+		return err
+	}
 	failed := 0
+	var cited metric.Citations
 	for _, one := range answers {
-		if one.Failure != "" {
+		switch {
+		case one.Failure != "":
 			failed++
+		case one.Context != nil && len(one.Context.Segments) > 0:
+			c, err := one.Citations(ctx, judge, metric.DefaultSupport)
+			if err != nil {
+				return err
+			}
+			cited = cited.Plus(c)
 		}
 	}
 	if who == "" {
 		who = "the file"
 	}
 	a.say("%d answers of %s, %d more queries without one: %s", len(answers)-failed, who, failed, name)
+	if cited.Citations > 0 {
+		a.say("%d of %d claims are supported by what they cite, %d cite nothing; %d of %d citations count, %d are of nothing in the context (%s, %v and more)",
+			cited.Supported, cited.Sentences, cited.Uncited, cited.Counting, cited.Citations, cited.Unknown, judge.Info().Name, metric.DefaultSupport)
+	}
 	return nil
 }
 
-// answerCost prints what asking m would cost.
-func (a *app) answerCost(m chat.Model, who *answer.LLM, set labels.Set, contexts []answer.Context, f answerFlags) error {
+// answerCost prints what asking m for answers would cost.
+func (a *app) answerCost(m chat.Model, who answerer, all []asked, price chat.Price) error {
 	e, err := a.estimator(m)
 	if err != nil {
 		return err
 	}
-	for i, q := range set.Queries {
-		if r, ask := who.Request(q.Text, contexts[i]); ask {
+	l, ok := who.(*answer.LLM)
+	if !ok {
+		return fmt.Errorf("%s asks no model", who.Name()) // unreachable: flags are checked
+	}
+	for _, q := range all {
+		if r, ask := l.Request(q.text, q.context); ask {
 			if err := e.Add(r); err != nil {
 				return err
 			}
 		}
 	}
-	sum := e.Sum()
-	fmt.Fprintf(a.out, "%s (%s): %v\n", who.Name(), a.cfg.Config.LLM.Tokenizer, sum)
-	if f.price != (chat.Price{}) {
-		fmt.Fprintf(a.out, "cost: at most %.4f\n", sum.Cost(f.price))
-	}
+	a.printCost(who.Name(), e.Sum(), price)
 	return nil
+}
+
+// printCost prints what calls of a model would cost at most.
+func (a *app) printCost(model string, e chat.Estimate, price chat.Price) {
+	fmt.Fprintf(a.out, "%s (%s): %v\n", model, a.cfg.Config.LLM.Tokenizer, e)
+	if price != (chat.Price{}) {
+		fmt.Fprintf(a.out, "cost: at most %.4f\n", e.Cost(price))
+	}
 }

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -97,6 +100,90 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
+// TestAnswererURL: an endpoint elsewhere is asked several questions at a time, gets
+// no key but its own, and is not taken for another one with a model of that name.
+func TestAnswererURL(t *testing.T) {
+	dir := t.TempDir()
+	docs, data, out := filepath.Join(dir, "docs"), filepath.Join(dir, "data"), filepath.Join(dir, "out.jsonl")
+	var set strings.Builder
+	files := map[string]string{}
+	for i := range 4 {
+		fmt.Fprintf(&set, `{"id":"q%d","query":"What does the instrument number %d measure?"}`+"\n", i, i)
+		files[fmt.Sprintf("i%d.md", i)] = fmt.Sprintf("# Instrument\n\nInstrument number %d measures %d things.\n", i, 10+i)
+	}
+	writeDocs(t, docs, files)
+	mustRun(t, "ingest", "--data", data, docs)
+	writeDocs(t, dir, map[string]string{"set.jsonl": set.String(), "ragloop.yaml": "data_dir: " + data + "\nllm: {base_url: http://127.0.0.1:9/v1, model: m, api_key_env: MY_KEY, concurrency: 3}\n"})
+
+	var mu sync.Mutex
+	keys := map[string]int{}
+	arrived, together := 0, make(chan struct{})
+	serve := func(answer string) string {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body, _ := io.ReadAll(r.Body)
+			mu.Lock()
+			keys[r.Header.Get("Authorization")]++
+			if arrived++; arrived == 3 {
+				close(together)
+			}
+			mu.Unlock()
+			<-together // the first three wait for each other
+			said := answer
+			if strings.Contains(string(body), "number 2 measure?") {
+				said = "Nothing [9]."
+			}
+			fmt.Fprintf(w, `{"choices":[{"message":{"content":%q},"finish_reason":"stop"}]}`, said)
+		}))
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	answers := func(url string, environ []string, args ...string) (int, string) {
+		t.Helper()
+		var stdout, stderr strings.Builder
+		args = append([]string{"answer", "--config", filepath.Join(dir, "ragloop.yaml"), "--set", filepath.Join(dir, "set.jsonl"), "--answerer", url, "-o", out}, args...)
+		code := run(t.Context(), args, streams{strings.NewReader(""), &stdout, &stderr}, environ)
+		return code, stderr.String()
+	}
+	environ := []string{"MY_KEY=s3cret", "OTHER=0ther"}
+	one, two := serve("Instrument number 0 measures 10 things [1]."), serve("Other [1].")
+	code, stderr := answers(one, environ)
+	all, err := answer.ReadFile(out)
+	if err != nil || code != exitOK || len(all) != 4 || keys[""] != 4 || len(keys) != 1 || !strings.Contains(stderr, "cite") {
+		t.Fatalf("answer --answerer URL = %d: %+v, %v, keys %v\n%s", code, all, err, keys, stderr)
+	}
+	for i, a := range all {
+		if a.ID != fmt.Sprintf("q%d", i) || a.Text == "" {
+			t.Errorf("answer %d = %+v, want the order of the set", i, a)
+		}
+	}
+	if code, stderr = answers(one, environ); code != exitOK || keys[""] != 4 {
+		t.Errorf("again: %d after %d calls: %s", code, keys[""], stderr)
+	}
+	if code, stderr = answers(two, environ, "--answerer-key-env", "OTHER"); code != exitOK || keys["Bearer 0ther"] != 4 {
+		t.Errorf("another endpoint: %d, keys %v: %s", code, keys, stderr)
+	}
+	if code, stderr = answers(one, environ, "--answerer-model", "m2"); code != exitOK || keys[""] != 8 {
+		t.Errorf("another model: %d, keys %v: %s", code, keys, stderr)
+	}
+	// What evaluating them would cost is known once they are there.
+	var stdout, problems strings.Builder
+	evaluate := []string{"eval", "--config", filepath.Join(dir, "ragloop.yaml"), "--set", filepath.Join(dir, "set.jsonl"), "--answerer", one, "--metrics", "evidence_recall@512t", "--out", ""}
+	if code := run(t.Context(), evaluate, streams{strings.NewReader(""), &stdout, &problems}, environ); code != exitOK {
+		t.Fatalf("eval --answerer URL = %d: %s", code, &problems)
+	}
+	calls := keys[""]
+	stdout.Reset()
+	preview := append(slices.Clone(evaluate[:len(evaluate)-2]), "--judge", "llm", "--citations", "--dry-run")
+	code = run(t.Context(), preview, streams{strings.NewReader(""), &stdout, &problems}, environ)
+	if out := stdout.String(); code != exitOK || keys[""] != calls || !strings.Contains(out, "m (o200k_base): 0 calls (4 more need none)") ||
+		!strings.Contains(out, "verdicts of m (prompt ") || strings.Contains(out, "0 calls (0 more") || strings.Contains(out, "not in that") {
+		t.Errorf("eval --dry-run = %d after %d more calls: %s%s", code, keys[""]-calls, out, &problems)
+	}
+	if code, stderr = answers(two, nil, "--answerer-key-env", "OTHER"); code != exitUsage || !strings.Contains(stderr, "--answerer-key-env names the environment variable OTHER, which is not set or empty") {
+		t.Errorf("without its key: %d: %s", code, stderr)
+	}
+}
+
 func TestAnswerFlags(t *testing.T) {
 	for _, c := range []struct{ args, want string }{
 		{"", "answer takes --set FILE and -o FILE"},
@@ -104,8 +191,12 @@ func TestAnswerFlags(t *testing.T) {
 		{"--set s -o o --answerer magic", `--answerer is "magic", allowed are extractive, llm`},
 		{"--set s -o o --answers a --answerer llm", "takes one of --answers FILE and --answerer NAME"},
 		{"--set s -o o --answerer llm --threshold 0.5", "--threshold only goes with --answerer extractive"},
-		{"--set s --dry-run", "--dry-run only goes with --answerer llm"},
-		{"--set s -o o --price-in 2", "--price-in only goes with --answerer llm"},
+		{"--set s -o o --calibrate", "--calibrate only goes with --set FILE and --answerer extractive"},
+		{"--set s -o o --answerer ftp://x", `--answerer is "ftp://x"`},
+		{"--set s -o o --answers a --max-tokens 20", "--max-tokens only goes with --answerer llm or URL"},
+		{"--set s -o o --answerer llm --answerer-key-env K", "--answerer-key-env only goes with --answerer URL"},
+		{"--set s --dry-run", "--dry-run only goes with --answerer llm or URL"},
+		{"--set s -o o --price-in 2", "--price-in only goes with --answerer llm or URL"},
 		{"--set s -o o --json", "answer has no --json output"},
 	} {
 		code, _, stderr := command(t, append([]string{"answer"}, strings.Fields(c.args)...)...)

@@ -14,7 +14,7 @@ import (
 
 // servingLoad is what one run of "bench serve" is asked for.
 type servingLoad struct {
-	addr   string // empty: a service in this process
+	addr   string // empty: a service that is started for this
 	set    string // file of the query set; empty: the demo's
 	chunks int
 	embed  bool
@@ -24,6 +24,7 @@ type servingLoad struct {
 	plan     load.Plan
 	limit    load.Limit
 	overload float64 // 0: none
+	service  bool    // be the service
 }
 
 // firstRate is where the search for the peak begins.
@@ -37,9 +38,10 @@ func (a *app) benchServeCmd() *cobra.Command {
 		Short: "Latency, peak rate and overload of the service",
 		Long: `serve asks for contexts at a rate of its own, whatever the answers do (an open
 loop), and prints how long they took from when they were due, by percentile and by
-stage. It asks the service at --addr or, without it, one in this process over
-loopback, on a corpus that it makes of the demo's sentences, with vectors that
-cost nothing: what is measured is the service.
+stage, and how many cores were at work. It asks the service at --addr or, without
+it, one that it starts in another process, over loopback, on a corpus that it makes
+of the demo's sentences, with vectors that cost nothing: what is measured is the
+service. Both share the cores of this machine.
 
 --rate max looks for the highest rate of which 99 % of calls are answered, 99 % of
 those within --p99, and then measures at half of it. --overload 4 offers four times
@@ -53,16 +55,19 @@ again while documents are embedded and stored.`,
 			if err := b.check(cmd, rate); err != nil {
 				return fmt.Errorf("bench serve: %w", err)
 			}
+			if b.service {
+				return a.benchService(cmd.Context(), b)
+			}
 			return a.benchServe(cmd.Context(), b)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&b.addr, "addr", "", "host:port of a running ragloop service")
 	f.StringVar(&b.set, "set", "", "query set whose queries are asked (default: the demo's)")
-	f.IntVar(&b.chunks, "chunks", 10_000, "size of the corpus for the service in this process")
+	f.IntVar(&b.chunks, "chunks", 10_000, "size of the corpus of the service that is started")
 	f.Uint64Var(&b.plan.Seed, "seed", 1, "of that corpus and of the arrivals")
 	f.BoolVar(&b.embed, "embed", false, "ask no query twice, so that each is embedded")
-	f.BoolVar(&b.ingest, "ingest", false, "measure again during a bulk ingest into the service in this process")
+	f.BoolVar(&b.ingest, "ingest", false, "measure again during a bulk ingest into the service that is started")
 	f.StringVar(&rate, "rate", "max", "calls per second, or max")
 	f.StringVar(&arrivals, "arrivals", string(load.Constant), "constant or poisson (independent clients)")
 	f.DurationVar(&b.plan.Duration, "duration", 5*time.Second, "of each measurement")
@@ -70,6 +75,8 @@ again while documents are embedded and stored.`,
 	f.DurationVar(&b.plan.Timeout, "timeout", time.Second, "deadline of a call")
 	f.DurationVar(&b.limit.P99, "p99", 50*time.Millisecond, "what 99 % of answers may take at the peak")
 	f.Float64Var(&b.overload, "overload", 0, "offer so many times the rate at the end; 0: do not")
+	f.BoolVar(&b.service, "service", false, "be the service: how this command starts it")
+	_ = f.MarkHidden("service") // unreachable error: the flag is there
 	a.bindRetrieval(cmd)
 	return cmd
 }
@@ -92,7 +99,7 @@ func (b *servingLoad) check(cmd *cobra.Command, rate string) error {
 	case b.addr != "" && b.ingest:
 		return fmt.Errorf("--ingest would fill the service at %s with documents that mean nothing; it goes without --addr", b.addr)
 	case b.addr != "" && cmd.Flags().Changed("chunks"):
-		return fmt.Errorf("--chunks is for the service in this process, it goes without --addr")
+		return fmt.Errorf("--chunks is for the service that is started, it goes without --addr")
 	case !b.peak && cmd.Flags().Changed("p99"):
 		return fmt.Errorf("--p99 is for --rate max")
 	case b.overload != 0 && !(b.overload > 1 && b.overload <= 100):
@@ -108,8 +115,10 @@ func (a *app) benchServe(ctx context.Context, b servingLoad) (err error) {
 	}
 	defer closing(&err, t.close)
 	var out loadResults
+	busy := t.busy()
 	highest, plan := b.plan.Rate, b.plan
 	if b.peak {
+		var peak busyCores
 		r, err := load.Peak(ctx, plan, b.limit, t.call, func(r load.Report, holds bool) {
 			verdict := "kept up with"
 			if !holds {
@@ -117,18 +126,22 @@ func (a *app) benchServe(ctx context.Context, b servingLoad) (err error) {
 			}
 			a.say("%7.0f calls per second: %s (%.1f %% answered, 99 %% within %s)", r.Rate, verdict,
 				100*r.Share(load.Answered), millis(r.Of(load.Answered).Quantile(0.99)))
+			if cores := busy.lap(); holds {
+				peak = cores
+			}
 		})
 		if err != nil {
 			return err
 		}
-		out.add("peak", r)
+		out.add("peak", r, peak)
 		highest = r.Rate
 		plan.Rate = highest / 2
 	}
 	measure := func(name string) error {
+		busy.lap()
 		r, err := load.Run(ctx, plan, t.call)
 		if err == nil {
-			out.add(name, r)
+			out.add(name, r, busy.lap())
 		}
 		return err
 	}
@@ -154,6 +167,9 @@ func (a *app) benchServe(ctx context.Context, b servingLoad) (err error) {
 		if err := measure("overload"); err != nil {
 			return err
 		}
+	}
+	if busy.err != nil {
+		return busy.err
 	}
 	return a.printLoad(out)
 }

@@ -10,7 +10,6 @@ import (
 	"path"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/ragloop/ragloop/ingest"
 	"github.com/ragloop/ragloop/internal/demo"
@@ -99,7 +98,7 @@ func benchSentences(counter *tokens.Counter, most int) ([][]benchSentence, error
 type benchEmbedder struct {
 	model   embed.Embedder // nil: none
 	queries bool           // the model embeds queries
-	real    atomic.Bool    // it embeds passages
+	real    bool           // it embeds passages
 	info    embed.Info
 
 	mu    sync.Mutex
@@ -130,7 +129,7 @@ func (e *benchEmbedder) CountTokens(s string) int {
 
 // Embed implements [embed.Embedder].
 func (e *benchEmbedder) Embed(ctx context.Context, task embed.Task, texts []string) ([][]float32, error) {
-	if task == embed.Query && e.queries || task == embed.Passage && e.real.Load() {
+	if task == embed.Query && e.queries || task == embed.Passage && e.real {
 		return e.model.Embed(ctx, task, texts)
 	}
 	out := make([][]float32, len(texts))

@@ -23,6 +23,7 @@ type loadResult struct {
 	Latency  map[string]latency `json:"latency"` // by outcome, from when a call was due
 	Stages   []stageLatency     `json:"stages"`  // of answers, as the service measured them
 	Lag      latency            `json:"lag"`     // how late calls were sent; it is part of Latency
+	Cores    busyCores          `json:"busy_cores"`
 	Error    string             `json:"error,omitempty"`
 }
 
@@ -52,9 +53,9 @@ func latencyOf(l *load.Latencies) latency {
 	return latency{l.Count(), ms(l.Mean()), q(0.5), q(0.9), q(0.99), q(0.999), ms(l.Max())}
 }
 
-func (o *loadResults) add(name string, r load.Report) {
+func (o *loadResults) add(name string, r load.Report, cores busyCores) {
 	out := loadResult{
-		Name: name, Rate: r.Rate, Goodput: r.Goodput(), Calls: r.Calls, Lag: latencyOf(r.Lag),
+		Name: name, Rate: r.Rate, Goodput: r.Goodput(), Calls: r.Calls, Lag: latencyOf(r.Lag), Cores: cores,
 		Outcomes: map[string]int{}, Latency: map[string]latency{},
 	}
 	for outcome, n := range r.Outcomes {
@@ -96,6 +97,11 @@ func (a *app) printLoad(o loadResults) error {
 		if err := w.Flush(); err != nil {
 			return err
 		}
+		fmt.Fprintf(a.out, "cores at work: generator %.2f", m.Cores.Generator)
+		if m.Cores.Service > 0 {
+			fmt.Fprintf(a.out, ", service %.2f", m.Cores.Service)
+		}
+		fmt.Fprintln(a.out)
 		if m.Error != "" {
 			a.say("warning: a call failed: %s", m.Error)
 		}

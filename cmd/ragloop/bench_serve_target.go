@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
+	"sync/atomic"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -15,8 +15,6 @@ import (
 	"github.com/ragloop/ragloop/evalret/labels"
 	"github.com/ragloop/ragloop/ingest"
 	"github.com/ragloop/ragloop/internal/demo"
-	"github.com/ragloop/ragloop/internal/embed"
-	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/load"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 )
@@ -27,10 +25,11 @@ type loadTarget struct {
 	request   func(query string) *ragloopv1.RetrieveRequest
 	queries   []string
 	unique    bool // no query twice
+	asked     atomic.Int64
 
-	// Of the service in this process.
+	// Of the service that was started for this.
+	process   *benchProcess // nil: there is none
 	ingestion ragloopv1.IngestionClient
-	embedder  *benchEmbedder
 	more      []ingest.Item // to ingest under load
 	closers   []func() error
 }
@@ -55,7 +54,16 @@ func (a *app) loadTarget(ctx context.Context, b servingLoad) (t *loadTarget, err
 	}
 	addr := b.addr
 	if addr == "" {
-		if addr, err = a.serveBench(ctx, t, b); err != nil {
+		if t.process, err = a.startBenchProcess(ctx); err != nil {
+			return t, err
+		}
+		t.closers = append(t.closers, t.process.close)
+		s := t.process.serving
+		a.say("serving %d documents, %d chunks, on %s", s.Documents, s.Chunks, s.Addr)
+		addr = s.Addr
+	}
+	if b.ingest {
+		if t.more, err = a.moreDocuments(b); err != nil {
 			return t, err
 		}
 	}
@@ -91,69 +99,23 @@ func loadQueries(path string) ([]string, error) {
 	return out, nil
 }
 
-// benchCollection is the collection of the service in this process.
-const benchCollection = "bench"
-
-// serveBench makes a corpus, builds an index of it in memory, and serves that on
-// loopback. Nothing is written to the data directory.
-func (a *app) serveBench(ctx context.Context, t *loadTarget, b servingLoad) (addr string, err error) {
+// moreDocuments are what is ingested under load.
+func (a *app) moreDocuments(b servingLoad) ([]ingest.Item, error) {
 	counter, err := a.counter()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	extra := 0
-	if b.ingest {
-		extra = b.chunks
-	}
-	items, err := benchCorpus(b.chunks+extra, a.cfg.Config.Chunk.SizeTokens, counter, b.plan.Seed)
-	if err != nil {
-		return "", err
-	}
-	documents := (b.chunks + benchDocChunks - 1) / benchDocChunks
-	items, t.more = items[:documents], items[documents:]
-	var model embed.Embedder
-	if b.embed || b.ingest {
-		if model, err = a.bareEmbedder(); err != nil {
-			return "", err
-		}
-	}
-	t.embedder = newBenchEmbedder(model, b.embed)
-	client, err := index.Dial(ctx, index.Options{InMemory: true})
-	if err != nil {
-		return "", err
-	}
-	t.closers = append(t.closers, client.Close)
-	a.cfg.Config.Collection = benchCollection
-	built, err := ingest.Build(ctx, client, ingest.Plan{Collection: benchCollection, Chunker: a.chunker()}, ingest.Documents(items),
-		ingest.Options{Embedder: t.embedder, Extractor: ingest.InProcess{}})
-	if err != nil {
-		return "", err
-	}
-	chunks, _, err := built.Generation.CountChunks(ctx)
-	if err != nil {
-		return "", err
-	}
-	srv, err := a.newServer(client, t.embedder)
-	if err != nil {
-		return "", err
-	}
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("bench serve: %w", err)
-	}
-	ctx, stop := context.WithCancel(ctx)
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(ctx, lis) }()
-	t.closers = append(t.closers, func() error { stop(); return <-served })
-	a.say("serving %d documents, %d chunks, on %s", built.Summary.Documents, chunks, lis.Addr())
-	return lis.Addr().String(), nil
+	return benchCorpus(benchMoreChunks, a.cfg.Config.Chunk.SizeTokens, counter, b.plan.Seed+1)
 }
+
+// benchMoreChunks are no more than are needed for chunks to differ.
+const benchMoreChunks = 2000
 
 // call asks for one context.
 func (t *loadTarget) call(ctx context.Context, n int) load.Reply {
 	query := t.queries[n%len(t.queries)]
 	if t.unique {
-		query = fmt.Sprintf("%s (%d)", query, n)
+		query = fmt.Sprintf("%s (%d)", query, t.asked.Add(1)) // n begins anew with every measurement
 	}
 	resp, err := t.retrieval.Retrieve(ctx, t.request(query))
 	if err != nil {
@@ -189,7 +151,6 @@ func outcome(err error) load.Outcome {
 // after the other until stop is called.
 func (t *loadTarget) startIngest(ctx context.Context) (stop func() error) {
 	ctx, cancel := context.WithCancel(ctx)
-	t.embedder.real.Store(true)
 	done := make(chan error, 1)
 	go func() {
 		for n := 0; ctx.Err() == nil; n++ {
@@ -202,9 +163,7 @@ func (t *loadTarget) startIngest(ctx context.Context) (stop func() error) {
 	}()
 	return func() error {
 		cancel()
-		err := <-done
-		t.embedder.real.Store(false)
-		return err
+		return <-done
 	}
 }
 

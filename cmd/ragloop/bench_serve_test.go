@@ -35,22 +35,45 @@ func TestBenchServe(t *testing.T) {
 	if d := cmp.Diff([]string{"embed", "legs", "records", "fuse", "pack"}, stages); d != "" {
 		t.Errorf("stages (-want +got):\n%s", d)
 	}
+	if m.Cores.Service <= 0 || m.Cores.Generator <= 0 {
+		t.Errorf("cores at work = %+v, want some of both processes", m.Cores)
+	}
 	if m := got.Measurements[1]; m.Name != "overload" || m.Calls != 7 {
 		t.Errorf("measurement under overload = %+v", m)
 	}
 }
 
+// TestBenchServeIngest: every query is embedded, and measured again beside an
+// ingest.
+func TestBenchServeIngest(t *testing.T) {
+	out := mustRun(t, "bench", "serve", "--json", "--chunks", "20", "--rate", "20", "--duration", "200ms", "--warmup", "0s", "--timeout", "30s", "--ingest", "--embed")
+	var got loadResults
+	if err := json.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, m := range got.Measurements {
+		names = append(names, m.Name)
+		if m.Outcomes["answered"] != 3 {
+			t.Errorf("%s: outcomes = %v, %s", m.Name, m.Outcomes, m.Error)
+		}
+	}
+	if d := cmp.Diff([]string{"rate", "rate during ingest"}, names); d != "" {
+		t.Errorf("measurements (-want +got):\n%s", d)
+	}
+}
+
 func TestBenchServeRefuses(t *testing.T) {
 	for want, args := range map[string][]string{
-		"--rate is \"fast\"":             {"--rate", "fast"},
-		"--arrivals is \"regular\"":      {"--arrivals", "regular"},
-		"--chunks is 19":                 {"--chunks", "19"},
-		"--ingest would fill":            {"--addr", "127.0.0.1:1", "--ingest"},
-		"--chunks is for the service in": {"--addr", "127.0.0.1:1", "--chunks", "100"},
-		"--p99 is for --rate max":        {"--rate", "10", "--p99", "1s"},
-		"--overload is 1, allowed are 0": {"--overload", "1"},
-		"the duration is 0s":             {"--rate", "10", "--duration", "0s", "--chunks", "20"},
-		"no such file or directory":      {"--set", "nowhere.jsonl"},
+		"--rate is \"fast\"":               {"--rate", "fast"},
+		"--arrivals is \"regular\"":        {"--arrivals", "regular"},
+		"--chunks is 19":                   {"--chunks", "19"},
+		"--ingest would fill":              {"--addr", "127.0.0.1:1", "--ingest"},
+		"--chunks is for the service that": {"--addr", "127.0.0.1:1", "--chunks", "100"},
+		"--p99 is for --rate max":          {"--rate", "10", "--p99", "1s"},
+		"--overload is 1, allowed are 0":   {"--overload", "1"},
+		"the duration is 0s":               {"--rate", "10", "--duration", "0s", "--chunks", "20"},
+		"no such file or directory":        {"--set", "nowhere.jsonl"},
 	} {
 		if code, _, stderr := command(t, append([]string{"bench", "serve"}, args...)...); code != exitUsage || !strings.Contains(stderr, want) {
 			t.Errorf("bench serve %q = %d, %s; want %q", args, code, stderr, want)

@@ -186,7 +186,7 @@ func (a *app) demoIngest(ctx context.Context, client *index.Client, e embed.Embe
 
 // demoAsk serves on a loopback port and asks the questions as an app would.
 func (a *app) demoAsk(ctx context.Context, client *index.Client, e embed.Embedder) (err error) {
-	srv, err := a.newServer(client, e)
+	srv, err := a.newServer(client, e, watchers{})
 	if err != nil {
 		return err
 	}

@@ -93,7 +93,7 @@ func (a *app) checkEmbedder(ctx context.Context) (string, error) {
 }
 
 func (a *app) checkReranker(ctx context.Context) (string, error) {
-	c, err := a.reranker()
+	c, err := a.rerankerWith(nil) // it makes no file
 	if err != nil {
 		return "", err
 	}

@@ -62,7 +62,7 @@ qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 				return err
 			}
 			f.command = a.commandLine()
-			if err := f.grounded.check(cmd.Flags().Changed); err != nil {
+			if err := f.grounded.check(cmd.Flags().Changed, f.parsed); err != nil {
 				return err
 			}
 			switch {
@@ -83,9 +83,7 @@ qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 	fl.StringVar(&f.split, "split", "test", "with --beir: which qrels to use")
 	fl.StringVar(&f.metrics, "metrics", "", `metrics to compute, for example "nDCG@10,R@100,evidence_recall@1024t" (default: a standard list)`)
 	fl.StringVar(&f.out, "out", "report.html", `file of the HTML report; "" writes none`)
-	fl.StringVar(&f.grounded.file, "answers", "", `file of answers (JSON Lines: {"id","answer","context"}) whose groundedness is measured; without "context" they were given the context of the reference run`)
-	fl.StringVar(&f.grounded.answerer, "answerer", "", "answer the queries and measure that: extractive (offline, a floor to compare with) or llm (the model of llm.base_url)")
-	fl.StringVar(&f.grounded.judge, "judge", lexicalJudge, "what says how far a context supports a claim of an answer: lexical (offline), nli (the endpoint of nli.url) or llm")
+	f.grounded.bind(cmd)
 	fl.Uint64Var(&f.seed, "seed", defaultSeed, "seed of the intervals and tests")
 	f.bind(cmd)
 	a.bindRetrieval(cmd)
@@ -118,7 +116,7 @@ func (a *app) evalSet(ctx context.Context, f evalFlags) error {
 			return err
 		}
 		result, err := a.evaluate(ctx, gen, e, set, f)
-		if err != nil {
+		if err != nil || f.grounded.dryRun {
 			return err
 		}
 		return a.printEvaluation(result, f)
@@ -161,7 +159,7 @@ func (a *app) evalBEIR(ctx context.Context, f evalFlags) (err error) {
 		return err
 	}
 	result, err := a.evaluate(ctx, gen, s.embedder, data.Set, f)
-	if err != nil {
+	if err != nil || f.grounded.dryRun {
 		return err
 	}
 	return a.printEvaluation(result, f)
@@ -210,6 +208,12 @@ func (a *app) evaluate(ctx context.Context, gen *index.Generation, e embed.Embed
 	if err := a.prepareAnswers(&f.grounded, e, set); err != nil {
 		return measured{}, err
 	}
+	if f.grounded.dryRun {
+		if err := a.asksNothing(true); err != nil {
+			return measured{}, err
+		}
+		params.Rerank = 0 // answers are given the contexts before it
+	}
 	p := a.progress()
 	defer p.done()
 	o := evalret.Options{
@@ -231,6 +235,8 @@ func (a *app) evaluate(ctx context.Context, gen *index.Generation, e embed.Embed
 		return result, err
 	}
 	switch {
+	case f.grounded.dryRun:
+		err = a.evalCost(ctx, result.Evaluation, r, o, f.grounded)
 	case f.grounded.by != nil:
 		err = a.ground(ctx, &result, r, o, f.grounded, p.count)
 	case f.out != "":

@@ -33,7 +33,7 @@ func (o *outputs) bind(cmd *cobra.Command) {
 	fl.StringVar(&o.markdown, "markdown", "", "file of a Markdown summary")
 	fl.StringVar(&o.junit, "junit", "", "file of the gates' results as JUnit XML")
 	fl.StringVar(&o.baseline, "baseline", "", "saved run that gates with a signed number compare with: DIR or DIR#RUN")
-	fl.StringArrayVar(&o.gates, "gate", nil, `condition that the reference run must meet, or the exit code is 1: "nDCG@10>=0.7" is about the mean, "nDCG@10>-0.02" about the interval of the difference from --baseline; may be repeated`)
+	fl.StringArrayVar(&o.gates, "gate", nil, `condition that the reference run must meet, or the exit code is 1: "nDCG@10>=0.7" is about the mean, "nDCG@10>-0.02" about the interval of the difference from --baseline; "groundedness>-0.02" and other metrics of answers go with --answers or --answerer; may be repeated`)
 }
 
 // check reads gates and baseline, and tells before the work whether files can
@@ -72,10 +72,12 @@ func (o *outputs) check() error {
 	return nil
 }
 
-// metrics are those of the gates.
+// metrics are those of the gates that are about retrieval.
 func (o outputs) metrics() (ms []metric.Metric) {
 	for _, g := range o.parsed {
-		ms = append(ms, g.Metric)
+		if !g.Answers() {
+			ms = append(ms, g.Metric)
+		}
 	}
 	return ms
 }

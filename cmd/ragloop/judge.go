@@ -7,11 +7,16 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/spf13/cobra"
+
 	"github.com/ragloop/ragloop/evalret"
 	"github.com/ragloop/ragloop/evalret/answer"
 	"github.com/ragloop/ragloop/evalret/ground"
 	"github.com/ragloop/ragloop/evalret/judge"
 	"github.com/ragloop/ragloop/evalret/labels"
+	"github.com/ragloop/ragloop/evalret/metric"
+	"github.com/ragloop/ragloop/evalret/runs"
+	"github.com/ragloop/ragloop/internal/chat"
 	"github.com/ragloop/ragloop/internal/embed"
 	remote "github.com/ragloop/ragloop/internal/endpoint"
 )
@@ -26,26 +31,68 @@ const (
 // grounded holds the flags about answers of an evaluation, and what is made of
 // them before it begins.
 type grounded struct {
-	file, answerer, judge string
+	file, judge string
+	answered    answererFlags
+	threshold   float64
+	citations   bool
+	dryRun      bool
+	price       chat.Price
 
-	given map[string]evalret.GivenAnswer // of file; nil: none
-	who   answerer                       // nil: none
-	by    ground.Judge                   // nil: there are no answers
+	given map[string]answer.Answer // of file; nil: none
+	who   answerer                 // nil: none
+	model chat.Model               // of who; nil: none is asked
+	by    ground.Judge             // nil: there are no answers
 }
 
-// check tells what does not go together.
-func (g *grounded) check(changed func(flag string) bool) error {
-	switch {
-	case g.file != "" && g.answerer != "":
+func (g *grounded) bind(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&g.file, "answers", "", `file of answers (JSON Lines: {"id","answer","context"}) whose groundedness is measured; without "context" they were given the context of the reference run`)
+	g.answered.bind(cmd, "", "answer the queries and measure that")
+	fl.StringVar(&g.judge, "judge", lexicalJudge, "what says how far a context supports a claim of an answer: lexical (offline), nli (the endpoint of nli.url) or llm")
+	fl.Float64Var(&g.threshold, "support-threshold", metric.DefaultSupport, "support from which on a claim, or a citation, counts as supported, more than 0 and at most 1")
+	fl.BoolVar(&g.citations, "citations", false, "judge what answers cite, too: always with --judge lexical, and otherwise up to twice as many judgements and more")
+	fl.BoolVar(&g.dryRun, "dry-run", false, "with answers: print what answering and judging would ask of remote models and cost, ask nothing, and write nothing")
+	fl.Float64Var(&g.price.Prompt, "price-in", 0, "with --dry-run: price of a million tokens sent")
+	fl.Float64Var(&g.price.Completion, "price-out", 0, "with --dry-run: price of a million tokens received")
+}
+
+// answers reports whether there will be any.
+func (g *grounded) answers() bool { return g.file != "" || g.answered.name != "" }
+
+// check tells what does not go together, and what gates want.
+func (g *grounded) check(changed func(flag string) bool, gates []runs.Gate) error {
+	if g.file != "" && g.answered.name != "" {
 		return errors.New("eval takes one of --answers FILE and --answerer NAME")
-	case g.file == "" && g.answerer == "" && changed("judge"):
-		return errors.New("eval: --judge only goes with --answers FILE or --answerer NAME")
-	case changed("answerer") && g.answerer != byExtract && g.answerer != byModel:
-		return fmt.Errorf("eval: --answerer is %q, allowed are %s, %s", g.answerer, byExtract, byModel)
+	}
+	for _, only := range []string{"judge", "support-threshold", "citations", "dry-run"} {
+		if changed(only) && !g.answers() {
+			return fmt.Errorf("eval: --%s only goes with --answers FILE or --answerer NAME", only)
+		}
+	}
+	for _, only := range []string{"price-in", "price-out"} {
+		if changed(only) && !g.dryRun {
+			return fmt.Errorf("eval: --%s only goes with --dry-run", only)
+		}
+	}
+	for _, output := range []string{"out", "save", "csv", "markdown", "junit", "gate", "baseline", "json"} {
+		if g.dryRun && changed(output) {
+			return fmt.Errorf("eval: --%s has no meaning with --dry-run, which writes nothing", output)
+		}
+	}
+	switch {
 	case !slices.Contains([]string{lexicalJudge, nliJudge, llmJudge}, g.judge):
 		return fmt.Errorf("eval: --judge is %q, allowed are %s, %s, %s", g.judge, lexicalJudge, nliJudge, llmJudge)
+	case !(g.threshold > 0 && g.threshold <= 1):
+		return fmt.Errorf("eval: --support-threshold is %v, allowed are more than 0 and at most 1", g.threshold)
 	}
-	return nil
+	for _, gate := range gates {
+		if gate.Answers() && !g.answers() {
+			return fmt.Errorf("eval: the gate %s is about answers; give --answers FILE or --answerer NAME", gate)
+		}
+		g.citations = g.citations || gate.Citations()
+	}
+	g.citations = g.citations || g.judge == lexicalJudge
+	return g.answered.check("eval", changed)
 }
 
 // prepareAnswers makes judge and answerer, and reads the answers: what fails does so
@@ -53,41 +100,18 @@ func (g *grounded) check(changed func(flag string) bool) error {
 func (a *app) prepareAnswers(g *grounded, e embed.Embedder, set labels.Set) (err error) {
 	switch {
 	case g.file != "":
-		all, err := readGiven(g.file, set)
-		if err != nil {
+		if g.given, err = readGiven(g.file, set); err != nil {
 			return fmt.Errorf("eval: --answers: %w", err)
 		}
-		g.given = map[string]evalret.GivenAnswer{}
-		for id, one := range all {
-			g.given[id] = givenAnswer(one)
+	case g.answered.name != "":
+		if g.who, g.model, err = a.answerer(g.answered, e); err != nil {
+			return fmt.Errorf("eval: %w", err)
 		}
-	case g.answerer == byExtract:
-		g.who, err = answer.NewExtractive(e, answer.DefaultThreshold)
-	case g.answerer == byModel:
-		m, modelErr := a.sharedModel()
-		if modelErr != nil {
-			return fmt.Errorf("eval: --answerer %s: %w", g.answerer, modelErr)
-		}
-		g.who, err = answer.NewLLM(m, maxAnswerTokens)
 	default:
 		return nil
 	}
-	if err != nil {
-		return err
-	}
 	g.by, err = a.judge(g.judge)
 	return err
-}
-
-// maxAnswerTokens is the longest answer that a language model gives.
-const maxAnswerTokens = 512
-
-func givenAnswer(one answer.Answer) evalret.GivenAnswer {
-	given := evalret.GivenAnswer{Text: one.Text, Failure: one.Failure}
-	if one.Context != nil {
-		given.Context = &one.Context.Text
-	}
-	return given
 }
 
 // judge returns what name names.
@@ -102,8 +126,14 @@ func (a *app) judge(name string) (ground.Judge, error) {
 		if err != nil {
 			return nil, err
 		}
+		var store *chat.Store
+		if c.Cache {
+			if store, err = a.answerStore(); err != nil {
+				return nil, err
+			}
+		}
 		return judge.NewNLI(judge.NLIConfig{
-			Endpoint: remote.Config{URL: c.URL, APIKey: key, Timeout: c.Timeout}, Shape: c.Shape, Labels: c.Labels, BatchPairs: c.BatchPairs,
+			Store: store, Endpoint: remote.Config{URL: c.URL, APIKey: key, Timeout: c.Timeout}, Shape: c.Shape, Labels: c.Labels, BatchPairs: c.BatchPairs,
 		})
 	case llmJudge:
 		m, err := a.sharedModel()
@@ -131,7 +161,7 @@ func (a *app) ground(ctx context.Context, m *measured, f evalret.Finder, o evalr
 		}
 	}
 	judged, err := evalret.Ground(ctx, m.Evaluation, contexts, g.given, evalret.GroundOptions{
-		Judge: g.by, Answerer: name, Seed: o.Seed, Progress: count("judged answers"),
+		Judge: g.by, Answerer: name, Threshold: g.threshold, Citations: g.citations, Seed: o.Seed, Progress: count("judged answers"),
 	})
 	if err != nil {
 		return err
@@ -140,25 +170,24 @@ func (a *app) ground(ctx context.Context, m *measured, f evalret.Finder, o evalr
 	return nil
 }
 
-// answers has who answer every query from its context. What concerns one answer
-// alone is its failure.
-func (a *app) answers(ctx context.Context, e evalret.Evaluation, contexts []evalret.Explanation, who answerer, done func(done, total int)) (map[string]evalret.GivenAnswer, error) {
-	out := map[string]evalret.GivenAnswer{}
+// questions returns the queries of e, each with its context.
+func questions(e evalret.Evaluation, contexts []evalret.Explanation) (all []asked) {
 	for i, q := range e.Queries {
-		c := answer.Context{Text: contexts[i].Context}
-		for _, s := range contexts[i].Segments {
-			c.Segments = append(c.Segments, answer.Segment{Label: s.Label, Doc: s.Doc, Span: s.Context})
-		}
-		text, err := who.Answer(ctx, q.Text, c)
-		switch {
-		case errors.Is(err, answer.ErrNoAnswer):
-			out[q.ID] = evalret.GivenAnswer{Failure: err.Error()}
-		case err != nil:
-			return nil, fmt.Errorf("answer query %q with %s: %w", q.ID, who.Name(), err)
-		default:
-			out[q.ID] = evalret.GivenAnswer{Text: text}
-		}
-		done(i+1, len(e.Queries))
+		all = append(all, asked{q.ID, q.Text, contexts[i].AnswerContext()})
+	}
+	return all
+}
+
+// answers has who answer every query of e from its context.
+func (a *app) answers(ctx context.Context, e evalret.Evaluation, contexts []evalret.Explanation, who answerer, done func(done, total int)) (map[string]answer.Answer, error) {
+	answers, err := a.ask(ctx, who, questions(e, contexts), done)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]answer.Answer{}
+	for _, one := range answers {
+		one.Context = nil // they were given those of the run
+		out[one.ID] = one
 	}
 	return out, nil
 }

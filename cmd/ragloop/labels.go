@@ -32,7 +32,7 @@ or almost equal queries, and no document with labels in both.`,
 		},
 	}
 	check.Flags().StringVar(&against, "against", "", "another query set, such as the half that was tuned on")
-	return group("labels", "Work with labelled query sets", check, a.reanchorCmd(), a.suggestCmd(), a.reviewCmd(), a.mergeCmd(), a.convertCmd(), a.splitCmd())
+	return group("labels", "Work with labelled query sets", check, a.reanchorCmd(), a.suggestCmd(), a.reviewCmd(), a.mergeCmd(), a.convertCmd(), a.splitCmd(), a.synthCmd())
 }
 
 func (a *app) checkLabels(ctx context.Context, file string) error {

@@ -145,9 +145,9 @@ func shown(gen *index.Generation) func(context.Context, labels.Candidate) (revie
 		}
 		// Where the document changed, the passage is shown where it is now; its
 		// label will be found again in the same way.
-		found, _, why, ok := labels.Locate(body, c.Evidence())
-		if !ok {
-			return review.Passage{}, errors.New(why)
+		found, _, broken, detail := labels.Locate(body, c.Evidence())
+		if broken != "" {
+			return review.Passage{}, errors.New(detail)
 		}
 		chunks, err := gen.Chunks(ctx, c.Doc)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ragloop/ragloop/evalret/metric"
+	"github.com/ragloop/ragloop/evalret/score"
 )
 
 func (a *app) metricsCmd() *cobra.Command {
@@ -92,11 +93,12 @@ func (a *app) listMetrics() error {
 	return w.Flush()
 }
 
-// showMetric takes a family ("nDCG") or one of its metrics ("nDCG@10").
+// showMetric takes a family ("nDCG") or one of its metrics ("nDCG@10"), also by
+// trec_eval's name ("ndcg_cut_10").
 func (a *app) showMetric(name string) error {
 	d, ok := metric.Metric{Name: name}.Definition()
 	if !ok {
-		m, err := metric.Parse(name)
+		m, err := score.Parse(name)
 		if err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ import (
 func (a *app) queryCmd() *cobra.Command {
 	var addr, page, where string
 	var explain bool
+	var weight float64
 	var tags, docs []string
 	cmd := &cobra.Command{
 		Use:   `query "QUESTION"`,
@@ -55,6 +56,9 @@ page.`,
 			defer closing(&err, done)
 			req := a.retrieveRequest(args[0], addr != "")
 			req.Explain = explain || page != ""
+			if cmd.Flags().Changed("rerank-weight") {
+				req.Search.RerankWeight = &weight
+			}
 			if len(tags)+len(docs) > 0 || !wanted.IsZero() {
 				req.Search.Filter = &ragloopv1.Filter{Tags: tags, Documents: docs, Where: server.Where(wanted)}
 			}
@@ -87,6 +91,7 @@ page.`,
 	f.StringVar(&addr, "addr", "", "host:port of a running ragloop service")
 	f.BoolVar(&explain, "explain", false, "show legs, fusion and packing of every candidate, and the tokens of every segment")
 	f.StringVar(&page, "explain-html", "", "file of a page that shows the same as --explain, and the time of each stage")
+	f.Float64Var(&weight, "rerank-weight", 0, "weight of the reranker's scores against those before, above 0 to 1 (default: that of the service)")
 	f.StringVar(&where, "filter", "", "only documents for which this `EXPRESSION` holds, such as 'tags=policy AND year>=2024'")
 	f.StringSliceVar(&tags, "tag", nil, "only documents with one of these tags")
 	f.StringSliceVar(&docs, "doc", nil, "only these documents")

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/ragloop/ragloop/internal/config"
 	"github.com/ragloop/ragloop/internal/embed"
@@ -16,8 +19,52 @@ type reranker interface {
 	Info() embed.Info
 }
 
-// reranker returns the configured reranker, nil where there is none.
+// reranker returns the configured reranker, nil where there is none. That of late
+// interaction has its store, which [app.closePassages] closes.
 func (a *app) reranker() (reranker, error) {
+	store, err := a.passageStore()
+	if err != nil {
+		return nil, err
+	}
+	return a.rerankerWith(store)
+}
+
+// passageStore returns the file of what late interaction read, nil where it is not
+// configured or has no file: a second process reads again what the first one keeps.
+func (a *app) passageStore() (*embed.PassageStore, error) {
+	c := a.cfg.Config
+	if a.passages != nil || c.Retrieve.Rerank.Kind != config.Late || c.Retrieve.Rerank.CacheMB == 0 {
+		return a.passages, nil
+	}
+	if err := os.MkdirAll(c.DataDir, 0o755); err != nil {
+		return nil, fmt.Errorf("open the passage store: %w", err)
+	}
+	store, err := embed.OpenPassageStore(filepath.Join(c.DataDir, "passages.db"), int64(c.Retrieve.Rerank.CacheMB)<<20, func(err error) {
+		a.log.Warn("the reranker keeps what it reads in memory only from now on", "error", err)
+	})
+	if errors.Is(err, embed.ErrCacheLocked) {
+		a.log.Warn("the reranker keeps what it reads in memory only", "error", err)
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.passages = store
+	return store, nil
+}
+
+// closePassages closes the passage store. An error costs time only: what is not
+// kept is read again.
+func (a *app) closePassages() {
+	if a.passages != nil {
+		if err := a.passages.Close(); err != nil {
+			a.log.Warn("close the passage store", "error", err)
+		}
+	}
+}
+
+// rerankerWith is reranker with a given store, or without if it is nil.
+func (a *app) rerankerWith(store *embed.PassageStore) (reranker, error) {
 	c := a.cfg.Config.Retrieve.Rerank
 	switch {
 	case !c.On():
@@ -27,7 +74,7 @@ func (a *app) reranker() (reranker, error) {
 		if err != nil {
 			return nil, err
 		}
-		return embed.NewLate(m), nil
+		return embed.NewLate(m, store), nil
 	case c.Kind == config.HTTPReranker:
 		key, err := a.secret("retrieve.rerank.api_key_env", c.APIKeyEnv)
 		if err != nil {

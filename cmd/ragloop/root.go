@@ -55,20 +55,22 @@ type app struct {
 	filterable []index.Filterable  // index.filterable
 	pathMeta   *ingest.PathPattern // source.path_meta; nil: none
 
-	omitted  *omissions // by the sources of the command; set by watchable
-	llm      chat.Model // set by the first call of sharedModel
-	closeLLM func() error
-	situated string // fingerprint of the situator; empty: none
+	omitted  *omissions  // by the sources of the command; set by watchable
+	llm      chat.Model  // set by the first call of sharedModel
+	store    *chat.Store // set by the first call of answerStore
+	situated string      // fingerprint of the situator; empty: none
 
-	parsers *isolate.Pool  // set by the first call of extractor
-	model   *embed.Builtin // set by the first call of builtin
+	parsers  *isolate.Pool       // set by the first call of extractor
+	model    *embed.Builtin      // set by the first call of builtin
+	passages *embed.PassageStore // set by the first call of passageStore
 }
 
 // run executes one command line and returns its exit code.
 func run(ctx context.Context, args []string, s streams, environ []string) int {
 	a := &app{streams: s, args: args, environ: environ, flags: map[string]string{}}
 	defer a.closeParsers()
-	defer a.closeModel()
+	defer a.closeStore()
+	defer a.closePassages()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(s.in)

@@ -38,8 +38,9 @@ With --spans, the labels are a query set of this program (see "ragloop eval
 --help"), and the run has one query a line, its spans best first, in code points:
   {"id":"q1","spans":[{"doc":"a.md","start":10,"end":42}]}
 
--m takes names of trec_eval (map, ndcg_cut_10, recall_100) and of this program
-("ragloop metrics ls"). What the means run over goes to standard error.`,
+-m takes names of trec_eval as it prints them (map, recall_5) and as it takes them
+(recall.5,10; official), and those of "ragloop metrics ls". What the means run
+over goes to standard error.`,
 		Args: args(0),
 		RunE: func(*cobra.Command, []string) error { return a.score(f) },
 	}
@@ -66,18 +67,10 @@ func (a *app) score(f scoreFlags) error {
 		return errors.New("score: --rel only goes with --qrels: spans have no grades")
 	}
 	o := score.Options{Rel: f.rel, SkipMissing: f.skipMissing}
-	seen := map[metric.Metric]bool{}
-	for _, list := range f.metrics {
-		for name := range strings.SplitSeq(list, ",") {
-			m, err := score.Parse(strings.TrimSpace(name))
-			if err != nil {
-				return fmt.Errorf("score: --metrics: %w", err)
-			}
-			if seen[m] {
-				return fmt.Errorf("score: --metrics: %s is given twice", m)
-			}
-			seen[m] = true
-			o.Metrics = append(o.Metrics, m)
+	if len(f.metrics) > 0 {
+		var err error
+		if o.Metrics, err = score.ParseList(strings.Join(f.metrics, ",")); err != nil {
+			return fmt.Errorf("score: --metrics: %w", err)
 		}
 	}
 	t, err := scoreFiles(f, o)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
 	"github.com/ragloop/ragloop/internal/querycache"
+	"github.com/ragloop/ragloop/internal/telemetry"
 	"github.com/ragloop/ragloop/internal/text"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 	"github.com/ragloop/ragloop/retrieve"
@@ -33,7 +35,14 @@ func (a *app) serveCmd() *cobra.Command {
 		Short: "Serve retrieval and ingestion over gRPC",
 		Long: `serve answers the services of ragloop.v1, health and reflection at --listen
 until it is interrupted. It listens on loopback unless told otherwise: it asks
-for no credentials. A collection that does not exist yet is created empty.`,
+for no credentials. A collection that does not exist yet is created empty.
+
+With --metrics-listen it answers GET /metrics for Prometheus and GET /healthz
+over HTTP, which asks for no credentials either. With --traces otlp it sends
+spans of calls and their stages to an OpenTelemetry collector; the variables
+OTEL_EXPORTER_OTLP_ENDPOINT (http://localhost:4317), OTEL_TRACES_SAMPLER
+(parentbased_always_on) and their like have their usual meaning. Texts of
+queries and documents are in neither.`,
 		Args: args(0),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			ctx := cmd.Context()
@@ -54,7 +63,12 @@ for no credentials. A collection that does not exist yet is created empty.`,
 			if _, err := retrieve.New(gen, e); err != nil {
 				return fmt.Errorf("serve: %w", err)
 			}
-			srv, err := a.newServer(client, e)
+			w, err := a.watchers(ctx)
+			if err != nil {
+				return fmt.Errorf("serve: %w", err)
+			}
+			defer closing(&err, w.close)
+			srv, err := a.newServer(client, e, w)
 			if err != nil {
 				return err
 			}
@@ -63,10 +77,14 @@ for no credentials. A collection that does not exist yet is created empty.`,
 				return fmt.Errorf("serve: %w", err)
 			}
 			a.say("serving %s on %s; stop with Ctrl-C", gen, lis.Addr())
-			return srv.Serve(ctx, lis)
+			return withThreads(func() error {
+				return w.serve(ctx, func(ctx context.Context) error { return srv.Serve(ctx, lis) })
+			})
 		},
 	}
 	a.bind(cmd, "listen", "serve.listen", "address to listen on")
+	a.bind(cmd, "metrics-listen", "serve.metrics_listen", "address to answer HTTP GET /metrics and /healthz on (default: none)")
+	a.bind(cmd, "traces", "serve.traces", "off or otlp")
 	a.bindRetrieval(cmd)
 	a.bindChunking(cmd)
 	return textOnly(cmd)
@@ -99,7 +117,8 @@ func (a *app) openOrCreate(ctx context.Context, client *index.Client, e embed.Em
 	return built.Generation, nil
 }
 
-func (a *app) newServer(client *index.Client, e embed.Embedder) (*server.Server, error) {
+// newServer makes the service. The zero watchers see nothing of it.
+func (a *app) newServer(client *index.Client, e embed.Embedder, w watchers) (*server.Server, error) {
 	params, err := a.params()
 	if err != nil {
 		return nil, err
@@ -114,8 +133,12 @@ func (a *app) newServer(client *index.Client, e embed.Embedder) (*server.Server,
 		return nil, err
 	}
 	o.BudgetTokens = c.Retrieve.BudgetTokens
-	cached := querycache.New(e, int64(c.Serve.QueryCacheMB)<<20)
+	cached := querycache.New(w.embedder(e), int64(c.Serve.QueryCacheMB)<<20)
 	served := newServed(client, cached, extractor, c.Collection)
+	served.metrics = w.metrics
+	if err := w.watch(cached, served); err != nil {
+		return nil, err
+	}
 	if served.situator, err = a.situator(); err != nil {
 		return nil, err
 	}
@@ -129,11 +152,19 @@ func (a *app) newServer(client *index.Client, e embed.Embedder) (*server.Server,
 	if served.reranker, err = a.reranker(); err != nil {
 		return nil, err
 	}
+	var searching func(n int)
+	if a.model != nil {
+		searching = a.model.Yield
+	}
 	return server.New(server.Config{
+		Searching:     searching,
+		Cores:         runtime.GOMAXPROCS(0), // before it is raised
 		Collections:   served,
 		Rewriter:      rewriter,
 		Defaults:      server.Defaults{Search: params, Pack: o, Tokenizer: c.Chunk.Tokenizer},
 		Feedback:      a.feedbackSink(),
+		Metrics:       w.metrics,
+		Traces:        w.traces,
 		Log:           a.log,
 		MaxConcurrent: c.Serve.MaxConcurrent,
 		DrainTimeout:  c.Serve.DrainTimeout,
@@ -163,7 +194,7 @@ func (a *app) serveInProcess(ctx context.Context) (conn *grpc.ClientConn, done f
 	if err != nil {
 		return fail(err)
 	}
-	srv, err := a.newServer(client, e)
+	srv, err := a.newServer(client, e, watchers{})
 	if err != nil {
 		return fail(err)
 	}
@@ -194,7 +225,8 @@ type served struct {
 	reranker  reranker        // nil: none
 	expander  *expand.Writer  // nil: none
 	situator  ingest.Situator // nil: none
-	name      string          // the default collection
+	metrics   *telemetry.Metrics
+	name      string // the default collection
 	now       func() time.Time
 
 	mu   sync.Mutex
@@ -205,6 +237,7 @@ type opened struct {
 	number  int
 	checked time.Time
 	c       server.Collection
+	gen     *index.Generation
 }
 
 func newServed(client *index.Client, e embed.Embedder, x ingest.Extractor, name string) *served {
@@ -227,7 +260,7 @@ func (s *served) Collection(ctx context.Context, name string) (server.Collection
 		return server.Collection{}, err
 	}
 	if !ok || o.number != number {
-		if o.c, err = s.collection(ctx, name); err != nil {
+		if o.c, o.gen, err = s.collection(ctx, name); err != nil {
 			return server.Collection{}, err
 		}
 		o.number = o.c.Generation
@@ -237,27 +270,30 @@ func (s *served) Collection(ctx context.Context, name string) (server.Collection
 	return o.c, nil
 }
 
-func (s *served) collection(ctx context.Context, name string) (server.Collection, error) {
+func (s *served) collection(ctx context.Context, name string) (server.Collection, *index.Generation, error) {
 	gen, err := s.client.Open(ctx, name)
 	if err != nil {
-		return server.Collection{}, err
+		return server.Collection{}, nil, err
 	}
 	r, err := retriever(gen, s.embedder, s.reranker, s.expander)
 	if err != nil {
-		return server.Collection{}, err
+		return server.Collection{}, nil, err
 	}
-	w, err := ingest.NewWorker(gen, ingest.Options{Embedder: s.embedder, Extractor: s.extractor, Situator: s.situator})
+	ingester, err := s.ingester(gen)
 	if err != nil {
-		return server.Collection{}, err
+		return server.Collection{}, nil, err
 	}
 	return server.Collection{
 		Name: name, Generation: gen.Number, Recipe: gen.Recipe.Fingerprint(), Embedder: gen.Recipe.Embedder.Name,
-		Searcher: r, Documents: gen, Ingester: pushed{w},
-	}, nil
+		Searcher: r, Documents: gen, Ingester: ingester,
+	}, gen, nil
 }
 
 // pushed ingests the documents that come over the wire.
-type pushed struct{ w *ingest.Worker }
+type pushed struct {
+	w       *ingest.Worker
+	metrics *telemetry.Metrics
+}
 
 func (p pushed) Put(ctx context.Context, d server.NewDocument) (server.PutResult, error) {
 	r, err := p.w.Put(ctx, ingest.Item{
@@ -268,8 +304,14 @@ func (p pushed) Put(ctx context.Context, d server.NewDocument) (server.PutResult
 		err = fmt.Errorf("%w: %w", server.ErrUnavailable, err)
 	}
 	if err != nil {
+		p.metrics.Document(telemetry.OutcomeError, 0)
 		return server.PutResult{}, err
 	}
+	stored := 0
+	if r.Outcome == ingest.Indexed || r.Outcome == ingest.Replaced {
+		stored = r.Record.ChunkCount
+	}
+	p.metrics.Document(string(r.Outcome), stored)
 	out := server.PutResult{Record: r.Record, Warnings: r.Warnings}
 	switch r.Outcome {
 	case ingest.Failed, ingest.Quarantined:
@@ -299,5 +341,12 @@ func rejected(d server.NewDocument, r ingest.Result) error {
 }
 
 func (p pushed) Delete(ctx context.Context, doc text.DocID) (bool, error) {
-	return p.w.Delete(ctx, doc)
+	existed, err := p.w.Delete(ctx, doc)
+	switch {
+	case err != nil:
+		p.metrics.Document(telemetry.OutcomeError, 0)
+	case existed:
+		p.metrics.Document(string(ingest.Removed), 0)
+	}
+	return existed, err
 }

@@ -29,7 +29,7 @@ type tuneFlags struct {
 	set, out, metric               string
 	strategies                     []string
 	sizes, overlaps, topK, budgets []string
-	reranks                        []string
+	reranks, rerankWeights         []string
 	fusions                        []string
 	margin, holdOut                float64
 	seed                           uint64
@@ -56,6 +56,7 @@ again the files that the collection was ingested from.`,
 	fl.StringSliceVar(&f.topK, "top-k", nil, "chunks given to the packer (default: the configured number)")
 	fl.StringArrayVar(&f.fusions, "fusion", nil, "fusions to try (default: the configured one)")
 	fl.StringSliceVar(&f.reranks, "rerank", nil, "how many of the best chunks are reranked, 0 for none (default: the configured number)")
+	fl.StringSliceVar(&f.rerankWeights, "rerank-weight", nil, "weights of the reranker's scores against those before, above 0 to 1 (default: the configured one)")
 	fl.StringSliceVar(&f.budgets, "budgets", nil, "token budgets (default: 512,1024,2048,4096)")
 	fl.StringVar(&f.metric, "metric", "", "metric that decides (default: evidence_recall at the budget nearest to 1024 tokens)")
 	fl.Float64Var(&f.holdOut, "hold-out", 0, "share of the queries that has no part in the choice and confirms the winner, such as 0.5; the two parts share no document")
@@ -240,11 +241,13 @@ func (f tuneFlags) grid() (g tune.Grid, err error) {
 	if g.Reranks, err = parseList("--rerank", f.reranks, strconv.Atoi); err != nil {
 		return g, err
 	}
+	if g.RerankWeights, err = parseList("--rerank-weight", f.rerankWeights, parseFloat); err != nil {
+		return g, err
+	}
 	if g.Budgets, err = parseList("--budgets", f.budgets, strconv.Atoi); err != nil {
 		return g, err
 	}
-	g.Overlaps, err = parseList("--overlaps", f.overlaps, func(s string) (float64, error) { return strconv.ParseFloat(s, 64) })
-	if err != nil {
+	if g.Overlaps, err = parseList("--overlaps", f.overlaps, parseFloat); err != nil {
 		return g, err
 	}
 	for _, s := range splitFusions(f.fusions) {
@@ -256,6 +259,8 @@ func (f tuneFlags) grid() (g tune.Grid, err error) {
 	}
 	return g, nil
 }
+
+func parseFloat(s string) (float64, error) { return strconv.ParseFloat(s, 64) }
 
 // splitFusions splits lists at the commas outside parentheses:
 // "dense,rrf(k=60,w=0.5)" holds two fusions.

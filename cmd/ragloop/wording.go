@@ -7,27 +7,16 @@ import (
 	"github.com/ragloop/ragloop/retrieve/expand"
 )
 
-// sharedModel returns the configured language model, one for the whole command:
-// its cache of answers can be open once.
+// sharedModel returns the configured language model, one for the whole command.
 func (a *app) sharedModel() (chat.Model, error) {
 	if a.llm == nil {
-		m, done, err := a.languageModel()
+		m, err := a.languageModel()
 		if err != nil {
 			return nil, err
 		}
-		a.llm, a.closeLLM = m, done
+		a.llm = m
 	}
 	return a.llm, nil
-}
-
-// closeModel closes the model's cache. What is in it is written already: an error
-// costs nothing.
-func (a *app) closeModel() {
-	if a.closeLLM != nil {
-		if err := a.closeLLM(); err != nil {
-			a.log.Warn("close the answer cache", "error", err)
-		}
-	}
 }
 
 // expander returns what expands and rewrites queries, nil where no language model
