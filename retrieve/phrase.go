@@ -124,12 +124,12 @@ func (r *Retriever) held(ps phrases, cs []index.Candidate, titles func(*index.Ch
 	return shares, warnings
 }
 
-// boost adds to final what the phrases are worth: p.PhraseBoost standard
+// boosts returns what the phrases are worth to each of cs: p.PhraseBoost standard
 // deviations of the fused scores to a chunk that holds them all, so that it
-// means the same under every fusion.
-func boost(cs []admitted, fused, final []float64, shares map[index.ChunkID]float64, p Params) {
+// means the same under every fusion. Nil where they are worth nothing.
+func boosts(cs []admitted, fused []float64, shares map[index.ChunkID]float64, p Params) []float64 {
 	if p.PhraseBoost == 0 || len(shares) == 0 {
-		return
+		return nil
 	}
 	unit := 1.0 // where all are equal any number decides
 	if lo, hi := bounds(fused); lo < hi {
@@ -139,7 +139,9 @@ func boost(cs []admitted, fused, final []float64, shares map[index.ChunkID]float
 		}
 		unit = math.Sqrt(squares / float64(len(fused)))
 	}
+	out := make([]float64, len(cs))
 	for i, c := range cs {
-		final[i] += finite(float64(p.PhraseBoost * unit * shares[c.Chunk.ID]))
+		out[i] = finite(float64(p.PhraseBoost * unit * shares[c.Chunk.ID]))
 	}
+	return out
 }

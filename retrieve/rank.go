@@ -11,10 +11,11 @@ import (
 // Rank fuses, rescores and cuts to p.TopK: the best first; equal scores by the
 // better of the two leg ranks, then by chunk id. The first p.Rerank of that order
 // are then put into another one, if f has the reranker's scores of all of them:
-// by w·z(reranker's score) + (1-w)·z(score), where w is p.RerankWeight and z is
-// as in ZScore, over these candidates; equal ones stay as they were. p must be
-// valid. Pure: the order of f's candidates does not
-// matter, and f may be shared.
+// by the reranker's score alone where w, p.RerankWeight, is 1, and else by
+// w·z(reranker's score) + (1-w)·z(fused score and phrases), to which the document
+// and the neighbours are added as before, all over these candidates; z is as in
+// ZScore. Equal ones stay as they were. p must be valid. Pure: the order of f's
+// candidates does not matter, and f may be shared.
 //
 // With a p.Candidates smaller than the one found, deeper hits are left out
 // first, so the result is what a search with p would have returned.
@@ -22,8 +23,8 @@ func Rank(f Found, p Params) []Ranked { return top(rank(f, p), p.TopK) }
 
 // rank orders every candidate that p admits, and reranks the first.
 func rank(f Found, p Params) []Ranked {
-	all := order(f, p)
-	rerankOrder(all, f.Reranked, p)
+	all, own := order(f, p)
+	rerankOrder(all, own, f.Reranked, p)
 	for i := range all {
 		all[i].Rank = i + 1
 	}
@@ -34,12 +35,16 @@ func rank(f Found, p Params) []Ranked {
 func top(all []Ranked, k int) []Ranked { return slices.Clip(all[:min(len(all), max(k, 0))]) }
 
 // order returns every candidate that p admits in the order before reranking,
-// without ranks.
-func order(f Found, p Params) []Ranked {
+// without ranks, and beside each its own score: without what its document and its
+// neighbours add.
+func order(f Found, p Params) (sorted []Ranked, own []float64) {
 	cs := admit(f.Legs.Candidates, p)
 	fused := p.Fusion.fuse(cs)
 	final := rescore(cs, fused, p)
-	boost(cs, fused, final, f.Phrases, p)
+	boosts := boosts(cs, fused, f.Phrases, p)
+	for i := range boosts {
+		final[i] += boosts[i]
+	}
 	places := make([]int, len(cs)) // what is sorted: ranked candidates are large
 	for i := range places {
 		places[i] = i
@@ -53,15 +58,19 @@ func order(f Found, p Params) []Ranked {
 			cmp.Compare(bestRank(a.DenseRank, a.LexicalRank), bestRank(b.DenseRank, b.LexicalRank)),
 			cmp.Compare(a.Chunk.ID, b.Chunk.ID))
 	})
-	sorted := make([]Ranked, len(cs))
+	sorted, own = make([]Ranked, len(cs)), make([]float64, len(cs))
 	for to, i := range places {
 		c, r := &cs[i], &sorted[to]
 		r.Candidate = *c.Candidate
 		r.Dense, r.Lexical, r.DenseRank, r.LexicalRank = c.Dense, c.Lexical, c.DenseRank, c.LexicalRank
 		r.Score, r.Fused, r.Phrases = final[i], fused[i], f.Phrases[c.Chunk.ID]
 		r.Record, r.Parent = f.Records[c.Chunk.Doc], f.Parents[c.Chunk.ID]
+		own[to] = fused[i]
+		if boosts != nil {
+			own[to] += boosts[i]
+		}
 	}
-	return sorted
+	return sorted, own
 }
 
 // admitted is a candidate with the scores and ranks that count under some Params.

@@ -60,7 +60,8 @@ func (r *Retriever) Rerank(ctx context.Context, query string, f Found, ps ...Par
 		if r.reranker == nil {
 			return f, fmt.Errorf("rerank: %w", ErrNoReranker)
 		}
-		for _, c := range top(order(f, p), p.Rerank) {
+		before, _ := order(f, p)
+		for _, c := range top(before, p.Rerank) {
 			if _, known := f.Reranked[c.Chunk.ID]; !known {
 				chosen[c.Chunk.ID] = c.Candidate
 			}
@@ -141,23 +142,32 @@ func (r *Retriever) rerank(ctx context.Context, query string, f Found, p Params)
 
 // rerankOrder puts the first p.Rerank of all, which are in order, into the order
 // that [Rank] defines: equal ones stay as they are, what is behind stays behind.
-// Unless all of them have a score nothing changes.
-func rerankOrder(all []Ranked, scores map[index.ChunkID]float64, p Params) {
+// Unless all of them have a score nothing changes. own are the scores of all
+// themselves.
+//
+// What the document and the neighbours add is taken from these mixed scores: the
+// reranker tells better than the legs how good they are, and has not seen them
+// when it read a chunk.
+func rerankOrder(all []Ranked, own []float64, scores map[index.ChunkID]float64, p Params) {
 	first := all[:min(p.Rerank, len(all))]
-	after, before := make([]float64, len(first)), make([]float64, len(first))
+	after := make([]float64, len(first))
 	for i, c := range first {
 		s, ok := scores[c.Chunk.ID]
 		if !ok {
 			return
 		}
-		after[i], before[i] = s, c.Score
+		after[i] = s
 	}
 	if p.RerankWeight < 1 { // otherwise what a z-score rounds away would matter
+		before := slices.Clone(own[:len(first)])
 		standardise(after)
 		standardise(before)
+		cs := make([]admitted, len(first))
 		for i := range after {
 			after[i] = float64(p.RerankWeight*after[i]) + float64((1-p.RerankWeight)*before[i])
+			cs[i].Candidate = &first[i].Candidate
 		}
+		after = rescore(cs, after, p)
 	}
 	by := make(map[index.ChunkID]float64, len(first))
 	for i := range first {

@@ -284,7 +284,8 @@ func TestNoReranker(t *testing.T) {
 }
 
 // TestRerankWeight: between the order before and the reranker's own, a weight
-// mixes the two scores, each as z-scores over what is reranked.
+// mixes the two scores, each as z-scores over what is reranked, and what a chunk
+// gains from its document and its neighbours comes on top.
 func TestRerankWeight(t *testing.T) {
 	r := retriever(t, library(t), letters{}).WithReranker(scorer(byEggs))
 	p := DefaultParams()
@@ -293,41 +294,64 @@ func TestRerankWeight(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f, err = r.Rerank(t.Context(), "a badge in the hedge", f, p); err != nil {
-		t.Fatal(err)
-	}
-	off := p
-	off.Rerank = 0
-	before := Rank(f, off)[:9]
-	z := func(value func(Ranked) float64) func(Ranked) float64 {
-		var sum, squares float64
-		for _, c := range before {
-			sum += value(c) / 9
-		}
-		for _, c := range before {
-			squares += (value(c) - sum) * (value(c) - sum) / 9
-		}
-		return func(c Ranked) float64 { return (value(c) - sum) / math.Sqrt(squares) }
-	}
-	zScore := z(func(c Ranked) float64 { return c.Score })
-	zReranked := z(func(c Ranked) float64 { return f.Reranked[c.Chunk.ID] })
 	orders := map[string]bool{}
-	for _, w := range []float64{1e-9, 0.2, 0.5, 0.8, 1} {
-		p.RerankWeight = w
-		if err := p.Validate(); err != nil {
+	for _, context := range []struct{ prior, smoothing float64 }{{0, 0}, {0.8, 0}, {0, 0.4}, {0.8, 0.4}} {
+		p.DocumentPrior, p.NeighbourSmoothing = context.prior, context.smoothing
+		if f, err = r.Rerank(t.Context(), "a badge in the hedge", f, p); err != nil {
 			t.Fatal(err)
 		}
-		got := Rank(f, p)[:9]
-		orders[strings.Join(ids(got), " ")] = true
-		for i := 1; i < len(got); i++ {
-			a, b := got[i-1], got[i]
-			x, y := w*zReranked(a)+(1-w)*zScore(a), w*zReranked(b)+(1-w)*zScore(b)
-			if x < y-1e-12 || math.Abs(x-y) < 1e-12 && a.Rerank.Before > b.Rerank.Before {
-				t.Errorf("weight %v: rank %d has %v and was %d, rank %d has %v and was %d", w, i, x, a.Rerank.Before, i+1, y, b.Rerank.Before)
+		off := p
+		off.Rerank = 0
+		before := Rank(f, off)[:9]
+		z := func(value func(Ranked) float64) func(Ranked) float64 {
+			var sum, squares float64
+			for _, c := range before {
+				sum += value(c) / 9
 			}
+			for _, c := range before {
+				squares += (value(c) - sum) * (value(c) - sum) / 9
+			}
+			return func(c Ranked) float64 { return (value(c) - sum) / math.Sqrt(squares) }
 		}
-		if w < 1e-6 && !slices.Equal(ids(got), ids(before)) {
-			t.Errorf("a weight of nearly 0 changes the order")
+		zFused := z(func(c Ranked) float64 { return c.Fused })
+		zReranked := z(func(c Ranked) float64 { return f.Reranked[c.Chunk.ID] })
+		for _, w := range []float64{1e-9, 0.2, 0.5, 0.8, 1} {
+			p.RerankWeight = w
+			if err := p.Validate(); err != nil {
+				t.Fatal(err)
+			}
+			own := func(c Ranked) float64 { return w*zReranked(c) + (1-w)*zFused(c) }
+			want := func(c Ranked) float64 {
+				if w == 1 {
+					return own(c)
+				}
+				best, beside := math.Inf(-1), math.Inf(-1)
+				for _, other := range before {
+					if other.Chunk.Doc != c.Chunk.Doc {
+						continue
+					}
+					best = max(best, own(other))
+					if d := other.Chunk.Ordinal - c.Chunk.Ordinal; d == 1 || d == -1 {
+						beside = max(beside, own(other))
+					}
+				}
+				if math.IsInf(beside, -1) {
+					beside = 0 // the average of z-scores
+				}
+				return own(c) + context.prior*best + context.smoothing*beside
+			}
+			got := Rank(f, p)[:9]
+			orders[strings.Join(ids(got), " ")] = true
+			for i := 1; i < len(got); i++ {
+				a, b := got[i-1], got[i]
+				x, y := want(a), want(b)
+				if x < y-1e-12 || math.Abs(x-y) < 1e-12 && a.Rerank.Before > b.Rerank.Before {
+					t.Errorf("%+v, weight %v: rank %d has %v and was %d, rank %d has %v and was %d", context, w, i, x, a.Rerank.Before, i+1, y, b.Rerank.Before)
+				}
+			}
+			if w < 1e-6 && context.prior+context.smoothing == 0 && !slices.Equal(ids(got), ids(before)) {
+				t.Errorf("a weight of nearly 0 changes the order")
+			}
 		}
 	}
 	if len(orders) < 3 {

@@ -47,7 +47,7 @@ type Params struct {
 	Expand             string  // NoExpansion, the default, MultiQuery or HyDE; "" is NoExpansion
 	PhraseBoost        float64 // what the query's phrases are worth, 0..10 standard deviations of the fused scores, 0 off; default 2
 	Rerank             int     // how many of the best are reranked, 0..Candidates; 0 off, the default
-	RerankWeight       float64 // of the reranker's scores against those before, above 0 to 1 (they alone), see Rank; needed with Rerank; default 1
+	RerankWeight       float64 // of the reranker's scores against a chunk's own, above 0 to 1 (the reranker's alone), see Rank; needed with Rerank; default 1
 	Neighbours         int     // chunks on either side of a ranked one that Packable offers, 0..4; 0 off, the default
 	RequireAll         bool    // fail instead of degrading when a leg or the reranker fails
 	Filter             index.Filter

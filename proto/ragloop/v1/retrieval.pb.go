@@ -776,9 +776,10 @@ type SearchOptions struct {
 	// error where the server has no language model. Empty: the server's default, as
 	// shipped "none".
 	Expand string `protobuf:"bytes,11,opt,name=expand,proto3" json:"expand,omitempty"`
-	// Weight of the reranker's scores against those before it, both in standard
-	// deviations of the chunks that are reranked. Range: above 0 to 1; 1: the
-	// reranker's order alone. An error where nothing is reranked: `rerank` is 0, or
+	// Weight of the reranker's scores against the chunks' own before it, both in
+	// standard deviations of the chunks that are reranked; document_prior and
+	// neighbour_smoothing come on top. Range: above 0 to 1; 1: the reranker's order
+	// alone. An error where nothing is reranked: `rerank` is 0, or
 	// unset and the server has no reranker. Unset: the server's, as shipped 1, and
 	// 0.7 with late interaction.
 	RerankWeight  *float64 `protobuf:"fixed64,12,opt,name=rerank_weight,json=rerankWeight,proto3,oneof" json:"rerank_weight,omitempty"`
