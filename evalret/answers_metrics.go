@@ -118,7 +118,7 @@ func (g *Groundedness) mean(queries []Query, m metric.Metric, o GroundOptions) S
 		return s
 	}
 	clusters, _ := Clusters(from)
-	estimate := stats.Mean
+	estimate := stats.Bounded
 	if d, _ := m.Definition(); d.Proportion {
 		estimate = stats.Proportion
 	}

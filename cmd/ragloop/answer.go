@@ -16,8 +16,10 @@ import (
 	"github.com/ragloop/ragloop/evalret/metric"
 	"github.com/ragloop/ragloop/evalret/stats"
 	"github.com/ragloop/ragloop/internal/chat"
+	"github.com/ragloop/ragloop/internal/config"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/tokens"
+	"github.com/ragloop/ragloop/retrieve"
 )
 
 type answerFlags struct {
@@ -25,7 +27,7 @@ type answerFlags struct {
 	by              answererFlags
 	dryRun          bool
 	calibrate       bool
-	price           chat.Price
+	priced
 }
 
 func (a *app) answerCmd() *cobra.Command {
@@ -43,7 +45,7 @@ before is not asked again, so that an interrupted command goes on where it was.
 --answers takes answers that your application gave, JSON Lines
 {"id","answer","context"}, and adds contexts where it gives none.
 
---dry-run says what a language model would cost and asks nothing.
+--dry-run says what a language model would cost, and asks it nothing.
 
 --calibrate says what a threshold of the extractive answerer would do to the set, by
 cross-validation, and which one is best: a set needs 10 queries with an answer and 10
@@ -56,6 +58,8 @@ without. Choose it on another set than the one that is then measured.`,
 				return errors.New("answer: --calibrate only goes with --set FILE and --answerer extractive, and writes nothing")
 			case f.set == "" || f.out == "" && !f.dryRun && !f.calibrate:
 				return errors.New(`answer takes --set FILE and -o FILE; see "ragloop answer --help"`)
+			case f.dryRun && f.out != "":
+				return errors.New("answer: --dry-run writes nothing; leave out -o")
 			case f.given != "" && changed("answerer"):
 				return errors.New("answer takes one of --answers FILE and --answerer NAME")
 			case f.given != "":
@@ -64,10 +68,11 @@ without. Choose it on another set than the one that is then measured.`,
 			if err := f.by.check("answer", changed); err != nil {
 				return err
 			}
-			for _, only := range []string{"dry-run", "price-in", "price-out"} {
-				if changed(only) && !f.by.remote() {
-					return fmt.Errorf("answer: --%s only goes with --answerer llm or URL", only)
-				}
+			if f.dryRun && !f.by.remote() {
+				return errors.New("answer: --dry-run only goes with --answerer llm or URL")
+			}
+			if err := f.priced.check("answer", changed, f.dryRun); err != nil {
+				return err
 			}
 			if err := checkOut("-o", f.out); err != nil {
 				return err
@@ -81,9 +86,8 @@ without. Choose it on another set than the one that is then measured.`,
 	f.by.bind(cmd, byExtract, "who answers")
 	fl.StringVarP(&f.out, "out", "o", "", "file to write")
 	fl.BoolVar(&f.calibrate, "calibrate", false, "with --answerer extractive: say what a threshold does to the set, and answer nothing")
-	fl.BoolVar(&f.dryRun, "dry-run", false, "with a language model: print calls, tokens and cost, and ask nothing")
-	fl.Float64Var(&f.price.Prompt, "price-in", 0, "with a language model: price of a million tokens sent")
-	fl.Float64Var(&f.price.Completion, "price-out", 0, "with a language model: price of a million tokens received")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "with a language model: print calls, tokens and cost, and ask it nothing")
+	f.priced.bind(cmd)
 	a.bindRetrieval(cmd)
 	return textOnly(cmd)
 }
@@ -112,7 +116,7 @@ func (a *app) answer(ctx context.Context, f answerFlags) error {
 				return fmt.Errorf("answer: %w", err)
 			}
 		}
-		contexts, err := a.contexts(ctx, gen, set)
+		contexts, err := a.contexts(ctx, gen, set, f.dryRun)
 		if err != nil {
 			return err
 		}
@@ -170,14 +174,14 @@ func (a *app) calibrate(ctx context.Context, x *answer.Extractive, set labels.Se
 	if separation, ok := stats.Separate(with, without, stats.Options{Seed: defaultSeed}); ok {
 		fmt.Fprintf(a.out, "evidence: AUROC %.3f [%.3f, %.3f]; below 0.5, questions without an answer look better answered than the others\n", separation.AUROC, separation.CI.Lo, separation.CI.Hi)
 	}
-	row(fmt.Sprintf("thresholds of %d folds (%.3f to %.3f), each on the fold held out", c.Folds, c.Lowest, c.Highest), c.HeldOut)
-	row(fmt.Sprintf("--threshold %.3f, the best of all, on what it was chosen by", c.Threshold), c.Fitted)
+	row(fmt.Sprintf("thresholds of %d folds (%v to %v), each on the fold held out", c.Folds, c.Lowest, c.Highest), c.HeldOut)
+	row(fmt.Sprintf("--threshold %v, the best of all, on what it was chosen by", c.Threshold), c.Fitted)
 	row(fmt.Sprintf("--threshold %v, the default", answer.DefaultThreshold), metric.AbstainBelow(answer.DefaultThreshold, with, without))
 	return nil
 }
 
 // asksNothing fails where a dry run would have to ask a language model for what
-// comes before the answers.
+// comes before that which it is about.
 func (a *app) asksNothing(dryRun bool) error {
 	if expand := a.cfg.Config.Retrieve.Expand; dryRun && expand != "none" {
 		return fmt.Errorf("--dry-run asks nothing, and retrieve.expand is %s, which asks the language model about every query; set it to none", expand)
@@ -205,8 +209,20 @@ func readGiven(path string, set labels.Set) (map[string]answer.Answer, error) {
 	return given, nil
 }
 
-// explainer returns what makes the context of a query as serving would.
-func (a *app) explainer(gen *index.Generation) (func(context.Context, labels.Query) (evalret.Explanation, error), error) {
+// rerankDry returns p as a dry run uses it: a reranker elsewhere may want money, too,
+// and is not asked. One in this process is: what would be asked of others, and what is
+// answered already, is told from the contexts that it makes.
+func (a *app) rerankDry(p retrieve.Params) retrieve.Params {
+	if p.Rerank > 0 && a.cfg.Config.Retrieve.Rerank.Kind == config.HTTPReranker {
+		p.Rerank = 0
+		a.say("warning: the reranker of retrieve.rerank.url is not asked: what follows is about contexts without it")
+	}
+	return p
+}
+
+// explainer returns what makes the context of a query as serving would, or as a dry
+// run does.
+func (a *app) explainer(gen *index.Generation, dryRun bool) (func(context.Context, labels.Query) (evalret.Explanation, error), error) {
 	e, err := a.bareEmbedder()
 	if err != nil {
 		return nil, err
@@ -227,6 +243,9 @@ func (a *app) explainer(gen *index.Generation) (func(context.Context, labels.Que
 	if s.Params, err = a.params(); err != nil {
 		return nil, err
 	}
+	if dryRun {
+		s.Params = a.rerankDry(s.Params)
+	}
 	if s.Pack, err = a.packing(); err != nil {
 		return nil, err
 	}
@@ -239,9 +258,9 @@ func (a *app) explainer(gen *index.Generation) (func(context.Context, labels.Que
 	}, nil
 }
 
-// contexts returns the context of each query, as serving would make it.
-func (a *app) contexts(ctx context.Context, gen *index.Generation, set labels.Set) ([]answer.Context, error) {
-	explain, err := a.explainer(gen)
+// contexts returns the context of each query, as serving or a dry run makes it.
+func (a *app) contexts(ctx context.Context, gen *index.Generation, set labels.Set, dryRun bool) ([]answer.Context, error) {
+	explain, err := a.explainer(gen, dryRun)
 	if err != nil {
 		return nil, err
 	}

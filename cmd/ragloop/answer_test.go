@@ -196,7 +196,12 @@ func TestAnswerFlags(t *testing.T) {
 		{"--set s -o o --answers a --max-tokens 20", "--max-tokens only goes with --answerer llm or URL"},
 		{"--set s -o o --answerer llm --answerer-key-env K", "--answerer-key-env only goes with --answerer URL"},
 		{"--set s --dry-run", "--dry-run only goes with --answerer llm or URL"},
-		{"--set s -o o --price-in 2", "--price-in only goes with --answerer llm or URL"},
+		{"--set s -o o --price-in 2", "--price-in only goes with --dry-run"},
+		{"--set s -o o --answerer llm --price-out 2", "--price-out only goes with --dry-run"},
+		{"--set s --answerer llm --dry-run --price-in NaN", "--price-in is NaN, allowed are numbers from 0 up"},
+		{"--set s --answerer llm --dry-run --price-out -1", "--price-out is -1, allowed are numbers from 0 up"},
+		{"--set s --answerer llm --dry-run -o o", "--dry-run writes nothing; leave out -o"},
+		{"--set s -o o --answerer http://me:s3cret@host/v1", "--answerer has a user name in its URL"},
 		{"--set s -o o --json", "answer has no --json output"},
 	} {
 		code, _, stderr := command(t, append([]string{"answer"}, strings.Fields(c.args)...)...)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"net/url"
 	"strings"
 	"sync"
 
@@ -43,6 +45,31 @@ func (f *answererFlags) bind(cmd *cobra.Command, name, usage string) {
 	fl.IntVar(&f.maxTokens, "max-tokens", maxAnswerTokens, "with a language model: longest answer")
 }
 
+// priced are the flags of a dry run that say what an endpoint asks for.
+type priced struct{ price chat.Price }
+
+func (p *priced) bind(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.Float64Var(&p.price.Prompt, "price-in", 0, "with --dry-run: price of a million tokens sent")
+	fl.Float64Var(&p.price.Completion, "price-out", 0, "with --dry-run: price of a million tokens received")
+}
+
+// check tells what is no price; command is for messages.
+func (p *priced) check(command string, changed func(flag string) bool, dryRun bool) error {
+	for _, flag := range []struct {
+		name  string
+		price float64
+	}{{"price-in", p.price.Prompt}, {"price-out", p.price.Completion}} {
+		switch {
+		case changed(flag.name) && !dryRun:
+			return fmt.Errorf("%s: --%s only goes with --dry-run", command, flag.name)
+		case !(flag.price >= 0) || math.IsInf(flag.price, 1):
+			return fmt.Errorf("%s: --%s is %v, allowed are numbers from 0 up", command, flag.name, flag.price)
+		}
+	}
+	return nil
+}
+
 // remote reports whether a language model answers.
 func (f *answererFlags) remote() bool { return f.name == byModel || f.address() }
 
@@ -54,6 +81,9 @@ func (f *answererFlags) address() bool {
 func (f *answererFlags) check(command string, changed func(flag string) bool) error {
 	if f.name != "" && f.name != byExtract && !f.remote() {
 		return fmt.Errorf("%s: --answerer is %q, allowed are %s, %s, or a URL that begins with http:// or https://", command, f.name, byExtract, byModel)
+	}
+	if u, err := url.Parse(f.name); err == nil && u.User != nil {
+		return fmt.Errorf("%s: --answerer has a user name in its URL, which would be in reports: name the variable that holds a bearer token with --answerer-key-env", command)
 	}
 	for _, only := range []struct {
 		flag, with string

@@ -119,7 +119,7 @@ func (a *app) convert(c converter, args []string, f convertFlags) error {
 		spans += len(q.Evidence)
 		docs += len(q.Docs)
 	}
-	a.say("%d queries with %d evidence spans and %d graded documents: %s", len(out.Set.Queries), spans, docs, f.out)
+	a.say("%s with %s and %s: %s", plural(len(out.Set.Queries), "query", "queries"), plural(spans, "evidence span", "evidence spans"), plural(docs, "graded document", "graded documents"), f.out)
 	return nil
 }
 

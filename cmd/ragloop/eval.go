@@ -212,7 +212,7 @@ func (a *app) evaluate(ctx context.Context, gen *index.Generation, e embed.Embed
 		if err := a.asksNothing(true); err != nil {
 			return measured{}, err
 		}
-		params.Rerank = 0 // answers are given the contexts before it
+		params = a.rerankDry(params)
 	}
 	p := a.progress()
 	defer p.done()

@@ -36,13 +36,18 @@ func (o *outputs) bind(cmd *cobra.Command) {
 	fl.StringArrayVar(&o.gates, "gate", nil, `condition that the reference run must meet, or the exit code is 1: "nDCG@10>=0.7" is about the mean, "nDCG@10>-0.02" about the interval of the difference from --baseline; "groundedness>-0.02" and other metrics of answers go with --answers or --answerer; may be repeated`)
 }
 
-// check reads gates and baseline, and tells before the work whether files can
-// be written.
+// check reads gates and baseline, and tells before the work whether what is to be
+// written can be.
 func (o *outputs) check() error {
 	files := map[string]string{"--csv": o.csv, "--markdown": o.markdown, "--junit": o.junit}
 	for _, flag := range slices.Sorted(maps.Keys(files)) {
 		if err := checkOut(flag, files[flag]); err != nil {
 			return err
+		}
+	}
+	if o.save != "" {
+		if err := runs.Free(o.save); err != nil {
+			return fmt.Errorf("eval: --save: %w", err)
 		}
 	}
 	relative := false
@@ -83,16 +88,14 @@ func (o outputs) metrics() (ms []metric.Metric) {
 }
 
 // writeOutputs writes what was asked for and returns an error with exitFailed when a
-// gate did not hold.
+// gate did not hold. Where one could not be decided, as its baseline is no match, it
+// is written all the same, and the error is that.
 func (a *app) writeOutputs(o outputs, e evalret.Evaluation, suite string, seed uint64) error {
 	side, err := runs.Of(e, "this run", "")
 	if err != nil {
 		return err
 	}
-	results, err := runs.Check(o.parsed, side, o.base, runs.Options{Seed: seed})
-	if err != nil {
-		return err
-	}
+	results, undecided := runs.Check(o.parsed, side, o.base, runs.Options{Seed: seed})
 	for _, file := range []struct {
 		name  string
 		write func(io.Writer) error
@@ -116,12 +119,19 @@ func (a *app) writeOutputs(o outputs, e evalret.Evaluation, suite string, seed u
 	}
 	failed := 0
 	for _, r := range results {
-		verdict := "passed"
-		if !r.Passed {
-			verdict = "FAILED"
-			failed++
+		switch {
+		case r.Err != nil:
+			a.say("gate %s could not be decided: %v", r.Gate, r.Err)
+			continue
+		case r.Passed:
+			a.say("gate %s passed: %s", r.Gate, r.Reason)
+			continue
 		}
-		a.say("gate %s %s: %s", r.Gate, verdict, r.Reason)
+		failed++
+		a.say("gate %s FAILED: %s", r.Gate, r.Reason)
+	}
+	if undecided != nil {
+		return fmt.Errorf("eval: %w", undecided)
 	}
 	if failed > 0 {
 		return fmt.Errorf("eval %w: %d of %d gates do not hold", errFailed, failed, len(results))

@@ -36,7 +36,7 @@ type grounded struct {
 	threshold   float64
 	citations   bool
 	dryRun      bool
-	price       chat.Price
+	priced
 
 	given map[string]answer.Answer // of file; nil: none
 	who   answerer                 // nil: none
@@ -51,9 +51,8 @@ func (g *grounded) bind(cmd *cobra.Command) {
 	fl.StringVar(&g.judge, "judge", lexicalJudge, "what says how far a context supports a claim of an answer: lexical (offline), nli (the endpoint of nli.url) or llm")
 	fl.Float64Var(&g.threshold, "support-threshold", metric.DefaultSupport, "support from which on a claim, or a citation, counts as supported, more than 0 and at most 1")
 	fl.BoolVar(&g.citations, "citations", false, "judge what answers cite, too: always with --judge lexical, and otherwise up to twice as many judgements and more")
-	fl.BoolVar(&g.dryRun, "dry-run", false, "with answers: print what answering and judging would ask of remote models and cost, ask nothing, and write nothing")
-	fl.Float64Var(&g.price.Prompt, "price-in", 0, "with --dry-run: price of a million tokens sent")
-	fl.Float64Var(&g.price.Completion, "price-out", 0, "with --dry-run: price of a million tokens received")
+	fl.BoolVar(&g.dryRun, "dry-run", false, "with answers: print what answering and judging would ask of remote models and cost, ask them nothing, and write nothing")
+	g.priced.bind(cmd)
 }
 
 // answers reports whether there will be any.
@@ -69,10 +68,8 @@ func (g *grounded) check(changed func(flag string) bool, gates []runs.Gate) erro
 			return fmt.Errorf("eval: --%s only goes with --answers FILE or --answerer NAME", only)
 		}
 	}
-	for _, only := range []string{"price-in", "price-out"} {
-		if changed(only) && !g.dryRun {
-			return fmt.Errorf("eval: --%s only goes with --dry-run", only)
-		}
+	if err := g.priced.check("eval", changed, g.dryRun); err != nil {
+		return err
 	}
 	for _, output := range []string{"out", "save", "csv", "markdown", "junit", "gate", "baseline", "json"} {
 		if g.dryRun && changed(output) {

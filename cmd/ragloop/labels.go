@@ -50,7 +50,7 @@ func (a *app) checkLabels(ctx context.Context, file string) error {
 			return err
 		}
 		if n := len(report.Broken); n > 0 {
-			return fmt.Errorf("labels check %w: %d labels of %s do not match their documents", errFailed, n, file)
+			return fmt.Errorf("labels check %w: of %s, %s", errFailed, file, plural(n, "label does not match its document", "labels do not match their documents"))
 		}
 		return nil
 	})

@@ -72,7 +72,7 @@ func (a *app) reanchor(ctx context.Context, file string, f reanchorFlags) error 
 			return err
 		}
 		if n := len(report.Broken); n > 0 && !f.dropBroken {
-			return fmt.Errorf("labels reanchor %w: %d labels of %s are lost or ambiguous", errFailed, n, file)
+			return fmt.Errorf("labels reanchor %w: of %s, %s lost or ambiguous", errFailed, file, plural(n, "label is", "labels are"))
 		}
 		return nil
 	})

@@ -248,7 +248,8 @@ func (a *app) merge(setFile, judgementsFile string, f mergeFlags) error {
 			Conflicts int `json:"conflicts"`
 		}{applied, conflicts})
 	}
-	fmt.Fprintf(a.out, "%d judgements: %d spans and %d graded documents added, %d queries added; %d said what was known, %d make no label, %d contradict the set\n",
-		len(judgements), applied.Evidence, applied.Grades, applied.Queries, applied.Known, applied.Kept, conflicts)
+	fmt.Fprintf(a.out, "%s: %s, %s and %s added; %d said what was known, %s, %s\n", plural(len(judgements), "judgement", "judgements"),
+		plural(applied.Evidence, "span", "spans"), plural(applied.Grades, "graded document", "graded documents"), plural(applied.Queries, "query", "queries"),
+		applied.Known, plural(applied.Kept, "makes no label", "make no label"), plural(conflicts, "contradicts the set", "contradict the set"))
 	return nil
 }

@@ -16,7 +16,6 @@ import (
 	"github.com/ragloop/ragloop/evalret/labels/synth"
 	"github.com/ragloop/ragloop/ingest"
 	"github.com/ragloop/ragloop/ingest/extract"
-	"github.com/ragloop/ragloop/internal/chat"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/text"
 )
@@ -24,8 +23,8 @@ import (
 type synthFlags struct {
 	out, leftOut, against string
 	dryRun                bool
-	price                 chat.Price
-	o                     synth.Options
+	priced
+	o synth.Options
 }
 
 func (a *app) synthCmd() *cobra.Command {
@@ -54,7 +53,8 @@ are not what people ask: they share more words with what answers them, which fav
 lexical search. Review some ("labels review"), and read results by tag.
 
 What the model has answered before is not asked again (llm.cache), so that an
-interrupted command goes on where it was. --dry-run tells the cost and asks nothing.`,
+interrupted command goes on where it was. --dry-run tells the cost, and asks the
+model nothing.`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if err := f.check(cmd.Flags().Changed, paths); err != nil {
 				return err
@@ -79,9 +79,8 @@ interrupted command goes on where it was. --dry-run tells the cost and asks noth
 	fl.IntVar(&f.o.MinWords, "min-words", 40, "words that a passage has at least, 5 to 250")
 	fl.IntVar(&f.o.MaxPassages, "max-passages", 0, "passages to ask about, at most (default: three for each query)")
 	fl.IntVar(&f.o.MaxPerDocument, "max-per-document", 0, "passages of one document, at most (default: no limit)")
-	fl.BoolVar(&f.dryRun, "dry-run", false, "print calls, tokens and cost, and ask nothing")
-	fl.Float64Var(&f.price.Prompt, "price-in", 0, "with --dry-run: price of a million tokens sent")
-	fl.Float64Var(&f.price.Completion, "price-out", 0, "with --dry-run: price of a million tokens received")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "print calls, tokens and cost, and ask the model nothing")
+	f.priced.bind(cmd)
 	a.bindSelection(cmd)
 	a.bindRetrieval(cmd)
 	return cmd
@@ -93,15 +92,15 @@ func (f *synthFlags) check(changed func(string) bool, paths []string) error {
 		return errors.New("labels synth needs --out FILE or --dry-run")
 	case f.out != "" && f.dryRun, f.leftOut != "" && f.dryRun:
 		return errors.New("labels synth: --dry-run writes nothing; leave out --out and --left-out")
+	case f.out != "" && f.out == f.leftOut:
+		return fmt.Errorf("labels synth: --out and --left-out are both %s", f.out)
 	case f.o.Unanswerable > 0 && len(paths) > 0:
 		return errors.New("labels synth: --unanswerable searches an indexed collection; ingest the files, and leave out PATH")
 	case changed("max-passages") && f.o.MaxPassages < 1:
 		return fmt.Errorf("labels synth: --max-passages is %d, allowed are 1 and more", f.o.MaxPassages)
 	}
-	for _, only := range []string{"price-in", "price-out"} {
-		if changed(only) && !f.dryRun {
-			return fmt.Errorf("labels synth: --%s only goes with --dry-run", only)
-		}
+	if err := f.priced.check("labels synth", changed, f.dryRun); err != nil {
+		return err
 	}
 	if err := errors.Join(checkOut("--out", f.out), checkOut("--left-out", f.leftOut)); err != nil {
 		return err
@@ -131,6 +130,9 @@ func (a *app) synthKeys(paths []string, f synthFlags) error {
 
 // synthServed makes queries about the indexed documents.
 func (a *app) synthServed(ctx context.Context, f synthFlags) error {
+	if err := a.asksNothing(f.dryRun && f.o.Unanswerable > 0); err != nil {
+		return fmt.Errorf("labels synth: %w", err)
+	}
 	return a.onServed(ctx, func(_ *index.Client, gen *index.Generation) error {
 		c := synth.Corpus{Read: func(ctx context.Context, doc text.DocID) (synth.Document, error) {
 			body, record, err := gen.Text(ctx, doc)
@@ -146,12 +148,15 @@ func (a *app) synthServed(ctx context.Context, f synthFlags) error {
 			c.Docs = append(c.Docs, r.Doc)
 		}
 		if f.o.Unanswerable > 0 {
-			explain, err := a.explainer(gen)
+			explain, err := a.explainer(gen, f.dryRun)
 			if err != nil {
 				return err
 			}
 			f.o.Search = func(ctx context.Context, question string) (string, error) {
 				x, err := explain(ctx, labels.Query{Text: question})
+				if err == nil && len(x.Degraded) > 0 { // what half a search misses is no proof that nothing answers
+					err = fmt.Errorf("it is degraded: %s", x.Degraded[0])
+				}
 				return x.Context, err
 			}
 		}
@@ -265,7 +270,7 @@ func (a *app) synth(ctx context.Context, c synth.Corpus, f synthFlags) error {
 		return err
 	}
 	if len(made.Set.Queries) == 0 {
-		return fmt.Errorf("labels synth %w: no query came of %d passages; %s is not written", errFailed, made.Asked, f.out)
+		return fmt.Errorf("labels synth %w: no query came of %s; %s is not written", errFailed, plural(made.Asked, "passage", "passages"), f.out)
 	}
 	return nil
 }

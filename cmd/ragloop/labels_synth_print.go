@@ -34,8 +34,8 @@ func (a *app) printSynth(r synth.Result, f synthFlags) error {
 		}{len(r.Set.Queries), unanswerable, counts, r})
 	}
 	s := r.Sample
-	fmt.Fprintf(a.out, "%d queries of %d passages, %d of them without an answer (%s, prompt %s, seed %d): %s\n",
-		len(r.Set.Queries), r.Asked, unanswerable, r.Model, r.Prompt, r.Seed, f.out)
+	fmt.Fprintf(a.out, "%s of %s, %d of them without an answer (%s, prompt %s, seed %d): %s\n", plural(len(r.Set.Queries), "query", "queries"),
+		plural(r.Asked, "passage", "passages"), unanswerable, r.Model, r.Prompt, r.Seed, f.out)
 	fmt.Fprintf(a.out, "documents: %d, %d left apart, %d read, %d of these unreadable\n", s.Documents, s.Apart, s.Read, len(s.Unreadable))
 	fmt.Fprintf(a.out, "their passages: %d; left out: %d too short, %d too long, %d almost equal to one before\n", s.Passages, s.TooShort, s.TooLong, s.Repeated)
 	if x, ok := r.Overlap.Float(); ok {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -13,8 +14,9 @@ import (
 // Calibration says what a threshold of the evidence does to a set of questions, some
 // of which have an answer.
 type Calibration struct {
-	// Threshold is the one with the best balanced accuracy on all questions, the
-	// smallest of equals.
+	// Threshold is the one with the best balanced accuracy on all questions, of equals
+	// that of the least evidence, written with as few decimals as tell it from the
+	// evidence below it.
 	Threshold float64 `json:"threshold"`
 	// HeldOut is the 2x2 by cross-validation: of each question by a threshold that was
 	// chosen on the other folds. Fitted is that of Threshold on all, which is too good.
@@ -87,8 +89,8 @@ func fold(x []float64, f int) (own, rest []float64) {
 	return own, rest
 }
 
-// bestThreshold returns the value with the best balanced accuracy, the smallest of
-// equals; 0 abstains from nothing.
+// bestThreshold returns the threshold with the best balanced accuracy, of equals that
+// of the least evidence; 0 abstains from nothing.
 func bestThreshold(with, without []float64) float64 {
 	type point struct {
 		x          float64
@@ -102,12 +104,13 @@ func bestThreshold(with, without []float64) float64 {
 		points = append(points, point{x, false})
 	}
 	slices.SortFunc(points, func(a, b point) int { return cmp.Compare(a.x, b.x) })
-	best, at := 1.0, 0.0 // the sum of both shares
+	at := 0.0
 	answered, abstained := len(with), 0
+	best := answered * len(without) // the sum of both shares, times both numbers: as floats equals could differ
 	for i, p := range points {
 		if i > 0 && points[i-1].x < p.x { // a threshold of p.x abstains from what is before it
-			if sum := float64(answered)/float64(len(with)) + float64(abstained)/float64(len(without)); sum > best {
-				best, at = sum, p.x
+			if sum := answered*len(without) + abstained*len(with); sum > best {
+				best, at = sum, between(points[i-1].x, p.x)
 			}
 		}
 		if p.answerable {
@@ -117,4 +120,17 @@ func bestThreshold(with, without []float64) float64 {
 		}
 	}
 	return at
+}
+
+// between returns a number above low and up to high with as few decimals as there
+// can be, so that people can copy it; of 0 <= low < high <= 1.
+func between(low, high float64) float64 {
+	for scale := 10.0; scale < 1e16; scale *= 10 {
+		for _, x := range []float64{math.Round(high*scale) / scale, math.Floor(high*scale) / scale} {
+			if x > low && x <= high {
+				return x
+			}
+		}
+	}
+	return high
 }

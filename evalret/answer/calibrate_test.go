@@ -2,12 +2,35 @@ package answer
 
 import (
 	"errors"
+	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"github.com/ragloop/ragloop/evalret/metric"
 )
+
+func TestBetween(t *testing.T) {
+	for _, c := range []struct{ low, high, want float64 }{
+		{0.41, 0.58, 0.5}, {0.5743, 0.5779, 0.577}, {0.5, 0.5000001, 0.5000001}, {0.29, 0.3, 0.3}, {0, 1e-9, 1e-9}, {0.999, 1, 1},
+		{0.3, math.Nextafter(0.3, 1), math.Nextafter(0.3, 1)},
+	} {
+		if got := between(c.low, c.high); got != c.want {
+			t.Errorf("between(%v, %v) = %v, want %v", c.low, c.high, got, c.want)
+		}
+	}
+}
+
+// Equal accuracies are equal, whatever their shares look like as floats.
+func TestBestThresholdOfEquals(t *testing.T) {
+	with := slices.Concat(slices.Repeat([]float64{0.2}, 2), slices.Repeat([]float64{0.9}, 8))
+	without := slices.Concat(slices.Repeat([]float64{0.1}, 2), slices.Repeat([]float64{0.3}, 2), slices.Repeat([]float64{0.95}, 6))
+	// 10 of 10 and 2 of 10 below 0.2, 8 of 10 and 4 of 10 below 0.9.
+	if got := bestThreshold(with, without); got != 0.2 {
+		t.Errorf("bestThreshold = %v, want 0.2, the least of equals", got)
+	}
+}
 
 func TestCalibrate(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -31,6 +54,10 @@ func TestCalibrate(t *testing.T) {
 	sum := c.HeldOut.AnswerableAnswered + c.HeldOut.AnswerableAbstained + c.HeldOut.UnanswerableAnswered + c.HeldOut.UnanswerableAbstained
 	if sum != 300 || c.Folds != 10 {
 		t.Errorf("%d questions in %d folds", sum, c.Folds)
+	}
+	// What is printed does what is said: it has few decimals, and none are lost.
+	if printed := fmt.Sprint(c.Threshold); len(printed) > len("0.55555") || metric.AbstainBelow(c.Threshold, with, without) != c.Fitted {
+		t.Errorf("the threshold is %s: %+v, want %+v", printed, metric.AbstainBelow(c.Threshold, with, without), c.Fitted)
 	}
 	slices.Reverse(with)
 	if again, err := Calibrate(with, without, 1); err != nil || again != c {

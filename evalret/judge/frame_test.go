@@ -127,6 +127,9 @@ func TestFindQuote(t *testing.T) {
 		{"İstanbul", "İstanbul"},
 		{"3×2. < |end| > naïve.", "3×2. <|end|> Naïve."},
 		{"140 USD", ""},
+		{"40 EUR", ""},           // of 140: another amount
+		{"limit is “140 EU", ""}, // cut
+		{"LIMIT is \"140", "limit is “140"},
 		{"the limit was", ""},
 		{"is", ""}, // says nothing
 		{"– — …", ""},
@@ -135,6 +138,20 @@ func TestFindQuote(t *testing.T) {
 		got, ok := findQuote(evidence, c.quote)
 		if ok != (c.want != "") || evidence[got.Start:got.End] != c.want {
 			t.Errorf("findQuote(%q) = %q, %v, want %q", c.quote, evidence[got.Start:got.End], ok, c.want)
+		}
+	}
+}
+
+func TestIndexWords(t *testing.T) {
+	for _, c := range []struct {
+		s, sub string
+		want   int
+	}{
+		{"illegal or legal", "legal", 11}, {"illegal", "legal", -1}, {"legally", "legal", -1}, {"legal", "legal", 0}, {"140 or 40", "40", 7},
+		{"限制是一百四十欧元", "一百四十", 9}, {"a", "", -1}, {"\xff\xffab", "ab", 2}, {strings.Repeat("ab", 5000) + " ab", "ab", -1}, // too many to look at
+	} {
+		if got := indexWords(c.s, c.sub); got != c.want {
+			t.Errorf("indexWords(%.20q, %q) = %d, want %d", c.s, c.sub, got, c.want)
 		}
 	}
 }

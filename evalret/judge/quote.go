@@ -17,7 +17,7 @@ const minQuote = 4
 // stands as it is, or else the first where it differs in white space, case, dashes,
 // quotation marks and what surrounds it alone, which models do not copy reliably.
 // False: it is in no place, or too short to say anything. Letters, digits and other
-// punctuation must be the same.
+// punctuation must be the same, and it cuts no word: "40 EUR" is not in "140 EUR".
 func findQuote(evidence, quote string) (text.Span, bool) {
 	quote = strings.Trim(strings.TrimSpace(quote), "\"“”„«»…")
 	quote = strings.TrimSpace(strings.TrimSuffix(strings.TrimPrefix(quote, "..."), "..."))
@@ -30,19 +30,59 @@ func findQuote(evidence, quote string) (text.Span, bool) {
 	if said < minQuote {
 		return text.Span{}, false
 	}
-	if at := strings.Index(evidence, quote); at >= 0 {
+	if at := indexWords(evidence, quote); at >= 0 {
 		return text.Span{Start: at, End: at + len(quote)}, true
 	}
 	quote = chat.Restore(quote) // the model saw what the frame makes of control tokens
 	folded, _ := fold(quote)
 	all, origin := fold(evidence)
-	at := strings.Index(all, folded)
-	if at < 0 || folded == "" {
+	at := indexWords(all, folded)
+	if at < 0 {
 		return text.Span{}, false
 	}
 	last := origin[at+len(folded)-1]
 	_, size := utf8.DecodeRuneInString(evidence[last:])
 	return text.Span{Start: origin[at], End: last + size}, true
+}
+
+// maxCut is how many places of a quotation that cut a word are looked at: a bound on
+// the work that texts can cause which repeat themselves.
+const maxCut = 1000
+
+// indexWords returns the first place of sub in s where it neither begins nor ends
+// inside a word; -1: there is none among the first maxCut.
+func indexWords(s, sub string) int {
+	if sub == "" {
+		return -1
+	}
+	first, _ := utf8.DecodeRuneInString(sub)
+	last, _ := utf8.DecodeLastRuneInString(sub)
+	from := 0
+	for range maxCut {
+		at := strings.Index(s[from:], sub)
+		if at < 0 {
+			return -1
+		}
+		at += from
+		before, _ := utf8.DecodeLastRuneInString(s[:at])
+		after, _ := utf8.DecodeRuneInString(s[at+len(sub):])
+		if !inWord(before, first) && !inWord(last, after) {
+			return at
+		}
+		_, size := utf8.DecodeRuneInString(s[at:])
+		from = at + size
+	}
+	return -1
+}
+
+// inWord reports whether two code points in a row are of one word. Those of scripts
+// that put no spaces between words never are.
+func inWord(a, b rune) bool {
+	part := func(r rune) bool {
+		return (unicode.IsLetter(r) || unicode.IsDigit(r)) &&
+			!unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+	}
+	return part(a) && part(b)
 }
 
 // fold returns s with runs of white space as one space, in lower case, with plain

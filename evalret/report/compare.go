@@ -261,11 +261,14 @@ func Markdown(w io.Writer, e evalret.Evaluation, gates []runs.GateResult) error 
 	if len(gates) > 0 {
 		fmt.Fprintf(b, "\n| gate | | |\n|---|---|---|\n")
 		for _, g := range gates {
-			verdict := "passed"
-			if !g.Passed {
+			verdict, reason := "passed", g.Reason
+			switch {
+			case g.Err != nil:
+				verdict, reason = "**not decided**", g.Err.Error()
+			case !g.Passed:
 				verdict = "**failed**"
 			}
-			fmt.Fprintf(b, "| %s | %s | %s |\n", cell(g.Gate.String()), verdict, cell(g.Reason))
+			fmt.Fprintf(b, "| %s | %s | %s |\n", cell(g.Gate.String()), verdict, cell(reason))
 		}
 	}
 	fmt.Fprint(b, "\n| metric | n |")

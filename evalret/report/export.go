@@ -79,6 +79,7 @@ type junitCase struct {
 	Class   string        `xml:"classname,attr"`
 	Name    string        `xml:"name,attr"`
 	Failure *junitFailure `xml:"failure,omitempty"`
+	Error   *junitFailure `xml:"error,omitempty"`
 	Output  string        `xml:"system-out,omitempty"`
 }
 
@@ -87,14 +88,18 @@ type junitFailure struct {
 }
 
 // JUnit writes gates as one JUnit test suite, the form that CI systems show: a
-// test case for each gate.
+// test case for each gate. One that could not be decided is an error, not a failure.
 func JUnit(w io.Writer, suite string, gates []runs.GateResult) error {
 	s := junitSuite{Name: suite, Tests: len(gates)}
 	for _, g := range gates {
 		c := junitCase{Class: "ragloop.gate", Name: g.Gate.String()}
-		if g.Passed {
+		switch {
+		case g.Err != nil:
+			c.Error = &junitFailure{g.Err.Error()}
+			s.Errors++
+		case g.Passed:
 			c.Output = g.Reason
-		} else {
+		default:
 			c.Failure = &junitFailure{g.Reason}
 			s.Failures++
 		}

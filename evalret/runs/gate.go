@@ -92,21 +92,27 @@ type GateResult struct {
 	Gate   Gate
 	Passed bool
 	Reason string // the numbers that decided it
+	Err    error  // why it could not be decided; not nil: it has not passed, and has no reason
 }
 
-// Check holds run against gates. baseline is nil where there is none; a gate
-// that needs one is then an error, as is a gate on a metric that was not
-// computed. o.Metrics and o.Primary are not used.
+// Check holds run against gates, and returns a result of each. baseline is nil
+// where there is none; a gate that needs one is then an error, as is one on a metric
+// that was not computed, and one on runs that cannot be compared
+// ([ErrIncomparable]). Such errors are in the results, which come with all of them
+// joined: the other gates are decided all the same. o.Metrics and o.Primary are not
+// used.
 func Check(gates []Gate, run Side, baseline *Side, o Options) ([]GateResult, error) {
 	var results []GateResult
+	var undecided []error
 	for _, g := range gates {
 		r, err := g.check(run, baseline, o)
 		if err != nil {
-			return nil, fmt.Errorf("check the gate %s: %w", g, err)
+			r = GateResult{Gate: g, Err: err}
+			undecided = append(undecided, fmt.Errorf("check the gate %s: %w", g, err))
 		}
 		results = append(results, r)
 	}
-	return results, nil
+	return results, errors.Join(undecided...)
 }
 
 func (g Gate) check(run Side, baseline *Side, o Options) (GateResult, error) {
@@ -125,7 +131,7 @@ func (g Gate) check(run Side, baseline *Side, o Options) (GateResult, error) {
 			return r, nil
 		}
 		r.Passed = g.holds(x)
-		r.Reason = fmt.Sprintf("the mean is %.4f over %d queries", x, s.N)
+		r.Reason = fmt.Sprintf("the mean is %.4f over %s", x, many(s.N, "query", "queries"))
 		if s.CI95 != nil {
 			r.Reason += fmt.Sprintf(" (95 %% interval %.4f to %.4f)", s.CI95[0], s.CI95[1])
 		}
@@ -152,13 +158,21 @@ func (g Gate) decide(c stats.Comparison) GateResult {
 	if g.Below {
 		end, which = c.CI.Hi, "upper"
 	}
-	r.Reason = fmt.Sprintf("the difference is %+.4f over %d queries, the %s end of its 95 %% interval %+.4f", c.Diff, c.N, which, end)
+	r.Reason = fmt.Sprintf("the difference is %+.4f over %s, the %s end of its 95 %% interval %+.4f", c.Diff, many(c.N, "query", "queries"), which, end)
 	if c.Verdict() == stats.TooFew {
-		r.Reason += fmt.Sprintf("; undecided: %d independent queries, at least %d are needed", c.Clusters, stats.MinVerdict)
+		r.Reason += fmt.Sprintf("; undecided: %s, at least %d are needed", many(c.Clusters, "independent query", "independent queries"), stats.MinVerdict)
 		return r
 	}
 	r.Passed = g.holds(end)
 	return r
+}
+
+// many returns n with the word for one or for several.
+func many(n int, one, several string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, several)
 }
 
 func (g Gate) holds(x float64) bool {

@@ -33,16 +33,16 @@ func (g Gate) checkAnswers(run Side, baseline *Side, o Options) (GateResult, err
 	}
 	x, ok := s.Value.Float()
 	if !ok {
-		r.Reason = fmt.Sprintf("the metric applies to no answer, of %d queries", s.NotApplicable)
+		r.Reason = fmt.Sprintf("the metric applies to no answer, of %s", many(s.NotApplicable, "query", "queries"))
 		return r, nil
 	}
 	if !g.Relative {
 		r.Passed = g.holds(x)
-		r.Reason = fmt.Sprintf("the mean is %.4f over %d answers", x, s.N)
+		r.Reason = fmt.Sprintf("the mean is %.4f over %s", x, many(s.N, "answer", "answers"))
 		if s.CI95 != nil {
 			r.Reason += fmt.Sprintf(" (95 %% interval %.4f to %.4f)", s.CI95[0], s.CI95[1])
 		}
-		r.Reason += fmt.Sprintf("; %d queries have no value", s.NotApplicable)
+		r.Reason += fmt.Sprintf("; %s no value", many(s.NotApplicable, "query has", "queries have"))
 		return r, nil
 	}
 	switch {
@@ -63,7 +63,7 @@ func (g Gate) checkAnswers(run Side, baseline *Side, o Options) (GateResult, err
 		return r, nil
 	}
 	r = g.decide(c)
-	r.Reason += fmt.Sprintf("; %d queries have a value in one of the runs alone", alone)
+	r.Reason += fmt.Sprintf("; %s a value in one of the runs alone", many(alone, "query has", "queries have"))
 	return r, nil
 }
 
@@ -77,10 +77,17 @@ func (s Side) hasAnswers(m metric.Metric) error {
 		return fmt.Errorf("the answers of %s were given the contexts of its run %s, not of %s", s.saved.Path, g.Run, s.Run.Name)
 	}
 	if m.Name == metric.CitationRecall || m.Name == metric.CitationPrecision {
+		missing := 0
 		for _, a := range g.PerQuery {
-			if a.Citations != nil {
+			switch {
+			case a.Citations != nil:
 				return nil
+			case a.Outcome == evalret.AnswerMissing:
+				missing++
 			}
+		}
+		if missing == len(g.PerQuery) {
+			return nil // there was nothing to look at
 		}
 		return fmt.Errorf("the citations of the answers of %s were not looked at; evaluate it with --citations, and answers whose contexts have segments", s.Name)
 	}

@@ -46,15 +46,15 @@ func TestAnswerGates(t *testing.T) {
 		{"groundedness>=0.6", true, "over 51 answers (95 % interval "},
 		{"groundedness>=0.7", false, "; 9 queries have no value"},
 		{"groundedness_worst>=0.3", true, ""},
-		{"unsupported<=0.01", true, "the mean is 0.0000 over 51 answers"},
+		{"unsupported<=0.01", true, "the mean is 0.0000 over 51 answers (95 % interval 0.0000 to 0.0700)"},
 		{"unsupported(theta=0.7)<=0.5", false, ""},
 		{"citation_recall>=0.6", false, ""},
 		{"citation_precision<0.6", true, ""},
-		{"abstention_recall>=1", true, "over 1 answers"},
+		{"abstention_recall>=1", true, "over 1 answer "},
 		{"abstention_precision>=0.5", false, "over 8 answers"},
 		{"groundedness>+0", true, "the difference is +0.1000 over 51 queries, the lower end of its 95 % interval +0.1000; 0 queries have a value in one of the runs alone"},
 		{"unsupported<+0.02", true, "over 51 queries, the upper end"},
-		{"abstention_recall>-0.02", false, "undecided: 1 independent queries"},
+		{"abstention_recall>-0.02", false, "undecided: 1 independent query,"},
 	} {
 		g, err := ParseGate(c.gate)
 		if err != nil || g.String() != c.gate || !g.Answers() {
@@ -72,7 +72,7 @@ func TestAnswerGates(t *testing.T) {
 	gone.Outcome, gone.Support = "abstained", metric.NoValue("the answer abstains")
 	g, _ := ParseGate("groundedness>-0.02")
 	got, err := Check([]Gate{g}, opened(t, saved(t, fewer)), &old, Options{Resamples: 200})
-	if err != nil || !got[0].Passed || !strings.Contains(got[0].Reason, "over 50 queries") || !strings.Contains(got[0].Reason, "1 queries have a value in one of the runs alone") {
+	if err != nil || !got[0].Passed || !strings.Contains(got[0].Reason, "over 50 queries") || !strings.Contains(got[0].Reason, "1 query has a value in one of the runs alone") {
 		t.Errorf("with an answer less: %+v, %v", got, err)
 	}
 }
@@ -134,6 +134,19 @@ func TestAnswerGateErrors(t *testing.T) {
 		got, err := Check([]Gate{g}, *mute, &with, Options{Resamples: 200})
 		if err != nil || got[0].Passed || !strings.Contains(got[0].Reason, want) {
 			t.Errorf("gate %s of no answers: %+v, %v, want %q", gate, got, err, want)
+		}
+	}
+	// So it is where not one query was answered.
+	silent := change(func(e *evalret.Evaluation) {
+		for i := range e.Groundedness.PerQuery {
+			a := &e.Groundedness.PerQuery[i]
+			*a = evalret.AnswerResult{ID: a.ID, Outcome: evalret.AnswerMissing, Missing: "gone", Support: metric.NoValue("gone"), Worst: metric.NoValue("gone")}
+		}
+	})
+	for _, gate := range []string{"citation_recall>=0", "citation_recall>-1", "groundedness>=0"} {
+		g, _ := ParseGate(gate)
+		if got, err := Check([]Gate{g}, *silent, &with, Options{Resamples: 200}); err != nil || got[0].Passed || !strings.Contains(got[0].Reason, "applies to no answer") {
+			t.Errorf("gate %s without answers: %+v, %v", gate, got, err)
 		}
 	}
 	g, _ := ParseGate("groundedness>-1")

@@ -76,11 +76,34 @@ func Save(dir string, e evalret.Evaluation) error {
 	return nil
 }
 
-func save(dir string, e evalret.Evaluation) (err error) {
+// Free tells before an evaluation whether [Save] can write to dir, as far as that can
+// be told: nothing is there, but the directory that it is to be in.
+func Free(dir string) error {
+	if err := free(dir); err != nil {
+		return fmt.Errorf("save the run in %s: %w", dir, err)
+	}
+	return nil
+}
+
+func free(dir string) error {
 	if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
 			err = errors.New("it exists; a saved run is not replaced")
 		}
+		return err
+	}
+	parent := filepath.Dir(filepath.Clean(dir))
+	switch info, err := os.Stat(parent); {
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s is no directory", parent)
+	}
+	return nil
+}
+
+func save(dir string, e evalret.Evaluation) (err error) {
+	if err := free(dir); err != nil {
 		return err
 	}
 	tmp, err := os.MkdirTemp(filepath.Dir(filepath.Clean(dir)), "."+filepath.Base(dir)+".*")

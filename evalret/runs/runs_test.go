@@ -284,6 +284,12 @@ func TestGates(t *testing.T) {
 	if _, err := Check([]Gate{g}, run, nil, Options{}); err == nil || !strings.Contains(err.Error(), "not computed") {
 		t.Errorf("a gate on another metric: %v", err)
 	}
+	// What cannot be decided keeps nothing from being decided.
+	decided, _ := ParseGate("nDCG@10>=0.3")
+	results, err := Check([]Gate{g, decided}, run, nil, Options{})
+	if err == nil || len(results) != 2 || results[0].Err == nil || results[0].Passed || results[0].Gate != g || results[1].Err != nil || !results[1].Passed {
+		t.Errorf("Check of a gate that cannot be decided and another = %+v, %v", results, err)
+	}
 }
 
 func TestParseGate(t *testing.T) {

@@ -19,8 +19,9 @@ import (
 // What a draft may be. Words are those of text.Words.
 const (
 	maxQuestionRunes = 300
-	minQuestionTerms = 2 // a question of one word is a topic
-	minQuoteWords    = 2 // fewer are in every text
+	maxAnswerRunes   = 500 // of the reference answer, which is asked for in a few words
+	minQuestionTerms = 2   // a question of one word is a topic
+	minQuoteWords    = 2   // fewer are in every text
 	maxQuoteWords    = 80
 )
 
@@ -45,6 +46,9 @@ func (k *maker) answerable(ctx context.Context, p Passage) (outcome, error) {
 	q, answer := clean(*draft.Question), clean(draft.Answer)
 	if bad := k.checkQuestion(q); bad != nil {
 		return *bad, nil
+	}
+	if utf8.RuneCountInString(answer) > maxAnswerRunes {
+		return left(q, Form, "its answer has more than %d code points", maxAnswerRunes), nil
 	}
 	evidence, bad := p.quoted(q, *draft.Quote)
 	if bad != nil {

@@ -112,6 +112,7 @@ type sampler struct {
 	options Options
 	docs    []text.DocID
 	spans   map[text.DocID][]text.Span // in the order of drawing; missing: not read
+	sums    map[text.DocID][sha256.Size]byte
 	round   int
 	at      int
 	more    bool // a document has passages for another round
@@ -119,7 +120,7 @@ type sampler struct {
 }
 
 func newSampler(c Corpus, o Options) *sampler {
-	s := &sampler{corpus: c, options: o, spans: map[text.DocID][]text.Span{}, seen: sketches{by: map[uint64][]int{}}}
+	s := &sampler{corpus: c, options: o, spans: map[text.DocID][]text.Span{}, sums: map[text.DocID][sha256.Size]byte{}, seen: sketches{by: map[uint64][]int{}}}
 	s.Unreadable = []string{}
 	apart := map[text.DocID]bool{}
 	for _, q := range o.Apart.Queries {
@@ -200,14 +201,14 @@ func (s *sampler) read(ctx context.Context, doc text.DocID) (Document, error) {
 	if err != nil {
 		return Document{}, fmt.Errorf("read %s: %w", doc, err)
 	}
+	sum := sha256.Sum256([]byte(d.Text))
 	if before {
-		for _, span := range s.spans[doc] {
-			if span.End > len(d.Text) {
-				return Document{}, fmt.Errorf("read %s: %w: it changed while passages were drawn", doc, ErrDocument)
-			}
+		if sum != s.sums[doc] {
+			return Document{}, fmt.Errorf("read %s: %w: it changed while passages were drawn", doc, ErrDocument)
 		}
 		return d, nil
 	}
+	s.sums[doc] = sum
 	var keep []text.Span
 	for _, span := range passages(d.Text) {
 		s.Passages++

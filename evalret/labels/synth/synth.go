@@ -78,8 +78,8 @@ const (
 	Refused        Reason = "refused"            // the endpoint declined to answer
 	Cut            Reason = "cut"                // the answer was too long
 	Unreadable     Reason = "unreadable"         // it is not the JSON object that was asked for
-	Declined       Reason = "declined"           // the model finds nothing to ask
-	Form           Reason = "form"               // blank, too long, of several lines, or of too few words
+	Declined       Reason = "declined"           // the question is blank: the model finds nothing to ask
+	Form           Reason = "form"               // too long, or of too few words
 	Dependent      Reason = "dependent"          // it needs the passage to be understood
 	QuoteSize      Reason = "quote_size"         // the evidence is too short to mean anything, or too long to be one answer
 	QuoteNotFound  Reason = "quote_not_found"    // the evidence is not in the passage
@@ -204,10 +204,12 @@ func Make(ctx context.Context, c Corpus, m chat.Model, o Options) (Result, error
 	return k.result, nil
 }
 
-// Requests returns the first requests of [Make] about so many passages, to tell
-// their cost: one for each passage, and one more where the answer is then tried
-// without it or looked for, with the beginning of the passage in the place of the
-// question that is not known yet.
+// Requests returns the most requests of [Make] about so many passages, to tell their
+// cost: one for each passage, one more where the question is then tried without it,
+// and up to two where its answer is looked for, with the beginning of the passage in
+// the place of the question that is not known yet. Passages beyond one for each query
+// with an answer are taken to be those of queries without, which cost more, where
+// there are any.
 func Requests(ctx context.Context, c Corpus, o Options, passages int) ([]chat.Request, Sample, error) {
 	o, err := o.resolve()
 	if err != nil {
@@ -224,9 +226,7 @@ func Requests(ctx context.Context, c Corpus, o Options, passages int) ([]chat.Re
 			break
 		}
 		stand := cutRunes(p.Text(), maxQuestionRunes)
-		// Queries without an answer come last. Of passages that take the place of
-		// others, each kind is taken to have its share.
-		if n*(o.Queries+o.Unanswerable) < passages*o.Queries {
+		if n < o.Queries || o.Unanswerable == 0 {
 			out = append(out, question(p, o.Seed))
 			if o.ClosedBook {
 				out = append(out, closedBook(stand, o.Seed))
@@ -237,7 +237,10 @@ func Requests(ctx context.Context, c Corpus, o Options, passages int) ([]chat.Re
 		if err != nil {
 			return nil, Sample{}, fmt.Errorf("plan synthetic queries: search: %w", err)
 		}
-		out = append(out, noAnswer(p, o.Seed), lookFor(stand, found, o.Seed))
+		out = append(out, noAnswer(p, o.Seed), lookFor(stand, p.Text(), o.Seed))
+		if !text.Blank(found) {
+			out = append(out, lookFor(stand, found, o.Seed))
+		}
 	}
 	return out, s.Sample, nil
 }

@@ -422,11 +422,28 @@ func TestRequests(t *testing.T) {
 	}
 	kind := func(s string) string { return s[:12] }
 	q, cb, n, l := kind(questionSystem), kind(closedSystem), kind(noAnswerSystem), kind(lookSystem)
-	if d := cmp.Diff([]string{q, cb, q, cb, n, l, n, l}, systems); d != "" || len(seen) != len(got) {
+	if d := cmp.Diff([]string{q, cb, q, cb, n, l, l, n, l, l}, systems); d != "" || len(seen) != len(got) {
 		t.Errorf("requests (-want +got):\n%s\n%d of %d are distinct", d, len(seen), len(got))
 	}
-	if got, _, err = Requests(t.Context(), c, o, 100); err != nil || len(got) > 8 {
+	if got, _, err = Requests(t.Context(), c, o, 100); err != nil || len(got) != 10 {
 		t.Errorf("Requests about more passages than there are = %d, %v", len(got), err)
+	}
+	// What is planned is the most: here every question comes to something, the last
+	// one to the last request.
+	wordings := map[string]string{"Alma": "wood of the Alma shelves", "Brunn": "length of Brunn's cellar", "Corva": "Corva butter price", "Dolmen": "goats on Dolmen hill"}
+	busy, requests := serve(t, func(system, user string) reply {
+		switch system {
+		case lookSystem:
+			return reply{text: `{"answered":false,"quote":""}`}
+		case closedSystem:
+			return reply{text: "unknown"}
+		case noAnswerSystem:
+			return reply{text: `{"question":"What about the ` + wordings[thing(user)] + `?"}`}
+		}
+		return reply{text: draft("What about the "+wordings[thing(user)]+"?", "founded in 1907 by Greta Holm", "1907", "date")}
+	})
+	if r, err := Make(t.Context(), c, busy, o); err != nil || len(r.Set.Queries) != 4 || requests() != len(got) {
+		t.Errorf("Make = %d queries with %d requests, %v; planned are %d", len(r.Set.Queries), requests(), err, len(got))
 	}
 	// The requests are those that are made.
 	made := map[string]bool{}
