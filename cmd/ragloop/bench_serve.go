@@ -31,7 +31,7 @@ type servingLoad struct {
 const firstRate = 100
 
 func (a *app) benchServeCmd() *cobra.Command {
-	b := servingLoad{limit: load.Limit{Answered: 0.99}}
+	b := servingLoad{plan: load.Plan{Exact: true}, limit: load.Limit{Answered: 0.99}}
 	var rate, arrivals string
 	cmd := &cobra.Command{
 		Use:   "serve",

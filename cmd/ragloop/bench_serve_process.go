@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/ragloop/ragloop/ingest"
@@ -52,6 +53,9 @@ func (a *app) startBenchProcess(ctx context.Context) (*benchProcess, error) {
 	}
 	cmd := exec.CommandContext(ctx, path)
 	cmd.Args = slices.Concat([]string{"ragloop"}, a.args, []string{"--service"})
+	if _, file := a.err.(*os.File); !file { // else exec copies to it while this process writes, too
+		a.err = &lockedWriter{w: a.err}
+	}
 	cmd.Env, cmd.Stderr = a.environ, a.err
 	p := &benchProcess{cmd: cmd}
 	if p.in, err = cmd.StdinPipe(); err != nil {
@@ -69,6 +73,18 @@ func (a *app) startBenchProcess(ctx context.Context) (*benchProcess, error) {
 		return nil, fmt.Errorf("start the service: %w", errors.Join(err, p.close()))
 	}
 	return p, nil
+}
+
+// lockedWriter is a writer for several goroutines.
+type lockedWriter struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (l *lockedWriter) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.w.Write(p)
 }
 
 // cpu returns the processor time that the service has used so far.

@@ -68,7 +68,8 @@ func TestCollectionOfAnEarlierExtractor(t *testing.T) {
 	if out := mustRun(t, append(flags, "query", "how often is the pump serviced?")...); !strings.Contains(out, "every two years") {
 		t.Errorf("query found %q", out)
 	}
-	s := start(t, append(flags, "serve", "--listen", "127.0.0.1:0")...)
+	metrics := freeAddr(t)
+	s := start(t, append(flags, "serve", "--listen", "127.0.0.1:0", "--metrics-listen", metrics)...)
 	conn, err := grpc.NewClient(s.addr, append(ragloopv1.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	if err != nil {
 		t.Fatal(err)
@@ -85,5 +86,11 @@ func TestCollectionOfAnEarlierExtractor(t *testing.T) {
 	resp, err := ragloopv1.NewRetrievalClient(conn).Retrieve(t.Context(), &ragloopv1.RetrieveRequest{Query: "pump"})
 	if err != nil || resp.Context != "" {
 		t.Errorf("after the deletion: %q, %v, want nothing", resp.GetContext(), err)
+	}
+	_, counts := get(t, "http://"+metrics+"/metrics")
+	for _, want := range []string{`{outcome="error"} 1`, `{outcome="removed"} 1`} {
+		if !strings.Contains(counts, "\nragloop_ingest_documents_total"+want+"\n") {
+			t.Errorf("the metrics do not count %s", want)
+		}
 	}
 }

@@ -229,7 +229,8 @@ type served struct {
 	name      string // the default collection
 	now       func() time.Time
 
-	mu   sync.Mutex
+	turn chan struct{} // of capacity 1: taken by who asks the index
+	mu   sync.Mutex    // never held while the index is asked
 	open map[string]opened
 }
 
@@ -241,33 +242,59 @@ type opened struct {
 }
 
 func newServed(client *index.Client, e embed.Embedder, x ingest.Extractor, name string) *served {
-	return &served{client: client, embedder: e, extractor: x, name: name, now: time.Now, open: map[string]opened{}}
+	return &served{
+		client: client, embedder: e, extractor: x, name: name, now: time.Now,
+		turn: make(chan struct{}, 1), open: map[string]opened{},
+	}
 }
 
+// Collection implements [server.Collections]. One call at a time asks the index,
+// which may hang; the others wait for it as long as their ctx allows.
 func (s *served) Collection(ctx context.Context, name string) (server.Collection, error) {
 	if name == "" {
 		name = s.name
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	o, ok := s.open[name]
-	if ok && s.now().Sub(o.checked) < servedFor {
+	if o, fresh := s.known(name); fresh {
+		return o.c, nil
+	}
+	select {
+	case s.turn <- struct{}{}:
+		defer func() { <-s.turn }()
+	case <-ctx.Done():
+		return server.Collection{}, fmt.Errorf("look up collection %q: %w", name, ctx.Err())
+	}
+	o, fresh := s.known(name)
+	if fresh { // whoever was before asked for it
 		return o.c, nil
 	}
 	number, err := s.client.Served(ctx, name)
 	if err != nil {
-		delete(s.open, name)
+		if ctx.Err() == nil { // else nothing is known about the collection
+			s.mu.Lock()
+			delete(s.open, name)
+			s.mu.Unlock()
+		}
 		return server.Collection{}, err
 	}
-	if !ok || o.number != number {
+	if o.gen == nil || o.number != number {
 		if o.c, o.gen, err = s.collection(ctx, name); err != nil {
 			return server.Collection{}, err
 		}
 		o.number = o.c.Generation
 	}
 	o.checked = s.now()
+	s.mu.Lock()
 	s.open[name] = o
+	s.mu.Unlock()
 	return o.c, nil
+}
+
+// known returns what is open under a name, and whether that was looked up lately.
+func (s *served) known(name string) (o opened, fresh bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, ok := s.open[name]
+	return o, ok && s.now().Sub(o.checked) < servedFor
 }
 
 func (s *served) collection(ctx context.Context, name string) (server.Collection, *index.Generation, error) {
@@ -342,11 +369,6 @@ func rejected(d server.NewDocument, r ingest.Result) error {
 
 func (p pushed) Delete(ctx context.Context, doc text.DocID) (bool, error) {
 	existed, err := p.w.Delete(ctx, doc)
-	switch {
-	case err != nil:
-		p.metrics.Document(telemetry.OutcomeError, 0)
-	case existed:
-		p.metrics.Document(string(ingest.Removed), 0)
-	}
+	deleted(p.metrics, existed, err)
 	return existed, err
 }

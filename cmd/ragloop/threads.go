@@ -12,10 +12,12 @@ import "runtime"
 // admission, texts by the model that embeds them.
 const threadsPerCore = 4
 
-// withThreads calls serve with so many threads.
+// withThreads calls serve with so many threads, and with garbage collected less
+// often.
 func withThreads(serve func() error) error {
 	cores := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(threadsPerCore * cores)
 	defer runtime.GOMAXPROCS(cores)
+	defer collectSeldom()()
 	return serve()
 }

@@ -2,17 +2,23 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	"google.golang.org/grpc"
 
+	"github.com/ragloop/ragloop/ingest"
+	"github.com/ragloop/ragloop/internal/embed"
+	"github.com/ragloop/ragloop/internal/index"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 )
 
@@ -167,4 +173,46 @@ func TestServeBadTraces(t *testing.T) {
 		t.Fatalf("the address of the metrics is still taken: %v", err)
 	}
 	lis.Close()
+}
+
+// TestServedWhileTheIndexHangs: who waits for somebody else's look at the index
+// waits as long as the call has time, and a scrape does without.
+func TestServedWhileTheIndexHangs(t *testing.T) {
+	data := t.TempDir()
+	earlier(t, data, "manuals")
+	client, err := index.Dial(t.Context(), index.Options{DataDir: filepath.Join(data, "index")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	e, err := embed.NewBuiltin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Unix(100, 0)
+	s := newServed(client, e, ingest.InProcess{}, "manuals")
+	s.now = func() time.Time { return now }
+	if _, err := s.Collection(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	s.turn <- struct{}{} // somebody asks, and gets no answer
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Collection(gone, ""); err != nil {
+		t.Errorf("a collection that was looked up just now = %v", err)
+	}
+	now = now.Add(servedFor)
+	if _, err := s.Collection(gone, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("Collection = %v, want %v", err, context.Canceled)
+	}
+	if got := s.collections(gone); len(got) != 1 || got[0].Name != "manuals" || got[0].Generation != 1 {
+		t.Errorf("a scrape sees %+v, want the collection that is known", got)
+	}
+	<-s.turn
+	if _, err := s.Collection(gone, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("Collection = %v, want %v", err, context.Canceled)
+	}
+	if got := s.collections(t.Context()); len(got) != 1 || got[0].Chunks != 1 {
+		t.Errorf("in the end a scrape sees %+v, want one chunk", got)
+	}
 }

@@ -530,11 +530,26 @@ func spans(t *testing.T, rng *rand.Rand) {
 		return ps
 	}
 	gold, retrieved := places(1+rng.IntN(4)), places(rng.IntN(8))
+	plain := slices.Clone(gold)
+	for i := range gold {
+		for range rng.IntN(3) { // anywhere, even over each other and over the place itself
+			start := rng.IntN(80)
+			gold[i].Copies = append(gold[i].Copies, text.RuneSpan{Start: start, End: start + gold[i].Span.Len()})
+		}
+	}
+	for i, n := range Coverage(retrieved, gold) {
+		if least := Coverage(retrieved, plain)[i]; n < least || n > gold[i].Span.Len() {
+			t.Fatalf("%d of %v are covered by %v, without copies %d", n, gold[i], retrieved, least)
+		}
+	}
 	for _, name := range []string{"evidence_recall", "all_evidence", "span_recall"} {
 		m := Metric{Name: name, At: 4}
 		got, ok := m.Spans(retrieved, gold).Float()
 		if !ok || got < 0 || got > 1 {
 			t.Fatalf("%s of %v with %v = %v, want 0..1", m, retrieved, gold, got)
+		}
+		if least, _ := m.Spans(retrieved, plain).Float(); got < least {
+			t.Fatalf("%s of %v with %v = %v, without copies %v", m, retrieved, gold, got, least)
 		}
 		m = Metric{Name: name, At: 9, Unit: Tokens}
 		got, _ = m.Spans(retrieved, gold).Float()

@@ -113,6 +113,7 @@ type waiter struct {
 // kind is what is known of the calls of one kind.
 type kind struct {
 	noLoad  time.Duration   // 0: not known
+	inside  int             // calls at work or waiting
 	samples []time.Duration // of this window
 	seen    int             // calls of this window; samples are the first of them
 }
@@ -239,6 +240,7 @@ func (l *Limiter) Enter(ctx context.Context, name string) (*Ticket, error) {
 	if l.running < l.allowed() {
 		defer l.mu.Unlock()
 		l.window.came++
+		k.inside++
 		return l.begin(k), nil
 	}
 	if len(l.waiting) >= l.room() {
@@ -246,6 +248,7 @@ func (l *Limiter) Enter(ctx context.Context, name string) (*Ticket, error) {
 		return nil, l.refuse()
 	}
 	l.window.came++
+	k.inside++
 	w := &waiter{granted: make(chan struct{})}
 	l.waiting = append(l.waiting, w)
 	l.mu.Unlock()
@@ -257,6 +260,7 @@ func (l *Limiter) Enter(ctx context.Context, name string) (*Ticket, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if ctx.Err() != nil {
+		k.inside--
 		if w.gone {
 			l.running-- // the place was handed over already
 			l.grant()
@@ -270,12 +274,12 @@ func (l *Limiter) Enter(ctx context.Context, name string) (*Ticket, error) {
 }
 
 // late says whether a call that comes now has too little time: less than one of
-// its kind takes without load, and those before it in the queue. With no call at
-// work it may try: it is in nobody's way, and what is known may be out of date,
-// which only calls that are let in can show. l.mu is held.
+// its kind takes without load, and those before it in the queue. As the only one of
+// its kind it may try, however busy others keep this server: what is known may be
+// out of date, which only calls that are let in can show. l.mu is held.
 func (l *Limiter) late(ctx context.Context, k *kind) error {
 	deadline, ok := ctx.Deadline()
-	if !ok || k.noLoad == 0 || l.running == 0 {
+	if !ok || k.noLoad == 0 || k.inside == 0 {
 		return nil
 	}
 	left := deadline.Sub(l.c.Now())
@@ -330,6 +334,7 @@ func (t *Ticket) Leave(how Ended) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.running--
+	t.kind.inside--
 	now := l.c.Now()
 	if l.probe < 1 && t.begin.Before(l.window.begin) {
 		how = Other // it was beside more than now may be

@@ -207,6 +207,45 @@ func TestLateRecovers(t *testing.T) {
 }
 
 // TestExpired: calls that are not finished in time lower the limit.
+// TestLateRecoversBesideOthers: nor are they where calls of another kind are at
+// work all the time.
+func TestLateRecoversBesideOthers(t *testing.T) {
+	c := &clock{time.Unix(100, 0)}
+	l := New(Config{Max: 100, Min: 4, Now: c.now, Jitter: fixed(0)})
+	for range 2 * windowCalls { // a slow start
+		ticket, err := l.Enter(t.Context(), "slow at first")
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.t = c.t.Add(time.Second)
+		ticket.Leave(Done)
+	}
+	if _, err := l.Enter(t.Context(), "other"); err != nil { // and stays
+		t.Fatal(err)
+	}
+	refused := 0
+	for range 10 * windowCalls {
+		ctx, cancel := context.WithDeadline(t.Context(), c.t.Add(500*time.Millisecond))
+		first, err := l.Enter(ctx, "slow at first")
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := l.Enter(ctx, "slow at first")
+		if errors.Is(err, ErrLate) {
+			refused++
+		}
+		c.t = c.t.Add(10 * time.Millisecond)
+		first.Leave(Done)
+		if second != nil {
+			second.Leave(Done)
+		}
+		cancel()
+	}
+	if refused == 0 || refused > 2*windowCalls {
+		t.Errorf("%d calls were refused, want some at first", refused)
+	}
+}
+
 func TestExpired(t *testing.T) {
 	c := &clock{time.Unix(0, 0)}
 	l := measured(c)

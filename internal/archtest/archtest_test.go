@@ -45,7 +45,7 @@ var allow = []struct {
 	{"evalret/score", []string{"evalret/labels", "evalret/metric"}},
 
 	{"retrieve", []string{"retrieve/pack", "internal/index", "internal/embed", "internal/lexical", "internal/text", "internal/tokens"}},
-	{"retrieve/pack", []string{"internal/text"}},
+	{"retrieve/pack", []string{"internal/recent", "internal/text"}},
 	{"retrieve/expand", []string{"internal/chat"}},
 	{"retrieve/server", []string{"retrieve", "retrieve/expand", "retrieve/pack", "proto/*/*", "internal/admit", "internal/filter", "internal/index", "internal/meta", "internal/telemetry", "internal/text", "internal/tokens"}},
 
@@ -58,7 +58,7 @@ var allow = []struct {
 	{"ingest/chunk/preview", []string{"ingest/chunk", "ingest/extract", "internal/text", "internal/webpage"}},
 
 	{"proto/*/*", nil},
-	{"internal/index", []string{"internal/qdrantlocal", "internal/qdrantwire", "internal/failpoint", "internal/filter", "internal/lexical", "internal/meta", "internal/text"}},
+	{"internal/index", []string{"internal/qdrantlocal", "internal/qdrantwire", "internal/failpoint", "internal/filter", "internal/lexical", "internal/meta", "internal/recent", "internal/text"}},
 	{"internal/qdrantlocal", []string{"internal/qdrantwire", "internal/failpoint", "internal/simd", "internal/lexical"}},
 	{"internal/embed", []string{"internal/embed/bert", "internal/embed/modelfile", "internal/embed/wordpiece", "internal/endpoint", "internal/simd", "internal/text"}},
 	{"internal/embed/bert", []string{"internal/embed/modelfile", "internal/simd"}},

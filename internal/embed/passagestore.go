@@ -152,9 +152,12 @@ func (s *PassageStore) writePending() {
 		err := s.write(batch)
 		s.mu.Lock()
 		if err != nil {
-			s.err, s.pending, s.size = fmt.Errorf("write passage store %s: %w", s.path, err), nil, 0
+			err = fmt.Errorf("write passage store %s: %w", s.path, err)
+			s.err, s.pending, s.size = err, nil, 0
 			if s.failed != nil {
-				s.failed(s.err)
+				s.mu.Unlock()
+				s.failed(err)
+				s.mu.Lock()
 			}
 		}
 	}

@@ -146,7 +146,7 @@ func (s *scheduler) team(p priority, tokens int) *bert.Team {
 			t = new(bert.Team)
 		}
 		go func() {
-			defer s.slots.release(w)
+			defer s.slots.release(w, p)
 			t.Help(w)
 		}()
 	}
@@ -187,7 +187,7 @@ func (s *scheduler) compute(ctx context.Context, work work, w *window, k *worker
 		j.err = err
 		return
 	}
-	defer s.slots.release(space)
+	defer s.slots.release(space, k.turn.priority)
 	ids := w.workers[j.worker].ids[j.from:j.to:j.to]
 	j.err = work.compute(j.item, ids, j.second-j.from, space)
 }

@@ -155,8 +155,8 @@ func TestCancelWhileWaiting(t *testing.T) {
 		synctest.Wait()
 		close(m.step)
 		synctest.Wait()
-		if want := []string{"bulk"}; !cmp.Equal(m.started, want) || s.slots.running != 0 {
-			t.Errorf("started %v and %d run, want %v and none", m.started, s.slots.running, want)
+		if want := []string{"bulk"}; !cmp.Equal(m.started, want) || s.slots.busy() != 0 {
+			t.Errorf("started %v and %d run, want %v and none", m.started, s.slots.busy(), want)
 		}
 	})
 }

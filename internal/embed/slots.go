@@ -34,7 +34,8 @@ const maxOvertaken = 16
 //   - within a priority in the order of asking. A call asks for each text anew, so
 //     that calls at the same time share the cores evenly;
 //   - of two slots and more, bulk texts leave one free for a second after each
-//     yield, but for the one that maxOvertaken grants them.
+//     yield. If others take all the rest, too, so that no bulk text is at work, one
+//     of them still comes after maxOvertaken.
 //
 // The zero value is ready.
 type slots struct {
@@ -45,7 +46,7 @@ type slots struct {
 	crowded atomic.Bool  // others compute beside whoever yielded last
 
 	mu        sync.Mutex
-	running   int
+	running   [priorities]int
 	idle      []*bert.Workspace // at most limit; the last one was used last
 	waiting   [priorities][]*turn
 	overtaken int // interactive texts taken in a row while bulk texts waited
@@ -87,21 +88,27 @@ func (s *slots) time() time.Time {
 }
 
 // yield leaves a core to others than bulk texts for the next yieldFor. With
-// crowded no core helps with a text of another until the next yield.
+// crowded no core helps with a text of another meanwhile, or until the next yield.
 func (s *slots) yield(crowded bool) {
 	s.yielded.Store(s.time().Add(yieldFor).UnixNano())
 	s.crowded.Store(crowded)
 }
 
+// yields reports whether the last yield still holds.
+func (s *slots) yields() bool { return s.time().UnixNano() < s.yielded.Load() }
+
 // bulkThreads returns how many texts may be computed at the same time where one
 // of them is bulk and nobody interactive waits.
 func (s *slots) bulkThreads() int {
 	n := s.threads()
-	if n > 1 && s.time().UnixNano() < s.yielded.Load() {
+	if n > 1 && s.yields() {
 		n--
 	}
 	return n
 }
+
+// busy returns how many texts are computed. s.mu is held.
+func (s *slots) busy() int { return s.running[interactive] + s.running[bulk] }
 
 // acquire waits for a slot, which the caller must release, until ctx ends.
 func (s *slots) acquire(ctx context.Context, t *turn) (*bert.Workspace, error) {
@@ -126,10 +133,10 @@ func (s *slots) idleSlot(p priority) *bert.Workspace {
 	if p == bulk {
 		limit = s.bulkThreads()
 	}
-	if s.running >= limit || s.crowded.Load() {
+	if s.busy() >= limit || s.crowded.Load() && s.yields() {
 		return nil
 	}
-	return s.take()
+	return s.take(p)
 }
 
 func (s *slots) enqueue(t *turn) {
@@ -149,14 +156,15 @@ func (s *slots) leave(t *turn) {
 		return
 	}
 	s.mu.Unlock()
-	s.release(<-t.granted)
+	s.release(<-t.granted, t.priority)
 }
 
-func (s *slots) release(w *bert.Workspace) {
+// release gives a slot back that was taken for a text of a priority.
+func (s *slots) release(w *bert.Workspace, p priority) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.running--
-	if s.running+len(s.idle) < s.threads() {
+	s.running[p]--
+	if s.busy()+len(s.idle) < s.threads() {
 		s.idle = append(s.idle, w)
 	}
 	s.dispatch()
@@ -164,21 +172,21 @@ func (s *slots) release(w *bert.Workspace) {
 
 // dispatch grants the free slots. s.mu is held.
 func (s *slots) dispatch() {
-	for limit := s.threads(); s.running < limit; {
-		p := s.next()
-		queue := &s.waiting[p]
-		if len(*queue) == 0 || p == bulk && len(s.waiting[interactive]) == 0 && s.running >= s.bulkThreads() {
+	for s.busy() < s.threads() {
+		p, ok := s.next()
+		if !ok {
 			return
 		}
+		queue := &s.waiting[p]
 		t := (*queue)[0]
 		*queue = slices.Delete(*queue, 0, 1)
-		t.granted <- s.take()
+		t.granted <- s.take(p)
 	}
 }
 
 // take makes a free slot a running one. s.mu is held.
-func (s *slots) take() *bert.Workspace {
-	s.running++
+func (s *slots) take(p priority) *bert.Workspace {
+	s.running[p]++
 	n := len(s.idle)
 	if n == 0 {
 		return new(bert.Workspace)
@@ -188,19 +196,21 @@ func (s *slots) take() *bert.Workspace {
 	return w
 }
 
-// next returns whose turn it is, bulk when nobody waits.
-func (s *slots) next() priority {
+// next returns who gets a free slot, and false if nobody does. s.mu is held.
+func (s *slots) next() (priority, bool) {
+	most := s.bulkThreads()
+	// A slot is left free to nobody's harm as long as bulk texts have another.
+	due := s.overtaken >= maxOvertaken && (most == s.threads() || s.running[bulk] == 0)
 	switch {
 	case len(s.waiting[bulk]) == 0:
 		s.overtaken = 0
-		if len(s.waiting[interactive]) > 0 {
-			return interactive
-		}
-	case len(s.waiting[interactive]) > 0 && s.overtaken < maxOvertaken:
+		return interactive, len(s.waiting[interactive]) > 0
+	case len(s.waiting[interactive]) > 0 && !due:
 		s.overtaken++
-		return interactive
-	default:
-		s.overtaken = 0
+		return interactive, true
+	case !due && s.busy() >= most:
+		return bulk, false
 	}
-	return bulk
+	s.overtaken = 0
+	return bulk, true
 }

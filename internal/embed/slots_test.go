@@ -3,6 +3,7 @@ package embed
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -15,11 +16,17 @@ type queue struct {
 	t     *testing.T
 	slots slots
 	turns map[string]*turn
-	held  map[string]*bert.Workspace
+	held  map[string]held
+}
+
+// held is a slot that was granted.
+type held struct {
+	w *bert.Workspace
+	p priority
 }
 
 func newQueue(t *testing.T, limit *int) *queue {
-	return &queue{t: t, slots: slots{limit: func() int { return *limit }}, turns: map[string]*turn{}, held: map[string]*bert.Workspace{}}
+	return &queue{t: t, slots: slots{limit: func() int { return *limit }}, turns: map[string]*turn{}, held: map[string]held{}}
 }
 
 func (q *queue) ask(p priority, names ...string) {
@@ -37,7 +44,8 @@ func (q *queue) expect(names ...string) {
 	var got []string
 	for name, t := range q.turns {
 		select {
-		case q.held[name] = <-t.granted:
+		case w := <-t.granted:
+			q.held[name] = held{w, t.priority}
 			got = append(got, name)
 			delete(q.turns, name)
 		default:
@@ -51,7 +59,7 @@ func (q *queue) expect(names ...string) {
 }
 
 func (q *queue) release(name string) {
-	q.slots.release(q.held[name])
+	q.slots.release(q.held[name].w, q.held[name].p)
 	delete(q.held, name)
 }
 
@@ -160,6 +168,58 @@ func TestSlotsYield(t *testing.T) {
 	q.expect("f")
 }
 
+// TestSlotsYieldDoesNotStarve: queries that are at work one after the other, of
+// which none ever waits, do not stop bulk texts either, as those of a reranker whose
+// threads ask again for one passage after the other.
+func TestSlotsYieldDoesNotStarve(t *testing.T) {
+	limit, now := 2, time.Unix(100, 0)
+	q := newQueue(t, &limit)
+	q.slots.now = func() time.Time { return now }
+	q.slots.yield(true)
+	q.ask(interactive, "q0")
+	q.ask(interactive, "q1")
+	q.expect("q0", "q1")
+	q.ask(bulk, "document", "another")
+	one, other := "q0", "q1"
+	for i := range maxOvertaken {
+		q.release(one)
+		q.expect()
+		one, other = other, fmt.Sprint("q", i+2)
+		q.ask(interactive, other)
+		q.expect(other)
+	}
+	q.release(one)
+	q.expect("document")
+	// With a document at work the other slot is for queries alone.
+	one = other
+	for i := range 3 * maxOvertaken {
+		q.release(one)
+		q.expect()
+		one = fmt.Sprint("r", i)
+		q.ask(interactive, one)
+		q.expect(one)
+	}
+	q.release("document")
+	q.expect("another")
+}
+
+// TestSlotsCrowdedEnds: nobody is crowded by searches that are long over.
+func TestSlotsCrowdedEnds(t *testing.T) {
+	limit, now := 2, time.Unix(100, 0)
+	q := newQueue(t, &limit)
+	q.slots.now = func() time.Time { return now }
+	q.slots.yield(true)
+	q.ask(bulk, "document")
+	q.expect("document")
+	if q.slots.idleSlot(bulk) != nil {
+		t.Error("a text is helped beside searches")
+	}
+	now = now.Add(yieldFor)
+	if q.slots.idleSlot(bulk) == nil {
+		t.Error("a text is not helped with nobody beside it")
+	}
+}
+
 // TestSlotsIdle checks that help is taken only from cores that nobody wants.
 func TestSlotsIdle(t *testing.T) {
 	limit := 2
@@ -172,7 +232,7 @@ func TestSlotsIdle(t *testing.T) {
 	}
 	q.ask(bulk, "document")
 	q.expect()
-	q.slots.release(helper)
+	q.slots.release(helper, interactive)
 	q.expect("document")
 	q.ask(bulk, "next")
 	limit = 4
@@ -198,7 +258,7 @@ func TestSlotsLeave(t *testing.T) {
 	q.slots.leave(q.turns["b"])
 	delete(q.turns, "b")
 	q.expect("c")
-	if s := &q.slots; s.running != 1 || len(s.waiting[bulk])+len(s.waiting[interactive]) != 0 {
-		t.Errorf("%d run and %d wait, want 1 and none", s.running, len(s.waiting[bulk])+len(s.waiting[interactive]))
+	if s := &q.slots; s.busy() != 1 || len(s.waiting[bulk])+len(s.waiting[interactive]) != 0 {
+		t.Errorf("%d run and %d wait, want 1 and none", s.busy(), len(s.waiting[bulk])+len(s.waiting[interactive]))
 	}
 }

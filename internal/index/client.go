@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/ragloop/ragloop/internal/qdrantwire"
+	"github.com/ragloop/ragloop/internal/recent"
+	"github.com/ragloop/ragloop/internal/text"
 )
 
 // Options say how to reach Qdrant.
@@ -63,8 +65,10 @@ type Client struct {
 
 	filterable []Filterable
 
-	chunks  *decoded[Chunk] // nil with a server, like the next
+	chunks  *decoded[Chunk] // nil with a server, like the next two
 	records *decoded[Record]
+
+	recordIDs *recent.Map[text.DocID, *qdrant.PointId] // see recordPoint
 
 	turns turns
 }
@@ -131,6 +135,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 		}
 		c.local = stop
 		c.chunks, c.records = newDecoded[Chunk](maxDecoded), newDecoded[Record](maxDecoded)
+		c.recordIDs = recent.New[text.DocID, *qdrant.PointId](maxRecordIDs)
 		c.info = Info{Addr: o.DataDir, Local: true}
 	} else {
 		if o.InMemory {

@@ -2,10 +2,11 @@ package index
 
 import (
 	"reflect"
-	"sync"
 	"unsafe"
 
 	"github.com/qdrant/go-client/qdrant"
+
+	"github.com/ragloop/ragloop/internal/recent"
 )
 
 // decoded keeps what payloads were decoded to. In local mode the answers to a
@@ -16,12 +17,7 @@ import (
 // It is for local mode only: what a server sends is new every time, and a nil
 // *decoded keeps nothing. Safe for concurrent use.
 type decoded[T any] struct {
-	limit int // of each half
-
-	mu sync.RWMutex
-	// What was asked for lately, and before that: when the first is full it takes
-	// the place of the second, so that what is not asked for is gone after a while.
-	young, old map[unsafe.Pointer]reading[T]
+	kept *recent.Map[unsafe.Pointer, reading[T]]
 }
 
 // reading is a payload, which is kept so that its address stays its own, and what
@@ -36,7 +32,7 @@ type reading[T any] struct {
 const maxDecoded = 1 << 15
 
 func newDecoded[T any](limit int) *decoded[T] {
-	return &decoded[T]{limit: max(limit/2, 1), young: map[unsafe.Pointer]reading[T]{}}
+	return &decoded[T]{recent.New[unsafe.Pointer, reading[T]](limit)}
 }
 
 // read returns what p is decoded to. Nobody may change it.
@@ -46,28 +42,13 @@ func (d *decoded[T]) read(id *qdrant.PointId, p map[string]*qdrant.Value, decode
 		v, err := decode(id, p)
 		return &v, err
 	}
-	d.mu.RLock()
-	r, ok := d.young[at]
-	before := false
-	if !ok {
-		r, before = d.old[at]
-	}
-	d.mu.RUnlock()
-	if ok {
+	if r, ok := d.kept.Get(at); ok {
 		return r.value, nil
 	}
-	if !before {
-		v, err := decode(id, p)
-		if err != nil {
-			return nil, err
-		}
-		r = reading[T]{p, &v}
+	v, err := decode(id, p)
+	if err != nil {
+		return nil, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.young) >= d.limit {
-		d.young, d.old = make(map[unsafe.Pointer]reading[T], d.limit), d.young
-	}
-	d.young[at] = r
-	return r.value, nil
+	d.kept.Put(at, reading[T]{p, &v})
+	return &v, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 
 	"github.com/google/uuid"
+	"github.com/qdrant/go-client/qdrant"
 
 	"github.com/ragloop/ragloop/internal/text"
 )
@@ -23,6 +24,25 @@ func chunkID(tenant string, doc text.DocID, rev, recipe string, ordinal int) Chu
 // recordID returns the id of a document's record.
 func recordID(tenant string, doc text.DocID) string {
 	return uuid.NewSHA1(recordSpace, join(tenant, string(doc))).String()
+}
+
+// maxRecordIDs is how many ids of records are remembered: some 6 MB.
+const maxRecordIDs = 1 << 15
+
+// recordPoint returns the id of a document's record as it is asked for. Each
+// search asks for the records of all its hits, and their ids are hashes: they are
+// remembered in local mode, where a search takes no longer than they do. Nobody may
+// change it.
+func (c *Client) recordPoint(doc text.DocID) *qdrant.PointId {
+	if c.recordIDs == nil {
+		return qdrant.NewIDUUID(recordID(c.tenant, doc))
+	}
+	if id, ok := c.recordIDs.Get(doc); ok {
+		return id
+	}
+	id := qdrant.NewIDUUID(recordID(c.tenant, doc))
+	c.recordIDs.Put(doc, id)
+	return id
 }
 
 // join writes each part after its length, so that no two lists of parts join to

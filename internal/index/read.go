@@ -82,7 +82,7 @@ func (g *Generation) recordPoints(ctx context.Context, docs []text.DocID) ([]*qd
 	for _, d := range docs {
 		if !seen[d] {
 			seen[d] = true
-			ids = append(ids, qdrant.NewIDUUID(recordID(g.c.tenant, d)))
+			ids = append(ids, g.c.recordPoint(d))
 		}
 	}
 	return call(ctx, g.c, true, fmt.Sprintf("read %d records of %s", len(ids), g), func(ctx context.Context) ([]*qdrant.RetrievedPoint, error) {

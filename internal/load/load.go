@@ -80,6 +80,11 @@ type Plan struct {
 	Arrivals Arrivals      // empty: Constant
 	Seed     uint64        // of Poisson
 	Timeout  time.Duration // of one call, from when it is due; above 0
+
+	// Exact waits for when a call is due in the operating system where that knows
+	// how, and keeps a thread for it. Go's timers are up to a millisecond late, which
+	// counts as latency.
+	Exact bool
 }
 
 func (p Plan) check() error {
@@ -176,7 +181,7 @@ func Run(ctx context.Context, p Plan, call Call) (Report, error) {
 	var calls sync.WaitGroup
 	begin := time.Now()
 	for n, at := range due {
-		if err := sleepUntil(ctx, begin.Add(at)); err != nil {
+		if err := sleepUntil(ctx, begin.Add(at), p.Exact); err != nil {
 			calls.Wait()
 			return Report{}, fmt.Errorf("generate load: %w", err)
 		}
@@ -199,20 +204,27 @@ func Run(ctx context.Context, p Plan, call Call) (Report, error) {
 	return rec.report, nil
 }
 
+// coarse is how late a timer may be: it waits in whole milliseconds.
+const coarse = 2 * time.Millisecond
+
 // sleepUntil returns at once where t has passed.
-func sleepUntil(ctx context.Context, t time.Time) error {
+func sleepUntil(ctx context.Context, t time.Time, exact bool) error {
 	wait := time.Until(t)
-	if wait <= 0 {
-		return ctx.Err()
+	if exact {
+		wait -= coarse
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		}
 	}
+	if rest := time.Until(t); exact && rest > 0 && ctx.Err() == nil {
+		nap(rest)
+	}
+	return ctx.Err()
 }
 
 // recorder collects replies.

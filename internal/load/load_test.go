@@ -125,6 +125,23 @@ func TestArrivals(t *testing.T) {
 	}
 }
 
+// TestExact: calls are never early, and all are made. How late they are the
+// machine decides.
+func TestExact(t *testing.T) {
+	p := plan(500, 40*time.Millisecond)
+	p.Exact = true
+	r, err := Run(t.Context(), p, func(ctx context.Context, n int) Reply {
+		deadline, _ := ctx.Deadline()
+		if left := time.Until(deadline); left > p.Timeout {
+			t.Errorf("call %d has %v left: it is early", n, left)
+		}
+		return Reply{}
+	})
+	if err != nil || r.Calls != 19 || r.Outcomes[Answered] != 19 {
+		t.Errorf("Run = %+v, %v", r, err)
+	}
+}
+
 // TestPeak: two workers of 2 ms each answer 1,000 calls per second.
 func TestPeak(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -135,7 +135,10 @@ func newCoarseCopy(data []float32, dim int) *coarseCopy {
 			length += float64(x) * float64(x)
 			copied += y * y
 		}
-		out.distances[r] = float32(math.Sqrt(distance) * (1 + 1e-6))
+		out.distances[r] = float32(math.Sqrt(distance)*(1+1e-6) + coarseLeast)
+		if length > coarseLong*coarseLong {
+			out.distances[r] = float32(math.Inf(1))
+		}
 		out.lengths[r] = float32(math.Sqrt(max(length, copied)) * (1 + 1e-6))
 	}
 	m, err := simd.NewMatrix(values, scales, coarseRows, dim, simd.Exact{})
@@ -153,6 +156,16 @@ func newCoarseCopy(data []float32, dim int) *coarseCopy {
 const (
 	querySteps = 16256
 	roundings  = 1e-4
+)
+
+// Roundings are relative to what is rounded only as far as float32 reaches. Longer
+// queries and vectors than coarseLong have products that may overflow: they are
+// compared as they are, and so is a shorter query than coarseShort. With any other,
+// coarseLeast times its length is more than what products lose to underflow.
+const (
+	coarseShort = 1e-15
+	coarseLong  = 1e18
+	coarseLeast = 1e-18
 )
 
 // coarseQuery bounds the products with one query.
@@ -274,7 +287,9 @@ func (x execution) scanPlain(r *ranker, d *denseSpace, q []float32, set bitset, 
 	set.and(d.present)
 	if d.coarse != nil && r.limit > 0 {
 		query := d.coarse.query(q)
-		set = query.narrow(d, set, r.limit)
+		if query.length >= coarseShort && query.length <= coarseLong {
+			set = query.narrow(d, set, r.limit)
+		}
 		d.coarse.memory.Put(query.memory)
 	}
 	for i, w := range set {

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/qdrant/go-client/qdrant"
 
 	"github.com/ragloop/ragloop/internal/simd"
@@ -158,6 +159,64 @@ func TestCoarseScan(t *testing.T) {
 		}
 		if b.made.Load() == nil {
 			t.Errorf("block %d has no copy although nothing changes", i)
+		}
+	}
+}
+
+// TestCoarseScanExtremes: nor do copies change what is found where products
+// overflow or underflow.
+func TestCoarseScanExtremes(t *testing.T) {
+	if simd.Kernel() == "portable" {
+		t.Skip("there are no copies with the portable kernels")
+	}
+	const dim, n = 64, coarseRows
+	scales := []float32{1e-44, 1e-38, 1e-30, 1e-24, 1e-15, 1e-6, 1, 1e9, 1e17, 1e19, 1e30, 1e38}
+	r := rand.New(rand.NewPCG(5, 6))
+	c := &collection{ids: map[pointID]slot{}, versions: make([]uint64, n)}
+	var all bitset
+	for i := range n {
+		id := pointID{lo: uint64(r.Uint32())}
+		c.ids[id] = slot(i)
+		c.points = append(c.points, id)
+		all.set(slot(i))
+	}
+	x := execution{ctx: t.Context(), c: c}
+	for _, scale := range append(scales, 0) { // 0: all of them
+		with, without := coarseSpace(t, dim, qdrant.Distance_Dot), &denseSpace{dim: dim, distance: qdrant.Distance_Dot}
+		for i, v := range clustered(r, n, dim) {
+			times := scale
+			if times == 0 {
+				times = scales[r.IntN(len(scales))]
+			}
+			for k := range v {
+				v[k] *= times
+			}
+			with.put(slot(i), v)
+			without.put(slot(i), v)
+		}
+		for range coarseAfter {
+			with.coarse.block(with, 0, new(bool))
+		}
+		if with.coarse.blocks[0].made.Load() == nil {
+			t.Fatal("there is no copy")
+		}
+		for _, times := range scales {
+			q := randomVector(r, dim)
+			for k := range q {
+				q[k] *= times
+			}
+			for _, limit := range []int{1, 10, 300} {
+				scan := func(d *denseSpace) []hit {
+					hits, err := x.scanPlain(&ranker{c: c, limit: limit}, d, q, all, nil)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return hits
+				}
+				if diff := cmp.Diff(scan(without), scan(with), cmp.AllowUnexported(hit{}), cmpopts.EquateNaNs()); diff != "" {
+					t.Fatalf("vectors times %v, query times %v, limit %d (-without +with copies):\n%s", scale, times, limit, diff)
+				}
+			}
 		}
 	}
 }

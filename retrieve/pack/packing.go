@@ -154,10 +154,11 @@ func (p *packing) capped(g growth) bool {
 func (p *packing) fits(g growth) bool {
 	n := p.count - len(g.absorbed) + 1
 	if n == 1 {
-		context, _ := p.frame.render([]*segment{g.segment})
-		need := p.meter.count(context)
+		p.price(g, noLimit)
+		one := []*segment{g.segment}
+		context, texts := p.frame.render(one)
+		need := p.total(context, one, texts)
 		if need <= p.options.BudgetTokens {
-			p.price(g, noLimit)
 			return true
 		}
 		if p.need == 0 || need < p.need {

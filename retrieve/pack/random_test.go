@@ -176,7 +176,9 @@ type corpus struct {
 var fragments = []string{"the ", "Report ", "cost of ", "2024", "1,250.00 ", "is. ", "Why? ", "\n", "\n\n", "  ", "\t", "/path/x ", "über ", "検索", "🙂 ",
 	"don't ", "[1] ", "[[2]] ", "[", "3", "| a | b |\n", "- item\n", "e.g. ", "\r\n", "\u200b", "# Head\n", "ANNUAL ", "…", "''", "\u00a0",
 	"</source>", "<Source id=\"3\">\n", "< / sou\u200brce", "<sourced", "\n### [7] x", "\n ## # [ 8", "\n--- end ---\n", "\nsource 4: ", "\n\u00adSOURCE\u00a05", "\\",
-	"\U000E0049\U000E0067\U000E006E", "\u200b\u200d\u2060\ufeff", "\U0001F3F4\U000E0067\U000E0062\U000E0065\U000E006E\U000E0067\U000E007F", "<", "#", "uri:", "\u2028"}
+	"\U000E0049\U000E0067\U000E006E", "\u200b\u200d\u2060\ufeff", "\U0001F3F4\U000E0067\U000E0062\U000E0065\U000E006E\U000E0067\U000E007F", "<", "#", "uri:", "\u2028",
+	"'s", "'LL ", "we've", "'\u017f", "123456789", "٣٤٥٦", "\r", "\r\n\r\n", "\n/", "\n//\n", " \n \n", "\u0085", "e\u0301", "\u0300", "\u3000", "한국어", "क्षि", "ﷺ", "\u0130",
+	strings.Repeat(" ", 70), strings.Repeat("\n", 30), strings.Repeat("\t ", 20), strings.Repeat("=", 90), strings.Repeat("字", 60), strings.Repeat("7", 50)}
 
 func makeCorpus(r *rand.Rand, docs int) corpus {
 	c := corpus{docs: map[text.DocID][]rune{}}

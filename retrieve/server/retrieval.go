@@ -17,6 +17,7 @@ type retrieval struct {
 	ragloopv1.UnimplementedRetrievalServer
 	config  Config
 	giveWay func() // called between two parts of the work of a call
+	counts  *pack.Counts
 }
 
 // collection finds the collection that a request names.
@@ -64,7 +65,7 @@ func (s *retrieval) Retrieve(ctx context.Context, in *ragloopv1.RetrieveRequest)
 	rewritten.into(&found)
 	s.giveWay()
 	begin := s.config.Now()
-	packed, err := pack.Pack(retrieve.Packable(found.Chunks), counter, options)
+	packed, err := pack.Pack(retrieve.Packable(found.Chunks), s.counts.Of(tokenizer, counter), options)
 	if err != nil {
 		return nil, err
 	}

@@ -130,7 +130,7 @@ func New(c Config) (*Server, error) {
 		options = append(options, grpc.StatsHandler(h))
 	}
 	s.grpc = grpc.NewServer(options...)
-	ragloopv1.RegisterRetrievalServer(s.grpc, &retrieval{config: c, giveWay: limits.giveWay})
+	ragloopv1.RegisterRetrievalServer(s.grpc, &retrieval{config: c, giveWay: limits.giveWay, counts: pack.NewCounts()})
 	ragloopv1.RegisterIngestionServer(s.grpc, &ingestion{config: c})
 	ragloopv1.RegisterFeedbackServer(s.grpc, &feedback{config: c})
 	healthv1.RegisterHealthServer(s.grpc, s.health)
