@@ -3,14 +3,17 @@ package telemetry
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.yaml.in/yaml/v4"
 )
 
@@ -284,6 +287,59 @@ func TestAlerts(t *testing.T) {
 	}
 	if len(seen) < 6 {
 		t.Errorf("%d alerts, the test misses most", len(seen))
+	}
+}
+
+// TestAlertsFromTheFirst: of every value that an alert looks for there is a series
+// before the first event, which otherwise would have no rate.
+func TestAlertsFromTheFirst(t *testing.T) {
+	data, err := os.ReadFile(filepath.Join(deployDir, "alerts.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := NewMetrics("", []string{"Retrieve", "Search"})
+	traces, err := NewTraces(t.Context(), TraceConfig{Metrics: m, Exporter: tracetest.NewNoopExporter(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer traces.Close()
+	have := map[string]bool{} // "name label value"
+	for name, f := range scrape(t, m) {
+		for _, series := range f.Metric {
+			for _, l := range series.Label {
+				have[name+" "+l.GetName()+" "+l.GetValue()] = true
+			}
+		}
+	}
+	n := 0
+	for _, selector := range regexp.MustCompile(`(ragloop_\w+)\{([^{}]*)\}`).FindAllStringSubmatch(string(data), -1) {
+		for _, matcher := range regexp.MustCompile(`(\w+)=~?"([^"]*)"`).FindAllStringSubmatch(selector[2], -1) {
+			for value := range strings.SplitSeq(matcher[2], "|") {
+				n++
+				if key := strings.TrimSuffix(selector[1], "_bucket") + " " + matcher[1] + " " + value; !have[key] {
+					t.Errorf("no series has %s", key)
+				}
+			}
+		}
+	}
+	if n < 10 {
+		t.Errorf("%d values, the test misses most", n)
+	}
+}
+
+// TestPromtool lets Prometheus itself read the configuration and the rules, and try
+// the rules on the series of alerts_test.yml.
+func TestPromtool(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not installed")
+	}
+	for _, args := range [][]string{{"check", "config", "prometheus.yml"}, {"test", "rules", "alerts_test.yml"}} {
+		cmd := exec.CommandContext(t.Context(), promtool, args...)
+		cmd.Dir = deployDir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
 	}
 }
 

@@ -92,16 +92,33 @@ func NewMetrics(version string, methods []string) *Metrics {
 	m.registry.MustRegister(info, m.requests, m.requestDuration, m.stageDuration, m.degraded, m.empty, m.contextTokens, m.contextBudget,
 		m.embedding, m.embedded, m.embedErrors, m.documents, m.chunks, m.spans,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	// A series that is there before its first event has a rate from the first one on.
+	// A series that is there before its first event has a rate from the first one on:
+	// what begins with 1 has none until it is 2.
 	for _, name := range methods {
 		m.methods[name] = true
-		m.requests.WithLabelValues(name, codeName(codes.OK))
+		for _, c := range expected {
+			m.requests.WithLabelValues(name, codeName(c))
+		}
 		m.requestDuration.WithLabelValues(name)
+	}
+	for _, part := range append(slices.Clone(parts), PartOther) {
+		m.degraded.WithLabelValues(part)
+	}
+	for _, task := range tasks {
+		m.embedded.WithLabelValues(task)
+		m.embedErrors.WithLabelValues(task)
 	}
 	for _, outcome := range []string{"indexed", "failed", "quarantined", OutcomeError} {
 		m.documents.WithLabelValues(outcome)
 	}
 	return m
+}
+
+// expected are the codes of which every method has a series from the beginning:
+// success, refusal, and the faults that deploy/alerts.yml looks for.
+var expected = []codes.Code{
+	codes.OK, codes.ResourceExhausted,
+	codes.Internal, codes.Unknown, codes.DataLoss, codes.Unavailable, codes.DeadlineExceeded,
 }
 
 // codeName returns the name of a code as gRPC's documentation and traces have it.
@@ -196,6 +213,9 @@ func (m *Metrics) watch(what string, c prometheus.Collector) error {
 
 // Parts that answers may have to do without, as LabelPart names them.
 var parts = []string{"dense", "lexical", "expand", "feedback", "parents", "neighbours", "rerank", "rewrite"}
+
+// Tasks of embedders, as LabelTask names them.
+var tasks = []string{"query", "passage", "raw"}
 
 // Part returns the value of LabelPart for a part, PartOther where it has none.
 func Part(name string) string {

@@ -142,6 +142,24 @@ func TestScrape(t *testing.T) {
 		"ragloop_trace_spans_total{result=exported}":                      4,
 		"ragloop_trace_spans_total{result=lost}":                          2,
 	}
+	// What may come is there before it does.
+	ahead := func(name string) {
+		if _, ok := want[name]; !ok {
+			want[name] = 0
+		}
+	}
+	for _, method := range []string{"Retrieve", "Search"} {
+		for _, code := range []string{"RESOURCE_EXHAUSTED", "INTERNAL", "UNKNOWN", "DATA_LOSS", "UNAVAILABLE", "DEADLINE_EXCEEDED"} {
+			ahead("ragloop_requests_total{code=" + code + ",method=" + method + "}")
+		}
+	}
+	for _, part := range []string{"dense", "lexical", "expand", "feedback", "parents", "neighbours", "rerank", "rewrite", "other"} {
+		ahead("ragloop_degraded_answers_total{part=" + part + "}")
+	}
+	for _, task := range []string{"query", "passage", "raw"} {
+		ahead("ragloop_embedded_texts_total{task=" + task + "}")
+		ahead("ragloop_embedding_errors_total{task=" + task + "}")
+	}
 	m := full(t)
 	m.Call("DropTables", codes.OK, time.Second, "") // a name that a stranger made up
 	m.Refused("DropTables", codes.Unimplemented)

@@ -113,6 +113,9 @@ func NewTraces(ctx context.Context, c TraceConfig) (*Traces, error) {
 	if err != nil && !errors.Is(err, resource.ErrPartialResource) {
 		return nil, fmt.Errorf("export traces: describe this service: %w", err)
 	}
+	for _, result := range []string{ResultExported, ResultLost} {
+		c.Metrics.exported(result, 0) // so that the first loss has a rate
+	}
 	p := sdk.NewTracerProvider(sdk.WithResource(described), sdk.WithBatcher(&reporting{SpanExporter: c.Exporter, metrics: c.Metrics, log: c.Log}))
 	return &Traces{provider: p, tracer: p.Tracer(scope)}, nil
 }
