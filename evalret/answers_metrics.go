@@ -39,9 +39,9 @@ func (e Evaluation) AnswerValues(m metric.Metric) ([]metric.Value, error) {
 func (a AnswerResult) value(m metric.Metric, unanswerable bool) metric.Value {
 	switch m.Name {
 	case metric.Groundedness:
-		return asSaved(a.Support)
+		return a.Support.Rounded()
 	case metric.GroundednessWorst:
-		return asSaved(a.Worst)
+		return a.Worst.Rounded()
 	case metric.Unsupported:
 		return a.unsupported(m)
 	case metric.CitationRecall, metric.CitationPrecision:
@@ -65,14 +65,6 @@ func (a AnswerResult) value(m metric.Metric, unanswerable bool) metric.Value {
 		return own.Precision()
 	}
 	return own.Recall()
-}
-
-// asSaved rounds a value as files do: a run is no better than itself read back.
-func asSaved(v metric.Value) metric.Value {
-	if x, ok := v.Float(); ok {
-		return metric.Of(metric.Round(x))
-	}
-	return v
 }
 
 // unsupported returns the share of a's judged claims with too little support.

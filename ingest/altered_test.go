@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ragloop/ragloop/internal/index"
@@ -69,5 +70,44 @@ func TestAlteredRecordFailsItsDocumentAlone(t *testing.T) {
 	}
 	if r := d.verify(t, VerifyOptions{ReadData: true, Sample: -1}); len(r.Drift) > 0 {
 		t.Errorf("in the end %v", r.Drift)
+	}
+}
+
+// A record that was altered stays in quarantine, and is named; the others are
+// released. Once it is marked as damaged, the next run tries it again anyway.
+func TestReleaseLeavesAlteredRecords(t *testing.T) {
+	d := &driftCase{dir: t.TempDir()}
+	c, err := index.Dial(t.Context(), index.Options{DataDir: d.dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := Documents([]Item{Text("a", "", "BOMB"), Text("b", "", "LOOP"), Text("c", "", "BOMB"), Text("d", "", "Good.")})
+	built, err := Build(t.Context(), c, plan("drift"), src, Options{Embedder: &hashed{}, Extractor: hostile(), Now: clock()})
+	if err := errors.Join(err, c.Close()); err != nil || built.Summary.Quarantined != 3 {
+		t.Fatalf("Build = %+v, %v", built.Summary, err)
+	}
+	d.raw(t, func(r *rawIndex) {
+		r.set(driftChunks+"_docs", r.record("b"), map[string]any{"title": "not what was stored"})
+	})
+	all := func(index.Record) bool { return true }
+	d.open(t, func(_ *index.Client, g *index.Generation) {
+		docs, err := Release(t.Context(), g, all)
+		if !slices.Equal(docs, []text.DocID{"a", "c"}) || !errors.Is(err, index.ErrDamaged) || !strings.Contains(err.Error(), `of "b"`) || strings.Contains(err.Error(), `of "a"`) {
+			t.Errorf("Release = %q, %v, want a and c, and an error that names b", docs, err)
+		}
+		if r, err := g.Record(t.Context(), "b"); err != nil || !Quarantines(r) {
+			t.Errorf("the record of b is %+v, %v, want it as it was", r, err)
+		}
+	})
+	d.mend(t, d.verify(t, VerifyOptions{ReadData: true}))
+	d.open(t, func(_ *index.Client, g *index.Generation) {
+		r, err := g.Record(t.Context(), "b")
+		if err != nil || Quarantines(r) && r.Damage == "" {
+			t.Errorf("after repair the record of b is %+v, %v, want it marked", r, err)
+		}
+	})
+	d.src = Documents([]Item{Text("b", "", "LOOP")})
+	if s := d.ingest(t); s.Replaced+s.Indexed != 1 {
+		t.Errorf("after repair: %+v, want b tried again", s)
 	}
 }

@@ -17,12 +17,13 @@
 // tried again until it, or the extractor, has changed, or Options.RetryFailed or
 // [Release] asks for it. Any other failure is tried again by the next run. A
 // document that fails now but was indexed before keeps what is stored of it, and
-// its record says so. A run outlasts some minutes in which the index or the
-// embedder cannot be reached. Any other failure of theirs, of the parser
-// processes or of the source itself ends the run with an error; what was
-// committed until then stays, and the next run goes on from there. A run over an
-// unchanged source embeds and writes nothing. Equal texts of a run are embedded
-// once, as far as they are not too far apart.
+// its record says so. A text that the embedder refuses, while it takes others,
+// fails its document; so does one that the language model of a [Situator] refuses. A
+// run outlasts some minutes in which the index or the embedder cannot be reached.
+// Any other failure of theirs, of the parser processes or of the source itself ends
+// the run with an error; what was committed until then stays, and the next run goes
+// on from there. A run over an unchanged source embeds and writes nothing. Equal
+// texts of a run are embedded once, as far as they are not too far apart.
 //
 // Documents are committed in source order, whatever the number of workers, so
 // that equal input makes equal indexes and equal summaries.

@@ -99,7 +99,7 @@ func killChild(dir, first string) (err error) {
 	if err != nil {
 		return err
 	}
-	cache, err := embed.OpenCache(filepath.Join(dir, "embeddings.db"), counted{&hashed{}, out})
+	cache, err := embed.OpenCache(filepath.Join(dir, "embeddings.db"), counted{&hashed{}, out}, nil)
 	if err != nil {
 		return err
 	}

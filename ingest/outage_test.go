@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -340,5 +341,79 @@ func TestRecentIsBounded(t *testing.T) {
 	}
 	if _, fresh := r.find([]string{"x", "x", "0"}); len(fresh) != 1 {
 		t.Errorf("%d new texts, want 1", len(fresh))
+	}
+}
+
+// refusing refuses texts with the word "Bad", as an endpoint does that takes others.
+func refusing(texts []string, vectors [][]float32) ([][]float32, error) {
+	for i, s := range texts {
+		if strings.Contains(s, "Bad") {
+			return vectors[:i], fmt.Errorf("embed with m: %w: status 400", embed.ErrRefused)
+		}
+	}
+	return vectors, nil
+}
+
+// A text that the embedder refuses fails its document, and every other one that has
+// it, but not the run. What was stored of the document stays; the next run tries again.
+func TestEmbedderRefuses(t *testing.T) {
+	c, e := dial(t, index.Options{}), &hashed{}
+	g := generation(t, c, e)
+	if _, err := worker(t, g, Options{Embedder: e, Extractor: InProcess{}}).Run(t.Context(), texts("old", "It was good.")); err != nil {
+		t.Fatal(err)
+	}
+	old := dump(t, g)
+	good := para("good", 6)
+	source := texts("a", good, "b", "One Bad text.", "c", good+"Bad at the end.", "d", "Fine.", "e", "One Bad text.", "old", "It is Bad now.", "z", "Last.")
+	for run, tt := range []struct {
+		breach                    func([]string, [][]float32) ([][]float32, error)
+		indexed, replaced, failed int
+	}{{refusing, 3, 0, 4}, {refusing, 0, 0, 4}, {nil, 3, 1, 0}} {
+		e.breach = tt.breach
+		var found, settled int
+		sum, err := worker(t, g, Options{Embedder: e, Extractor: InProcess{}, BatchChunks: 4, OnEvent: func(e Event) {
+			found, settled = e.ChunksFound, e.ChunksEmbedded
+		}}).Run(t.Context(), source)
+		if err != nil || sum.Indexed != tt.indexed || sum.Replaced != tt.replaced || sum.Failed != tt.failed || sum.Quarantined != 0 {
+			t.Fatalf("run %d: %+v, %v, want %d indexed, %d replaced and %d failed", run, sum, err, tt.indexed, tt.replaced, tt.failed)
+		}
+		if found != settled {
+			t.Errorf("run %d: of %d chunks found %d are settled", run, found, settled)
+		}
+		if tt.failed == 0 {
+			continue
+		}
+		var docs []string
+		for _, f := range sum.Failures {
+			docs = append(docs, string(f.Doc))
+			if !errors.Is(f.Err, embed.ErrRefused) || f.Kept != (f.Doc == "old") {
+				t.Errorf("run %d: failure %+v", run, f)
+			}
+		}
+		if got := strings.Join(docs, " "); got != "b c e old" {
+			t.Errorf("run %d: %s failed, want b c e old", run, got)
+		}
+		rec, err := g.Record(t.Context(), "c")
+		if err != nil || rec.State != index.Failed || !strings.HasPrefix(rec.Error, "embed chunk 7 of 7: embed with m: ") {
+			t.Errorf("run %d: the record of c is %+v, %v", run, rec, err)
+		}
+		chunks, err := g.Chunks(t.Context(), "old")
+		if err != nil || len(chunks) != 1 || !strings.Contains(old, chunks[0].Text) {
+			t.Errorf("run %d: of the older version there is %+v, %v", run, chunks, err)
+		}
+	}
+}
+
+// Who puts a document is told that it failed; a refusal of nothing is none.
+func TestEmbedderRefusesPut(t *testing.T) {
+	c, e := dial(t, index.Options{}), &hashed{breach: refusing}
+	w := worker(t, generation(t, c, e), Options{Embedder: e, Extractor: InProcess{}})
+	r, err := w.Put(t.Context(), Text("a", "", "A Bad text."))
+	if err != nil || r.Outcome != Failed || !errors.Is(r.Err, embed.ErrRefused) {
+		t.Errorf("Put = %+v, %v, want a failed document", r, err)
+	}
+	e.breach = func(_ []string, v [][]float32) ([][]float32, error) { return v, embed.ErrRefused }
+	if _, err := w.Put(t.Context(), Text("b", "", "Any text.")); !errors.Is(err, embed.ErrRefused) {
+		t.Errorf("Put = %v though all vectors came, want the embedder's error", err)
 	}
 }

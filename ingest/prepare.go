@@ -121,6 +121,10 @@ type prepared struct {
 	points []index.Point // without dense vectors
 	texts  []string      // what the dense vectors stand for, parallel to points
 
+	// failed returns what becomes of the document where its points cannot be
+	// embedded; nil where it has none.
+	failed func(error) prepared
+
 	mended       bool
 	unmatched    bool // as Item.unmatched
 	windowSplits int
@@ -226,6 +230,8 @@ func (p *preparer) prepare(ctx context.Context, item Item, old prior) (prepared,
 		return prepared{}, &fault{err}
 	}
 	out.warnings = append(out.warnings, situated...)
+	item.Open = nil // it may hold the bytes, which are read
+	out.failed = func(err error) prepared { return failed(item, old, content, input, err) }
 	if err := p.fill(&out, doc.Text, chunks); err != nil {
 		return failed(item, old, content, input, fmt.Errorf("chunk %s: %w", item.name(), err)), nil
 	}

@@ -17,9 +17,13 @@ type recent struct {
 
 // embedding is the vector of a text, nil until the text is embedded.
 type embedding struct {
-	text   string // empty once there is a vector
-	vector []float32
+	text    string // empty once there is a vector, or an error
+	vector  []float32
+	refused error // why there will be none
 }
+
+// settled reports whether nothing more will become of e.
+func (e *embedding) settled() bool { return e.vector != nil || e.refused != nil }
 
 func newRecent() *recent {
 	return &recent{byText: make(map[[sha256.Size]byte]*embedding)}

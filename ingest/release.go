@@ -1,7 +1,9 @@
 package ingest
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -17,25 +19,45 @@ func Quarantines(r index.Record) bool { return r.Reason != "" && r.FailedSHA256 
 // pick returns true for. Until then their records keep state, reason and error.
 // It returns the documents in ascending order. Nobody else may write to them
 // meanwhile.
+//
+// A record that was altered behind the back of its checksum is left as it is. The
+// others are released all the same; the error, which wraps index.ErrDamaged, then
+// comes beside them and names each that is not.
 func Release(ctx context.Context, g *index.Generation, pick func(index.Record) bool) ([]text.DocID, error) {
-	what := fmt.Sprintf("release documents of %s", g)
+	docs, err := release(ctx, g, pick)
+	if err != nil {
+		return docs, fmt.Errorf("release documents of %s: %w", g, err)
+	}
+	return docs, nil
+}
+
+func release(ctx context.Context, g *index.Generation, pick func(index.Record) bool) (docs []text.DocID, err error) {
 	var records []index.Record
-	var docs []text.DocID
 	for r, err := range g.List(ctx) {
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", what, err)
+			return nil, err
 		}
 		if Quarantines(r) && pick(r) {
 			r.FailedSHA256 = ""
 			records = append(records, r)
-			docs = append(docs, r.Doc)
 		}
 	}
+	slices.SortFunc(records, func(a, b index.Record) int { return cmp.Compare(a.Doc, b.Doc) })
+	var damaged []error
 	for part := range slices.Chunk(records, maxBatchDocuments) {
-		if err := g.UpdateRecords(ctx, part); err != nil {
-			return nil, fmt.Errorf("%s: %w", what, err)
+		left := map[int]bool{}
+		err := updateRecords(ctx, g, part, func(i int, err error) {
+			left[i] = true
+			damaged = append(damaged, err)
+		})
+		if err != nil {
+			return docs, errors.Join(append(damaged, err)...)
+		}
+		for i, r := range part {
+			if !left[i] {
+				docs = append(docs, r.Doc)
+			}
 		}
 	}
-	slices.Sort(docs)
-	return docs, nil
+	return docs, errors.Join(damaged...)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -163,7 +164,7 @@ func (a *app) printDocs(gen *index.Generation, records []index.Record) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	a.say("%d documents in %s", len(records), gen)
+	a.say("%s in %s", plural(len(records), "document", "documents"), gen)
 	return nil
 }
 
@@ -321,23 +322,32 @@ func (a *app) retryDocs(ctx context.Context, names []string, reason extract.Reas
 		released, err := ingest.Release(ctx, gen, func(r index.Record) bool {
 			return (len(ids) == 0 || slices.Contains(ids, r.Doc)) && (reason == "" || r.Reason == string(reason))
 		})
-		if err != nil {
+		damaged := err
+		if err != nil && !errors.Is(err, index.ErrDamaged) {
 			return err
 		}
 		var absent []string
 		for _, doc := range ids {
-			switch _, ok := stored[doc]; {
+			switch r, ok := stored[doc]; {
 			case !ok:
 				absent = append(absent, string(doc))
-			case !slices.Contains(released, doc):
+			case !ingest.Quarantines(r):
 				a.say("%s is not in quarantine", printable(string(doc)))
 			}
 		}
-		a.say("%d documents of %s will be tried again by the next ingest that lists them", len(released), gen)
-		if len(absent) > 0 {
-			return fmt.Errorf("docs retry %w: no such document in %s: %s", errFailed, gen, strings.Join(absent, ", "))
+		them := "them"
+		if len(released) == 1 {
+			them = "it"
 		}
-		return nil
+		a.say("%s of %s will be tried again by the next ingest that lists %s", plural(len(released), "document", "documents"), gen, them)
+		if damaged != nil {
+			damaged = fmt.Errorf("docs retry %w: %w; \"ragloop verify --repair\" marks such records, then the next ingest tries them again", errFailed, damaged)
+		}
+		if len(absent) > 0 {
+			err = fmt.Errorf("docs retry %w: no such document in %s: %s", errFailed, gen, strings.Join(absent, ", "))
+			return errors.Join(damaged, err)
+		}
+		return damaged
 	})
 }
 

@@ -175,14 +175,14 @@ func embedLines(cmd *cobra.Command, e embed.Embedder, batch []embedLine, w io.Wr
 		for ; n < len(batch) && batch[n].task == batch[0].task; n++ {
 			texts = append(texts, batch[n].text)
 		}
-		vectors, err := e.Embed(cmd.Context(), batch[0].task, texts)
-		if err != nil {
-			return err
-		}
-		for _, v := range vectors {
+		vectors, failed := e.Embed(cmd.Context(), batch[0].task, texts)
+		for _, v := range vectors { // those before an error, too
 			if err := enc.Encode(map[string][]float32{"embedding": v}); err != nil {
 				return err
 			}
+		}
+		if failed != nil {
+			return failed
 		}
 		batch = batch[n:]
 	}

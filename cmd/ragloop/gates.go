@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
+	"os"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -75,6 +77,33 @@ func (o *outputs) check() error {
 		o.base = &side
 	}
 	return nil
+}
+
+// begin removes the JUnit file of an earlier evaluation, which is no result of this
+// one, however it ends. [outputs.end] then finds whether this one has written it.
+func (o *outputs) begin() error {
+	if o.junit == "" {
+		return nil
+	}
+	if err := checkOut("--junit", o.junit); err != nil {
+		return err
+	}
+	if err := os.Remove(o.junit); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("eval: --junit: %w", err)
+	}
+	return nil
+}
+
+// end returns err. Where an evaluation ended with it before its gates were held
+// against anything, the JUnit file says so.
+func (o *outputs) end(suite string, err error) error {
+	if err == nil || o.junit == "" {
+		return err
+	}
+	if _, missing := os.Lstat(o.junit); !errors.Is(missing, fs.ErrNotExist) {
+		return err
+	}
+	return errors.Join(err, writeFile(o.junit, func(w io.Writer) error { return report.JUnitError(w, suite, o.gates, err) }))
 }
 
 // metrics are those of the gates that are about retrieval.

@@ -93,7 +93,9 @@ func (a *app) embedder() (e embed.Embedder, done func() error, err error) {
 	if err := os.MkdirAll(c.DataDir, 0o755); err != nil {
 		return nil, nil, fmt.Errorf("open the embedding cache: %w", err)
 	}
-	cache, err := embed.OpenCache(filepath.Join(c.DataDir, "embeddings.db"), e)
+	cache, err := embed.OpenCache(filepath.Join(c.DataDir, "embeddings.db"), e, func(err error) {
+		a.log.Warn("embedding cache: what it had is embedded again where it is needed", "error", err)
+	})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -40,7 +40,7 @@ func (a *app) passageStore() (*embed.PassageStore, error) {
 		return nil, fmt.Errorf("open the passage store: %w", err)
 	}
 	store, err := embed.OpenPassageStore(filepath.Join(c.DataDir, "passages.db"), int64(c.Retrieve.Rerank.CacheMB)<<20, func(err error) {
-		a.log.Warn("the reranker keeps what it reads in memory only from now on", "error", err)
+		a.log.Warn("passage store: what the reranker reads is in memory all the same", "error", err)
 	})
 	if errors.Is(err, embed.ErrCacheLocked) {
 		a.log.Warn("the reranker keeps what it reads in memory only", "error", err)

@@ -129,15 +129,15 @@ func scoreFiles(f scoreFlags, o score.Options) (score.Table, error) {
 
 // sayDenominators says what the means run over, where it is not everything.
 func (a *app) sayDenominators(t score.Table, f scoreFlags) {
-	if t.Missing > 0 {
-		what := "count 0"
-		if f.skipMissing {
-			what = "are left out"
-		}
-		a.say("%d judged queries have no results and %s", t.Missing, what)
+	switch n := t.Missing; {
+	case n == 0:
+	case f.skipMissing:
+		a.say("%s", plural(n, "judged query has no results and is left out", "judged queries have no results and are left out"))
+	default:
+		a.say("%s", plural(n, "judged query has no results and counts 0", "judged queries have no results and count 0"))
 	}
-	if t.Unjudged > 0 {
-		a.say("%d queries of the run have no judgements and are left out", t.Unjudged)
+	if n := t.Unjudged; n > 0 {
+		a.say("%s", plural(n, "query of the run has no judgements and is left out", "queries of the run have no judgements and are left out"))
 	}
 	none := 0
 	for _, r := range t.Rows {
@@ -146,7 +146,8 @@ func (a *app) sayDenominators(t score.Table, f scoreFlags) {
 		}
 	}
 	if none > 0 {
-		a.say("%d queries have no relevant document and count 0, as in trec_eval; --json has the means without them, too", none)
+		a.say("%s 0, as in trec_eval; --json has the means without them, too",
+			plural(none, "query has no relevant document and counts", "queries have no relevant document and count"))
 	}
 }
 

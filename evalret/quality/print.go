@@ -3,6 +3,7 @@ package quality
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -48,11 +49,19 @@ func Markdown(w io.Writer, r Result) error {
 }
 
 func (s SetResult) about() string {
-	about := fmt.Sprintf("%s; %d queries in the means", s.Choice, s.Queries)
+	about := fmt.Sprintf("%s; %s in the means", s.Choice, count(s.Queries, "query", "queries"))
 	if s.Broken > 0 {
-		about += fmt.Sprintf(", %d labels left out", s.Broken)
+		about += fmt.Sprintf(", %s left out", count(s.Broken, "label", "labels"))
 	}
 	return about
+}
+
+// count returns n with the word for one or for several.
+func count(n int, one, several string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, several)
 }
 
 func (r Result) evidenceMetrics() []string {
@@ -64,8 +73,8 @@ func (r Result) evidenceMetrics() []string {
 	return nil
 }
 
-// rows writes a line per system and one with the differences; frame, unless it
-// is empty, begins the lines of a Markdown table.
+// rows writes a line per system and one per contrast; frame, unless it is empty,
+// begins the lines of a Markdown table.
 func rows(w io.Writer, metrics []string, rs []Row, ds []Difference, separator, frame string) {
 	end := ""
 	if frame != "" {
@@ -83,12 +92,25 @@ func rows(w io.Writer, metrics []string, rs []Row, ds []Difference, separator, f
 		}
 		line(cells...)
 	}
-	if len(ds) == 0 {
-		return
+	for of := range slices.Chunk(ds, max(len(metrics), 1)) { // each contrast has them all
+		line(contrastCells(of)...)
 	}
-	cells := []string{"hybrid less the best framework", ""}
+}
+
+// contrastCells returns the line of one contrast. It names the system that is
+// compared with: once, or in each cell where it is not the same in all.
+func contrastCells(ds []Difference) []string {
+	same := !slices.ContainsFunc(ds, func(d Difference) bool { return d.Against != ds[0].Against })
+	cells := []string{ds[0].Contrast, ""}
+	if same && ds[0].Contrast != OverHybrid {
+		cells[0] += ": " + ds[0].Against
+	}
 	for _, d := range ds {
-		cells = append(cells, fmt.Sprintf("%+.1f [%.1f, %.1f]", 100*d.Diff, 100*d.CI95[0], 100*d.CI95[1]))
+		cell := fmt.Sprintf("%+.1f [%.1f, %.1f]", 100*d.Diff, 100*d.CI95[0], 100*d.CI95[1])
+		if !same {
+			cell += " " + d.Against
+		}
+		cells = append(cells, cell)
 	}
-	line(cells...)
+	return cells
 }

@@ -17,11 +17,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
+	"slices"
 
 	"github.com/ragloop/ragloop/evalret"
 	"github.com/ragloop/ragloop/evalret/metric"
-	"github.com/ragloop/ragloop/evalret/stats"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/text"
 	"github.com/ragloop/ragloop/retrieve"
@@ -36,7 +35,7 @@ type System struct {
 	// beginning only, as with frameworks.
 	Cut       bool
 	Settings  []evalret.Setting
-	Framework bool // what the default is compared with
+	Framework bool // one of those of which the best is compared with the default
 }
 
 // Frameworks returns what three widely used setups do by default, with titles,
@@ -47,15 +46,16 @@ type System struct {
 //   - windows of 512 tokens that repeat 20 % of the one before
 //   - LlamaIndex's SentenceSplitter: 1,024 tokens with an overlap of 200
 //
-// Sizes in tokens are those of tokenizer.
-func Frameworks(topK int, tokenizer string) []System {
-	dense := retrieve.Params{TopK: topK, Candidates: max(topK, framesDepth), Fusion: retrieve.Fusion{Method: retrieve.Dense}}
+// Sizes in tokens are those of tokenizer. Contexts are packed with o, as those of
+// what they are compared with should be.
+func Frameworks(topK int, tokenizer string, o pack.Options) []System {
+	dense := retrieve.Params{TopK: topK, Candidates: max(topK, frameworkDepth), Fusion: retrieve.Fusion{Method: retrieve.Dense}, IDFPower: 1}
 	system := func(name, strategy, tokenizer string, size int, overlap float64) System {
 		return System{
 			Name:      name,
 			Chunker:   index.ChunkerRecipe{Strategy: strategy, SizeTokens: size, Overlap: overlap, Tokenizer: tokenizer, IndexPrefix: true},
 			Cut:       true,
-			Settings:  []evalret.Setting{{Name: name, Params: dense}},
+			Settings:  []evalret.Setting{{Name: name, Params: dense, Pack: o}},
 			Framework: true,
 		}
 	}
@@ -66,9 +66,9 @@ func Frameworks(topK int, tokenizer string) []System {
 	}
 }
 
-// framesDepth is how deep the dense leg is ranked, so that R@100 sees 100
+// frameworkDepth is how deep the dense leg is ranked, so that R@100 sees 100
 // documents.
-const framesDepth = 200
+const frameworkDepth = 200
 
 // Built is the documents of a set as a system indexes them.
 type Built struct {
@@ -85,29 +85,21 @@ type Builder interface {
 
 // Options of [Run].
 type Options struct {
-	Systems   []System // the first is the default: its setting evalret.Hybrid is what others are compared with
+	Systems   []System // the first is the default, with evalret.Standard's settings; the names of all settings differ
 	Counter   pack.Counter
 	Tokenizer string
+	Reranker  string // fingerprint of what Built.Finder reranks with; needed where a setting reranks
+	Expander  string // fingerprint of what it expands queries with; needed where a setting expands
 	Seed      uint64
 	Resamples int                      // 0: 10,000
 	Progress  func(set, system string) // before each; nil: none
 }
 
-// Row is one setting on one set.
+// Row is one setting on one set, or on the sets of a mean.
 type Row struct {
 	System string             `json:"system"`
-	Chunks int                `json:"chunks"`
+	Chunks int                `json:"chunks"` // of all sets together
 	Values map[string]float64 `json:"values"` // by metric, 0..1
-}
-
-// Difference is the default minus the framework that is best by that metric on
-// that set.
-type Difference struct {
-	Metric   string     `json:"metric"`
-	Against  string     `json:"against"`
-	Diff     float64    `json:"diff"`
-	CI95     [2]float64 `json:"ci95"` // paired bootstrap over queries, or over documents where they share them
-	Clusters int        `json:"clusters"`
 }
 
 // SetResult is all systems on one set.
@@ -119,11 +111,12 @@ type SetResult struct {
 	Queries     int          `json:"queries"` // in the means
 	Broken      int          `json:"broken"`  // labels that no longer fit and are left out
 	Rows        []Row        `json:"rows"`
-	Differences []Difference `json:"differences"`
+	Differences []Difference `json:"differences"` // by contrast, in the order of Metrics
 }
 
 // Result of [Run]. Mean and MeanDifferences are unweighted means over the sets
-// with evidence; the differences are against the framework whose mean is best.
+// with evidence, nil where there are fewer than two; whom MeanDifferences compare
+// with is chosen by the means.
 type Result struct {
 	Sets            []SetResult  `json:"sets"`
 	Skipped         []Skipped    `json:"skipped"`
@@ -131,7 +124,8 @@ type Result struct {
 	MeanDifferences []Difference `json:"mean_differences"`
 }
 
-// Run measures every system on every set. An error names the set and the system.
+// Run measures every system on every set. An error names the set and the system;
+// a set none of whose labels can be scored is one.
 func Run(ctx context.Context, sets []Set, b Builder, o Options) (Result, error) {
 	var r Result
 	if len(o.Systems) == 0 {
@@ -157,10 +151,12 @@ type column struct {
 	values    map[string][]float64
 }
 
+// measuredSet has a column for each row of its result.
 type measuredSet struct {
 	result   SetResult
 	columns  []column
-	clusters []int
+	queries  []string // those in the means, the same for all columns
+	clusters []int    // parallel to queries; nil: each is one
 }
 
 // metricsOf returns what a set is measured by.
@@ -205,6 +201,7 @@ func (m *measuredSet) add(ctx context.Context, s Set, system System, ms []metric
 	e, err := evalret.Evaluate(ctx, s.Queries, built.Finder, evalret.Options{
 		Settings: system.Settings, Metrics: ms, Primary: ms[0], Reference: system.Settings[0].Name,
 		Counter: o.Counter, Tokenizer: o.Tokenizer, Texts: built.Texts, Seed: o.Seed, Resamples: 1,
+		Provenance: evalret.Provenance{Reranker: o.Reranker, Expander: o.Expander},
 	})
 	if err != nil {
 		return err
@@ -214,121 +211,40 @@ func (m *measuredSet) add(ctx context.Context, s Set, system System, ms []metric
 		c := column{name: run.Name, framework: system.Framework, values: map[string][]float64{}}
 		row := Row{System: run.Name, Chunks: built.Chunks, Values: map[string]float64{}}
 		var queries []evalret.Query
+		var ids []string
 		for i, q := range run.PerQuery {
 			v, ok := q.Values[ms[0].String()]
 			if !ok || v.State() == metric.NotApplicable {
 				continue
 			}
-			queries = append(queries, e.Queries[i])
+			queries, ids = append(queries, e.Queries[i]), append(ids, q.ID)
 			for _, x := range ms {
 				f, _ := q.Values[x.String()].Float() // a failed query counts 0
 				c.values[x.String()] = append(c.values[x.String()], f)
 			}
 		}
+		switch {
+		case len(queries) == 0:
+			return fmt.Errorf("no query has a label that %s can be computed for", ms[0])
+		case m.queries == nil:
+			m.queries, m.result.Queries = ids, len(ids)
+			m.clusters, _ = evalret.Clusters(queries)
+		case !slices.Equal(m.queries, ids):
+			return fmt.Errorf("%s: %s can be scored, not the same as the %d before: its documents differ", run.Name, count(len(ids), "query", "queries"), len(m.queries))
+		}
 		for name, values := range c.values {
 			row.Values[name] = mean(values)
 		}
-		m.clusters, _ = evalret.Clusters(queries)
-		m.result.Queries = len(queries)
 		m.result.Rows = append(m.result.Rows, row)
 		m.columns = append(m.columns, c)
 	}
 	return nil
 }
 
-// of returns the column of the default, nil where there is none.
-func (m measuredSet) of(name string) *column {
-	for i := range m.columns {
-		if m.columns[i].name == name {
-			return &m.columns[i]
-		}
-	}
-	return nil
-}
-
-func (m measuredSet) differences(o Options) []Difference {
-	base := m.of(evalret.Hybrid)
-	if base == nil {
-		return nil
-	}
-	var out []Difference
-	for _, name := range m.result.Metrics {
-		best := -1
-		for i, c := range m.columns {
-			if c.framework && (best < 0 || mean(c.values[name]) > mean(m.columns[best].values[name])) {
-				best = i
-			}
-		}
-		if best >= 0 {
-			out = append(out, m.difference(base, &m.columns[best], name, o))
-		}
-	}
-	return out
-}
-
-func (m measuredSet) difference(base, other *column, name string, o Options) Difference {
-	c := stats.Compare(other.values[name], base.values[name], stats.Options{Seed: o.Seed, Resamples: o.Resamples, Clusters: m.clusters})
-	return Difference{Metric: name, Against: other.name, Diff: c.Diff, CI95: [2]float64{c.CI.Lo, c.CI.Hi}, Clusters: c.Clusters}
-}
-
-// means averages the sets with evidence. They share no query, so the interval of
-// a mean of differences is that of independent estimates: half its width is the
-// root of the sum of squares of theirs, divided by their number.
-func means(all []measuredSet, o Options) ([]Row, []Difference) {
-	var sets []measuredSet
-	for _, m := range all {
-		if m.result.Evidence {
-			sets = append(sets, m)
-		}
-	}
-	if len(sets) < 2 {
-		return nil, nil
-	}
-	n := float64(len(sets))
-	rows := make([]Row, len(sets[0].columns))
-	for i, c := range sets[0].columns {
-		rows[i] = Row{System: c.name, Values: map[string]float64{}}
-		for _, m := range sets {
-			rows[i].Chunks += m.result.Rows[i].Chunks
-			for name, v := range m.result.Rows[i].Values {
-				rows[i].Values[name] += v / n
-			}
-		}
-	}
-	var out []Difference
-	for _, name := range sets[0].result.Metrics {
-		best := -1
-		for i, c := range sets[0].columns {
-			if c.framework && (best < 0 || rows[i].Values[name] > rows[best].Values[name]) {
-				best = i
-			}
-		}
-		if best < 0 || sets[0].of(evalret.Hybrid) == nil {
-			return rows, nil
-		}
-		d := Difference{Metric: name, Against: rows[best].System}
-		squares := 0.0
-		for _, m := range sets {
-			one := m.difference(m.of(evalret.Hybrid), &m.columns[best], name, o)
-			d.Diff += one.Diff / n
-			d.Clusters += one.Clusters
-			half := (one.CI95[1] - one.CI95[0]) / 2
-			squares += float64(half * half)
-		}
-		half := math.Sqrt(squares) / n
-		d.CI95 = [2]float64{d.Diff - half, d.Diff + half}
-		out = append(out, d)
-	}
-	return rows, out
-}
-
 func mean(xs []float64) float64 {
-	if len(xs) == 0 {
-		return 0
-	}
 	sum := 0.0
 	for _, x := range xs {
 		sum += x
 	}
-	return sum / float64(len(xs))
+	return sum / float64(max(len(xs), 1))
 }

@@ -39,7 +39,8 @@ func TestLoad(t *testing.T) {
 	if !squad.Evidence() || len(squad.Documents) != 1 || squad.Queries.Queries[0].Evidence[0].Quote != "Five" {
 		t.Errorf("squad_long is %+v, want one document with the evidence Five", squad)
 	}
-	if nq.Evidence() || len(nq.Documents) != 1 || nq.Choice != "1 of 2 queries, those with judgements; all 2 documents, 1 of them empty and never found" {
+	if nq.Evidence() || len(nq.Documents) != 1 || nq.Choice != "1 of 2 queries, those with judgements; all 2 documents, 1 of them empty and never found" ||
+		squad.Choice != "1 of 1 queries about 1 of the 1 articles with queries" {
 		t.Errorf("clapnq is %+v", nq)
 	}
 	for _, s := range skipped {
@@ -69,26 +70,5 @@ func TestSample(t *testing.T) {
 		if first[i].ID != second[i].ID {
 			t.Errorf("the sample of the reversed file is %v, want %v", second, first)
 		}
-	}
-}
-
-func TestMeans(t *testing.T) {
-	const name = "evidence_recall@512t"
-	set := func(hybrid, framework float64) measuredSet {
-		m := measuredSet{result: SetResult{Evidence: true, Metrics: []string{name}}}
-		for i, v := range []float64{hybrid, framework} {
-			values := slices.Repeat([]float64{v}, 30)
-			n := []string{"hybrid", "other"}[i]
-			m.columns = append(m.columns, column{name: n, framework: i == 1, values: map[string][]float64{name: values}})
-			m.result.Rows = append(m.result.Rows, Row{System: n, Chunks: 10, Values: map[string]float64{name: mean(values)}})
-		}
-		return m
-	}
-	rows, ds := means([]measuredSet{set(1, 0.5), set(0.5, 0.5)}, Options{Resamples: 100})
-	if rows[0].Values[name] != 0.75 || rows[0].Chunks != 20 || rows[1].Values[name] != 0.5 {
-		t.Errorf("means are %+v", rows)
-	}
-	if len(ds) != 1 || ds[0].Against != "other" || ds[0].Diff != 0.25 || ds[0].CI95 != [2]float64{0.25, 0.25} {
-		t.Errorf("differences are %+v, want 0.25 without spread", ds)
 	}
 }

@@ -141,10 +141,10 @@ func readRanking(name string) func(string, bool) (Set, error) {
 			return Set{}, err
 		}
 		s := Set{Queries: b.Set, Documents: plain(b.Documents)}
-		s.Choice = s.counts("all")
+		s.Choice = s.all()
 		if b.Unjudged > 0 {
-			s.Choice = fmt.Sprintf("%d of %d queries, those with judgements; all %d documents",
-				len(b.Set.Queries), len(b.Set.Queries)+b.Unjudged, len(s.Documents))
+			s.Choice = fmt.Sprintf("%d of %d queries, those with judgements; %s",
+				len(b.Set.Queries), len(b.Set.Queries)+b.Unjudged, every(len(s.Documents), "document", "documents"))
 		}
 		// An empty document cannot be indexed; judged ones count as not found.
 		all := len(s.Documents)
@@ -164,8 +164,16 @@ func plain(docs []labels.Document) []Document {
 	return out
 }
 
-func (s Set) counts(which string) string {
-	return fmt.Sprintf("%s %d queries, %s %d documents", which, len(s.Queries.Queries), which, len(s.Documents))
+// all says that s is everything there is.
+func (s Set) all() string {
+	return fmt.Sprintf("%s, %s", every(len(s.Queries.Queries), "query", "queries"), every(len(s.Documents), "document", "documents"))
+}
+
+func every(n int, one, several string) string {
+	if n != 1 {
+		return "all " + count(n, one, several)
+	}
+	return count(n, one, several)
 }
 
 func readChroma(dir string, _ bool) (Set, error) {
@@ -178,7 +186,7 @@ func readChroma(dir string, _ bool) (Set, error) {
 	if s.Documents, err = readDocuments(filepath.Join(dir, "corpora"), "."); err != nil {
 		return Set{}, err
 	}
-	s.Choice = s.counts("all")
+	s.Choice = s.all()
 	return s, nil
 }
 
@@ -194,10 +202,10 @@ func readLegal(dir, name string, most int) (Set, error) {
 	if s.Documents, err = readDocuments(filepath.Join(dir, "corpus"), name); err != nil {
 		return Set{}, err
 	}
-	s.Choice = s.counts("all")
+	s.Choice = s.all()
 	if all := len(s.Queries.Queries); most > 0 && most < all {
 		s.Queries.Queries = sample(s.Queries.Queries, most)
-		s.Choice = fmt.Sprintf("%d of %d queries, all %d documents", most, all, len(s.Documents))
+		s.Choice = fmt.Sprintf("%d of %d queries, %s", most, all, every(len(s.Documents), "document", "documents"))
 	}
 	return s, nil
 }
@@ -242,7 +250,7 @@ func readSquad(dir string, limit bool) (Set, error) {
 		all[i].Evidence, all[i].Docs = []labels.Evidence{e}, nil
 	}
 	s := Set{Queries: b.Set, Documents: plain(b.Documents)}
-	s.Choice = s.counts("all")
+	s.Choice = s.all()
 	if !limit {
 		return s, nil
 	}

@@ -87,12 +87,14 @@ type junitFailure struct {
 	Message string `xml:"message,attr"`
 }
 
+const junitClass = "ragloop.gate"
+
 // JUnit writes gates as one JUnit test suite, the form that CI systems show: a
 // test case for each gate. One that could not be decided is an error, not a failure.
 func JUnit(w io.Writer, suite string, gates []runs.GateResult) error {
 	s := junitSuite{Name: suite, Tests: len(gates)}
 	for _, g := range gates {
-		c := junitCase{Class: "ragloop.gate", Name: g.Gate.String()}
+		c := junitCase{Class: junitClass, Name: g.Gate.String()}
 		switch {
 		case g.Err != nil:
 			c.Error = &junitFailure{g.Err.Error()}
@@ -105,6 +107,29 @@ func JUnit(w io.Writer, suite string, gates []runs.GateResult) error {
 		}
 		s.Cases = append(s.Cases, c)
 	}
+	return s.write(w)
+}
+
+// JUnitError writes the suite of an evaluation that came to no results: each of its
+// gates is an error with the message of err, so that a CI system shows what it waited
+// for and does not have. gates are as they were given; without any, the evaluation
+// itself is the error.
+func JUnitError(w io.Writer, suite string, gates []string, err error) error {
+	s := junitSuite{Name: suite}
+	for _, name := range gates {
+		if g, err := runs.ParseGate(name); err == nil {
+			name = g.String() // as JUnit names it
+		}
+		s.Cases = append(s.Cases, junitCase{Class: junitClass, Name: name, Error: &junitFailure{err.Error()}})
+	}
+	if len(gates) == 0 {
+		s.Cases = []junitCase{{Class: junitClass, Name: "evaluation", Error: &junitFailure{err.Error()}}}
+	}
+	s.Tests, s.Errors = len(s.Cases), len(s.Cases)
+	return s.write(w)
+}
+
+func (s junitSuite) write(w io.Writer) error {
 	body, err := xml.MarshalIndent(s, "", "  ")
 	if err == nil {
 		_, err = fmt.Fprintf(w, "%s%s\n", xml.Header, body)

@@ -26,8 +26,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/ragloop/ragloop/evalret"
@@ -280,8 +282,10 @@ func Open(name string) (Side, error) {
 }
 
 // Of returns a run of an evaluation that is not saved; name "" is its reference run.
+// Its values are those that a saved run would have, so that gates and comparisons
+// find the same in both.
 func Of(e evalret.Evaluation, path, name string) (Side, error) {
-	s := Saved{Path: path, Evaluation: e, contexts: map[contextKey][]Segment{}}
+	s := Saved{Path: path, Evaluation: asSaved(e), contexts: map[contextKey][]Segment{}}
 	for _, r := range e.Runs {
 		for _, q := range r.PerQuery {
 			if line := kept(r.Name, q); len(line.Segments) > 0 {
@@ -290,6 +294,28 @@ func Of(e evalret.Evaluation, path, name string) (Side, error) {
 		}
 	}
 	return s.Side(name)
+}
+
+// asSaved returns a copy of e with the values of its runs rounded.
+func asSaved(e evalret.Evaluation) evalret.Evaluation {
+	e.Runs = slices.Clone(e.Runs)
+	for i := range e.Runs {
+		r := &e.Runs[i]
+		r.Metrics = maps.Clone(r.Metrics)
+		for name, s := range r.Metrics {
+			s.Value = s.Value.Rounded()
+			r.Metrics[name] = s
+		}
+		r.PerQuery = slices.Clone(r.PerQuery)
+		for j := range r.PerQuery {
+			q := &r.PerQuery[j]
+			q.Values = maps.Clone(q.Values)
+			for name, v := range q.Values {
+				q.Values[name] = v.Rounded()
+			}
+		}
+	}
+	return e
 }
 
 // Side returns the run called name, the reference run for "".

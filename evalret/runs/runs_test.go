@@ -239,6 +239,34 @@ func TestIncomparableRunsAreRefusedByName(t *testing.T) {
 	}
 }
 
+// A run is no better or worse than itself read back, and no gate tells the two
+// apart: files round.
+func TestGatesOfASavedRun(t *testing.T) {
+	e := sample(t, 60, 0.05, 1)
+	hybrid := e.Runs[1]
+	hybrid.Metrics["nDCG@10"] = evalret.Summary{Value: metric.Of(2. / 3), N: 59} // files have 0.666667
+	live, err := Of(e, "this run", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := opened(t, saved(t, e))
+	for gate, want := range map[string]bool{"nDCG@10>=+0": true, "nDCG@10>=0.666667": true, "nDCG@10<=0.666666": false} {
+		g, err := ParseGate(gate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, run := range []Side{live, stored} {
+			rs, err := Check([]Gate{g}, run, &stored, Options{Resamples: 200})
+			if err != nil || rs[0].Passed != want {
+				t.Errorf("%s of %s against itself: %+v, %v, want %v", gate, run.Name, rs, err, want)
+			}
+		}
+	}
+	if x, _ := hybrid.Metrics["nDCG@10"].Value.Float(); x != 2./3 {
+		t.Errorf("the evaluation itself was rounded to %v", x)
+	}
+}
+
 func TestGates(t *testing.T) {
 	e := sample(t, 60, 0.05, 1)
 	run, err := Of(e, "this run", "")

@@ -2,6 +2,7 @@ package extract
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -30,7 +31,11 @@ func nameTitle(name string) string {
 	for _, word := range strings.FieldsFunc(stem[:len(stem)-len(ext)], func(r rune) bool {
 		return unicode.IsSpace(r) || strings.ContainsRune("-_+()[]", r)
 	}) {
+		word, year := cutYear(word)
 		words = append(words, camelCase(word)...)
+		if year != "" {
+			words = append(words, year)
+		}
 	}
 	title := strings.Join(words, " ")
 	const digestBytes = 16
@@ -49,10 +54,29 @@ func nameTitle(name string) string {
 	return title
 }
 
+// cutYear splits a year off a word that ends with one: "Report" and "2024" of
+// "Report2024". What has fewer than four letters in front of four digits, or other
+// digits behind its letters, may be the number of a part or a norm, and is one word.
+func cutYear(s string) (word, year string) {
+	const digits, leastLetters = 4, 4
+	at := len(s) - digits
+	if at < leastLetters || !strings.HasPrefix(s[at:], "19") && !strings.HasPrefix(s[at:], "20") ||
+		strings.Trim(s[at:], "0123456789") != "" {
+		return s, ""
+	}
+	runes := []rune(s[:at])
+	if len(runes) < leastLetters || slices.ContainsFunc(runes[len(runes)-leastLetters+1:], func(r rune) bool { return !unicode.IsLower(r) }) ||
+		!unicode.IsLetter(runes[len(runes)-leastLetters]) {
+		return s, ""
+	}
+	return s[:at], s[at:]
+}
+
 // camelCase returns the words of one that is written without spaces, each with a
-// capital: "Mutual", "NDA" and "Form" of "MutualNDAForm". It returns s alone where
-// that makes fewer than three words, or one of a single letter: brands are
-// written so, too.
+// capital: "Mutual", "NDA" and "Form" of "MutualNDAForm". Digits belong to what they
+// follow: "HTTP2", "Server". It returns s alone where that makes fewer than three
+// words, or one of a single letter: brands are written so, too. "iPhone" and
+// "McDonald" are words.
 func camelCase(s string) []string {
 	const leastWords, leastRunes = 3, 2
 	var words []string
@@ -64,6 +88,8 @@ func camelCase(s string) []string {
 		case !unicode.IsUpper(runes[i]):
 			continue
 		case !unicode.IsLower(runes[i-1]) && (i+1 == len(runes) || !unicode.IsLower(runes[i+1])):
+			continue
+		case i == 1 && unicode.IsLower(runes[0]), string(runes[from:i]) == "Mc":
 			continue
 		}
 		if i-from < leastRunes {

@@ -4,16 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
 	"math"
 	"slices"
 	"sync/atomic"
-	"time"
 
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 // Cache remembers the vectors of another embedder in a file, so that no text is
@@ -26,8 +23,9 @@ import (
 // A bbolt file with one bucket, "vectors.v1". Key: SHA-256 of the length of the
 // embedder's fingerprint (uint32), the fingerprint, the task (one byte) and the
 // text. Value: the vector as float32, then the CRC-32C of these bytes; all
-// little endian. A value that does not check is a miss and is written anew. The
-// file may be deleted whenever no process has it open.
+// little endian. A value that does not check is a miss and is written anew. A file
+// that is damaged otherwise, or no cache, is renamed to NAME.damaged. It may be
+// deleted whenever no process has it open.
 type Cache struct {
 	file  *cacheFile
 	inner Embedder
@@ -38,8 +36,7 @@ var _ Embedder = (*Cache)(nil)
 
 // cacheFile is shared by the caches of several embedders.
 type cacheFile struct {
-	path                  string
-	db                    *bbolt.DB
+	*boltFile
 	hits, misses, damaged atomic.Int64
 }
 
@@ -50,14 +47,8 @@ type CacheStats struct {
 	Damaged int64 // found, but unreadable, and so a miss
 }
 
-// ErrCacheLocked is wrapped by the error of [OpenCache] when another process
-// has the file open.
-var ErrCacheLocked = errors.New("another process has it open")
-
 const (
 	cacheBucket = "vectors.v1"
-	// lockTimeout is how long OpenCache waits for another process to close the file.
-	lockTimeout = time.Second
 	// cacheBatch is the number of new vectors after which they are written: one
 	// fsync for many, yet little is lost when the process is killed.
 	cacheBatch = 128
@@ -66,39 +57,15 @@ const (
 )
 
 // OpenCache opens or creates the file at path and puts it in front of e. Close
-// the cache after use.
-func OpenCache(path string, e Embedder) (*Cache, error) {
-	db, err := openBolt(path, cacheBucket)
+// the cache after use. warn is told of damage, which costs what was kept and nothing
+// else; nil: nobody is. Errors: [ErrCacheLocked], and those of the file system.
+func OpenCache(path string, e Embedder, warn func(error)) (*Cache, error) {
+	f, err := openBolt(path, warn, cacheBucket)
 	if err != nil {
 		return nil, fmt.Errorf("open embedding cache %s: %w", path, err)
 	}
-	c := &Cache{file: &cacheFile{path: path, db: db}}
+	c := &Cache{file: &cacheFile{boltFile: f}}
 	return c.With(e), nil
-}
-
-// openBolt opens or creates the bbolt file at path, which has the buckets then.
-func openBolt(path string, buckets ...string) (*bbolt.DB, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, ErrCacheLocked
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("%w; it is not a cache or is damaged, and a cache can be deleted safely", err)
-	case err != nil:
-		return nil, err
-	}
-	err = db.Update(func(tx *bbolt.Tx) error {
-		for _, b := range buckets {
-			if _, err := tx.CreateBucketIfNotExists([]byte(b)); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
-	return db, nil
 }
 
 // With returns a cache in the same file in front of another embedder. Closing
@@ -109,7 +76,7 @@ func (c *Cache) With(e Embedder) *Cache {
 
 // Close closes the file. Calls of Embed after it fail.
 func (c *Cache) Close() error {
-	if err := c.file.db.Close(); err != nil {
+	if err := c.file.close(); err != nil {
 		return fmt.Errorf("close embedding cache %s: %w", c.file.path, err)
 	}
 	return nil
@@ -176,7 +143,9 @@ func (c *Cache) Embed(ctx context.Context, task Task, texts []string) ([][]float
 		var got [][]float32
 		got, err = c.inner.Embed(ctx, task, missing[from:to])
 		got, err = c.check(got, err, to-from)
-		err = errors.Join(err, c.write(missingKeys[from:from+len(got)], got))
+		if unkept := c.write(missingKeys[from:from+len(got)], got); unkept != nil {
+			err = instead(err, unkept)
+		}
 		fresh = append(fresh, got...)
 	}
 	used := make([]bool, len(fresh))
@@ -201,21 +170,31 @@ func (c *Cache) Embed(ctx context.Context, task Task, texts []string) ([][]float
 // and an error if the answer breaks the contract of [Embedder].
 func (c *Cache) check(vectors [][]float32, err error, n int) ([][]float32, error) {
 	if len(vectors) > n || err == nil && len(vectors) < n {
-		err = errors.Join(err, fmt.Errorf("embed %d texts with %s: got %d vectors", n, c.info.Name, len(vectors)))
+		err = instead(err, fmt.Errorf("embed %d texts with %s: got %d vectors", n, c.info.Name, len(vectors)))
 		vectors = vectors[:min(len(vectors), n)]
 	}
 	for i, v := range vectors {
 		if !isUnit(v, c.info.Dimension) {
-			return vectors[:i], errors.Join(err, fmt.Errorf("embed %d texts with %s: vector %d is not a unit vector of dimension %d", n, c.info.Name, i, c.info.Dimension))
+			return vectors[:i], instead(err, fmt.Errorf("embed %d texts with %s: vector %d is not a unit vector of dimension %d", n, c.info.Name, i, c.info.Dimension))
 		}
 	}
 	return vectors, err
 }
 
+// instead returns worse, which tells err but does not wrap it: callers wait for an
+// embedder that is away and go on behind a text that it refuses. They may do neither
+// where something is wrong besides.
+func instead(err, worse error) error {
+	if err == nil {
+		return worse
+	}
+	return fmt.Errorf("%w; before that: %v", worse, err)
+}
+
 // read returns the stored vectors, nil where there is none.
 func (c *Cache) read(keys []cacheKey) ([][]float32, error) {
 	vectors := make([][]float32, len(keys))
-	err := c.file.db.View(func(tx *bbolt.Tx) error {
+	sound, err := c.file.view(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket([]byte(cacheBucket))
 		for i := range keys {
 			raw := bucket.Get(keys[i][:])
@@ -231,15 +210,18 @@ func (c *Cache) read(keys []cacheKey) ([][]float32, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read embedding cache %s: %w", c.file.path, err)
 	}
+	if !sound {
+		clear(vectors)
+	}
 	return vectors, nil
 }
 
-// write stores vectors in one transaction.
+// write stores vectors in one transaction, none in a damaged file.
 func (c *Cache) write(keys []cacheKey, vectors [][]float32) error {
 	if len(vectors) == 0 {
 		return nil
 	}
-	err := c.file.db.Update(func(tx *bbolt.Tx) error {
+	_, err := c.file.update(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket([]byte(cacheBucket))
 		for i, v := range vectors {
 			if err := bucket.Put(keys[i][:], encodeVector(v)); err != nil {

@@ -62,7 +62,7 @@ func (c *CrossEncoder) Info() Info { return c.info }
 // Score returns the score of query with each passage, in their order; no scores
 // come with an error. Of a pair that exceeds MaxTokens the longer text is cut.
 // The pairs are spread over the threads like queries (see [Builtin.Embed]).
-// Between two pairs it ends when ctx does.
+// Between two layers of the model it ends when ctx does.
 func (c *CrossEncoder) Score(ctx context.Context, query string, passages []string) ([]float32, error) {
 	scores := make([]float32, len(passages))
 	n, err := c.scheduler.run(ctx, work{

@@ -63,7 +63,8 @@ type Info struct {
 //
 // Embed returns one unit-length vector of Info().Dimension finite float32 per
 // text, in order. On error the vectors are a (possibly empty) prefix of the
-// result: everything in it is valid and need not be embedded again.
+// result: everything in it is valid and need not be embedded again. With
+// [ErrRefused] it is the first text without a vector that is refused.
 type Embedder interface {
 	Embed(ctx context.Context, task Task, texts []string) ([][]float32, error)
 	Info() Info

@@ -38,7 +38,10 @@ type HTTPConfig struct {
 //
 // Status 429, 5xx and network errors are retried as [endpoint.Endpoint.Post] says;
 // when all attempts have failed the error wraps [ErrUnavailable]. Other statuses
-// are not. A response with too few, too many, repeated or missing indices, of
+// are not. Where a batch is rejected as such (400, 413, 422), its parts are sent
+// until a text that is rejected alone is found, [ErrRefused], or none: then the batch
+// was too large. An endpoint that rejects a short text, too, rejects everything, and
+// that is an error at once. A response with too few, too many, repeated or missing indices, of
 // another dimension, that is too long, or with a vector that is zero or has a
 // component that is no finite number is an error that wraps [ErrContract].
 //
@@ -59,7 +62,13 @@ var ErrContract = errors.New("the endpoint broke the embeddings contract")
 // has too much to do: the same texts may be embedded later.
 var ErrUnavailable = errors.New("embedder unavailable")
 
+// ErrRefused is wrapped by the error about a text that the endpoint does not take,
+// while it takes others: its own filter may be the reason, or the length of the text.
+var ErrRefused = errors.New("the endpoint refuses this text")
+
 const (
+	// harmless is a text that an endpoint rejects only if it rejects all.
+	harmless     = "A short text."
 	maxDimension = 1 << 16
 	// maxNumber is a generous length of one number in a response.
 	maxNumber = 40
@@ -134,13 +143,54 @@ func (h *HTTP) Embed(ctx context.Context, task Task, texts []string) ([][]float3
 	}
 	vectors := make([][]float32, 0, len(texts))
 	for len(vectors) < len(texts) {
-		batch := h.nextBatch(prefix, texts[len(vectors):])
-		got, err := h.request(ctx, batch)
+		first := len(vectors)
+		batch := h.nextBatch(prefix, texts[first:])
+		got, err := h.embed(ctx, prefix, batch)
+		vectors = append(vectors, got...)
+		if errors.Is(err, ErrRefused) { // its place in the batch says nothing to whom the text belongs
+			return vectors, fmt.Errorf("embed with %s at %s: %w", h.config.Model, h.endpoint.Host(), err)
+		}
 		if err != nil {
 			return vectors, fmt.Errorf("embed texts %d to %d of %d with %s at %s: %w",
-				len(vectors)+1, len(vectors)+len(batch), len(texts), h.config.Model, h.endpoint.Host(), err)
+				first+1, first+len(batch), len(texts), h.config.Model, h.endpoint.Host(), err)
+		}
+	}
+	return vectors, nil
+}
+
+// embed embeds one batch. Of an error's status and message nobody can tell a text
+// that the endpoint does not take from a model that it does not know. So where it
+// rejects the batch it is asked about a text that is not to blame.
+func (h *HTTP) embed(ctx context.Context, prefix string, batch []string) ([][]float32, error) {
+	vectors, rejection := h.request(ctx, batch)
+	if !endpoint.Rejects(rejection) {
+		return vectors, rejection
+	}
+	switch _, err := h.request(ctx, []string{prefix + harmless}); {
+	case endpoint.Rejects(err):
+		return nil, rejection
+	case err != nil:
+		return nil, err
+	}
+	return h.halves(ctx, batch, rejection)
+}
+
+// halves embeds the two halves of a batch that was rejected, and so on down to the
+// first text that is rejected alone.
+func (h *HTTP) halves(ctx context.Context, batch []string, rejection error) (vectors [][]float32, err error) {
+	half := len(batch) / 2
+	if half == 0 {
+		return nil, fmt.Errorf("%w: %w", ErrRefused, rejection)
+	}
+	for _, part := range [][]string{batch[:half], batch[half:]} {
+		got, err := h.request(ctx, part)
+		if endpoint.Rejects(err) {
+			got, err = h.halves(ctx, part, err)
 		}
 		vectors = append(vectors, got...)
+		if err != nil {
+			return vectors, err
+		}
 	}
 	return vectors, nil
 }

@@ -157,15 +157,15 @@ func TestHTTPContract(t *testing.T) {
 func TestHTTPPrefix(t *testing.T) {
 	h := serving(t, HTTPConfig{BatchTexts: 2}, func(w http.ResponseWriter, _ *http.Request, body embeddingsRequest) {
 		if body.Input[0] == "e" {
-			w.WriteHeader(http.StatusBadRequest)
-			io.WriteString(w, `{"error":{"message":"input\n too long"}}`)
+			w.WriteHeader(http.StatusForbidden)
+			io.WriteString(w, `{"error":{"message":"not\n for you"}}`)
 			return
 		}
 		respond(w, body)
 	})
 	got, err := h.Embed(context.Background(), Raw, []string{"a", "b", "c", "d", "e", "f"})
 	if len(got) != 4 || err == nil || !strings.Contains(err.Error(), "embed texts 5 to 6 of 6 with m at 127.0.0.1:") ||
-		!strings.Contains(err.Error(), "400 Bad Request: input too long") {
+		!strings.Contains(err.Error(), "403 Forbidden: not for you") {
 		t.Errorf("Embed = %d vectors, %v, want 4 and the endpoint's message", len(got), err)
 	}
 }
@@ -214,7 +214,6 @@ func TestHTTPRetry(t *testing.T) {
 		{"given up", []func() (*http.Response, error){status(500), status(500), status(500), status(502)}, time.Second, 4 * time.Second, "502 Bad Gateway", 4},
 		{"unauthorized", []func() (*http.Response, error){status(401)}, 0, 0, "401 Unauthorized", 1},
 		{"not found", []func() (*http.Response, error){status(500), status(404)}, 200 * time.Millisecond, time.Second, "404 Not Found", 2},
-		{"too large", []func() (*http.Response, error){status(413)}, 0, 0, "413", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // its clock starts at 2000-01-01

@@ -62,8 +62,8 @@ func (l *Late) Info() Info {
 }
 
 // Score returns the score of query with each passage, in their order; no scores
-// come with an error. Query and passages are cut at MaxTokens. Between two texts
-// it ends when ctx does.
+// come with an error. Query and passages are cut at MaxTokens. Between two layers
+// of the model it ends when ctx does.
 func (l *Late) Score(ctx context.Context, query string, passages []string) ([]float32, error) {
 	q, err := l.query(ctx, query)
 	if err != nil {

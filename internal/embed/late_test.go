@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -102,6 +103,34 @@ func TestLateCancel(t *testing.T) {
 		if got, err := l.Score(&countdown{Context: context.Background(), n: n}, "pump", []string{"a", "b", "c"}); !errors.Is(err, context.Canceled) || got != nil {
 			t.Errorf("Score cancelled after %d steps = %v, %v", n, got, err)
 		}
+	}
+}
+
+// TestLateStopped: of a passage that was not read to its end nothing is kept,
+// whenever it was stopped.
+func TestLateStopped(t *testing.T) {
+	var passages []string
+	for i := range 6 {
+		passages = append(passages, strings.Repeat("the filter of the pump ", 10+i))
+	}
+	want := scoresOf(t, NewLate(newBuiltin(t), nil), "pump", passages...)
+	l := NewLate(newBuiltin(t), nil)
+	for i := range 20 {
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			for range 50 * i {
+				runtime.Gosched()
+			}
+			cancel()
+		}()
+		got, err := l.Score(ctx, "pump", passages)
+		if err != nil && (!errors.Is(err, context.Canceled) || got != nil) || err == nil && !slices.Equal(got, want) {
+			t.Errorf("Score, stopped at any time = %v, %v", got, err)
+		}
+		cancel()
+	}
+	if got := scoresOf(t, l, "pump", passages...); !slices.Equal(got, want) {
+		t.Errorf("after stops the scores are %v, want %v", got, want)
 	}
 }
 

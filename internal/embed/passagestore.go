@@ -31,14 +31,12 @@ import (
 // (int8, one for each component), then the CRC-32C of these bytes. The bucket's
 // sequence is the sum of the lengths of its values. "order.v1": key: a number that
 // grows by one with each passage (uint64, big endian); value: the passage's key. A
-// value that does not check is computed and written anew. The file may be deleted
-// whenever no process has it open; it does not shrink, but what is free in it is
-// used again.
+// value that does not check is computed and written anew. A file that is damaged
+// otherwise, or no store, is renamed to NAME.damaged. It may be deleted whenever no
+// process has it open; it does not shrink, but what is free in it is used again.
 type PassageStore struct {
-	path    string
-	db      *bbolt.DB
+	file    *boltFile
 	limit   int64
-	failed  func(error)
 	damaged atomic.Int64
 
 	mu      sync.Mutex
@@ -65,18 +63,18 @@ const (
 
 // OpenPassageStore opens or creates the file at path, for values of at most limit
 // bytes together; with pages that are free or partly filled the file takes up to
-// one and a half times that. Passages are written in the background; when that
-// fails, failed is called, once, and from then on nothing is written. Nil: only
-// Close tells. Errors as of [OpenCache], [ErrCacheLocked] among them.
-func OpenPassageStore(path string, limit int64, failed func(error)) (*PassageStore, error) {
+// one and a half times that. Passages are written in the background. When that fails,
+// warn is told, once, and from then on nothing is written; it is told of damage, too.
+// Nil: only Close tells. Errors as of [OpenCache].
+func OpenPassageStore(path string, limit int64, warn func(error)) (*PassageStore, error) {
 	if limit < 1 {
 		return nil, fmt.Errorf("open passage store %s: the limit is %d bytes, want 1 or more", path, limit)
 	}
-	db, err := openBolt(path, passageBucket, orderBucket)
+	f, err := openBolt(path, warn, passageBucket, orderBucket)
 	if err != nil {
 		return nil, fmt.Errorf("open passage store %s: %w", path, err)
 	}
-	s := &PassageStore{path: path, db: db, limit: limit, failed: failed}
+	s := &PassageStore{file: f, limit: limit}
 	s.idle.L = &s.mu
 	return s, nil
 }
@@ -91,8 +89,8 @@ func (s *PassageStore) Close() error {
 	}
 	err := s.err
 	s.mu.Unlock()
-	if closing := s.db.Close(); closing != nil {
-		err = errors.Join(err, fmt.Errorf("close passage store %s: %w", s.path, closing))
+	if closing := s.file.close(); closing != nil {
+		err = errors.Join(err, fmt.Errorf("close passage store %s: %w", s.file.path, closing))
 	}
 	return err
 }
@@ -103,7 +101,7 @@ func (s *PassageStore) Damaged() int64 { return s.damaged.Load() }
 // get returns the stored passages, nil where there is none.
 func (s *PassageStore) get(keys []passageKey, dimension int) ([]rounded, error) {
 	out := make([]rounded, len(keys))
-	err := s.db.View(func(tx *bbolt.Tx) error {
+	sound, err := s.file.view(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket([]byte(passageBucket))
 		for i := range keys {
 			raw := bucket.Get(keys[i][:])
@@ -117,7 +115,10 @@ func (s *PassageStore) get(keys []passageKey, dimension int) ([]rounded, error) 
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read passage store %s: %w", s.path, err)
+		return nil, fmt.Errorf("read passage store %s: %w", s.file.path, err)
+	}
+	if !sound {
+		clear(out)
 	}
 	return out, nil
 }
@@ -152,13 +153,11 @@ func (s *PassageStore) writePending() {
 		err := s.write(batch)
 		s.mu.Lock()
 		if err != nil {
-			err = fmt.Errorf("write passage store %s: %w", s.path, err)
+			err = fmt.Errorf("write passage store %s: %w; nothing is kept there from now on", s.file.path, err)
 			s.err, s.pending, s.size = err, nil, 0
-			if s.failed != nil {
-				s.mu.Unlock()
-				s.failed(err)
-				s.mu.Lock()
-			}
+			s.mu.Unlock()
+			s.file.tell(err)
+			s.mu.Lock()
 		}
 	}
 	s.writing = false
@@ -167,7 +166,7 @@ func (s *PassageStore) writePending() {
 
 // write stores passages in one transaction, and forgets what there is no room for.
 func (s *PassageStore) write(batch []storedPassage) error {
-	return s.db.Update(func(tx *bbolt.Tx) error {
+	_, err := s.file.update(func(tx *bbolt.Tx) error {
 		values, order := tx.Bucket([]byte(passageBucket)), tx.Bucket([]byte(orderBucket))
 		size := int64(values.Sequence())
 		for _, p := range batch {
@@ -204,6 +203,7 @@ func (s *PassageStore) write(batch []storedPassage) error {
 		}
 		return values.SetSequence(uint64(max(size, 0)))
 	})
+	return err
 }
 
 func encodePassage(p rounded) []byte {

@@ -3,6 +3,7 @@ package embed
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -20,7 +21,7 @@ import (
 // Calls at the same time share the threads evenly, text by text, but a [Query]
 // goes ahead of passages and raw texts: it has a core within the time of one
 // text (some 50 ms for 512 tokens), however much is being ingested. When ctx
-// ends, a call does so before the next text.
+// ends, a call does so before the next layer of the model, a twelfth of a text.
 //
 // Beside its result a call needs memory for the ids of 256 texts a thread,
 // 4 bytes a token. It allocates nothing for each text. There is no progress to
@@ -189,7 +190,12 @@ func (s *scheduler) compute(ctx context.Context, work work, w *window, k *worker
 	}
 	defer s.slots.release(space, k.turn.priority)
 	ids := w.workers[j.worker].ids[j.from:j.to:j.to]
+	space.Done = ctx.Done()
 	j.err = work.compute(j.item, ids, j.second-j.from, space)
+	space.Done = nil
+	if errors.Is(j.err, bert.ErrStopped) {
+		j.err = ctx.Err()
+	}
 }
 
 // window is a part of a call that is computed together, and its memory.

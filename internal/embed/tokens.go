@@ -109,7 +109,10 @@ func (b *Builtin) eachState(ctx context.Context, task Task, p priority, texts []
 				if len(texts) == 1 {
 					team = b.scheduler.team(p, len(ids))
 				}
-				states := b.model.States(team, ids, precision, w)
+				states, err := b.model.States(team, ids, precision, w)
+				if err != nil {
+					return err
+				}
 				t.ids, t.vectors = ids[first:last], states[first*b.model.Hidden:last*b.model.Hidden]
 			}
 			return do(i, &t)

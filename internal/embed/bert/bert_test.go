@@ -314,6 +314,39 @@ func TestObserve(t *testing.T) {
 	}
 }
 
+// TestStop: what is running ends before its next layer, and the workspace is good
+// for the next text.
+func TestStop(t *testing.T) {
+	vectors, err := New(randomWeights(tiny).file(t, tiny))
+	if err != nil {
+		t.Fatal(err)
+	}
+	scores, err := New(withClassifier(randomWeights(tiny), 1).file(t, pairs()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, run := range map[string]func(*Workspace) error{
+		"Encode": func(w *Workspace) error { return vectors.Encode(make([]float32, 64), sequence(5), Int16Activations, w) },
+		"States": func(w *Workspace) error { _, err := vectors.States(nil, sequence(5), Int16Activations, w); return err },
+		"Score":  func(w *Workspace) error { _, err := scores.Score(sequence(5), 3, Int16Activations, w); return err },
+	} {
+		done, last := make(chan struct{}), 0
+		w := Workspace{Done: done}
+		w.Observe = func(layer int, in Input, _ []float32) {
+			if last = layer; in == DownInput {
+				close(done)
+			}
+		}
+		if err := run(&w); !errors.Is(err, ErrStopped) || last != 0 {
+			t.Errorf("%s stopped in layer 0 = %v in layer %d, want %v", name, err, last, ErrStopped)
+		}
+		w.Done, w.Observe = nil, nil
+		if err := run(&w); err != nil {
+			t.Errorf("%s after a stop = %v", name, err)
+		}
+	}
+}
+
 func TestNoVector(t *testing.T) {
 	for _, x := range [][]float32{{0, 0}, {float32(math.Inf(1)), 1}, {float32(math.NaN()), 1}} {
 		if err := normalise(make([]float32, 2), x); !errors.Is(err, ErrNoVector) {

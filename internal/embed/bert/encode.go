@@ -38,6 +38,8 @@ type Workspace struct {
 	// Observe, if set, is called with the rows of each input of each layer, a
 	// block of rows after the other. It must not keep or change them.
 	Observe func(layer int, in Input, rows []float32)
+	// Done, if set, ends what is running before its next layer once it is closed.
+	Done <-chan struct{}
 
 	x, y    []float32 // hidden states; output of a sublayer
 	qkv     []float32
@@ -51,6 +53,9 @@ type Workspace struct {
 // finite. It does not happen with sound weights.
 var ErrNoVector = errors.New("the model gave a vector without a direction")
 
+// ErrStopped is returned where Workspace.Done was closed.
+var ErrStopped = errors.New("the model was stopped")
+
 // Encode writes the unit vector of a token sequence to out, which has Hidden
 // elements. It panics unless ids has 1 to MaxTokens entries, all from 0 to
 // Pieces()-1. The result depends on ids and p only.
@@ -62,7 +67,9 @@ func (m *Model) Encode(out []float32, ids []int32, p Precision, w *Workspace) er
 // more to do.
 func (m *Model) EncodeWith(t *Team, out []float32, ids []int32, p Precision, w *Workspace) error {
 	defer t.close()
-	m.forward(t, ids, len(ids), m.pooled(len(ids)), p, w)
+	if err := m.forward(t, ids, len(ids), m.pooled(len(ids)), p, w); err != nil {
+		return err
+	}
 	return normalise(out, m.pool(w.x, len(ids)))
 }
 
@@ -70,16 +77,20 @@ func (m *Model) EncodeWith(t *Team, out []float32, ids []int32, p Precision, w *
 // numbers for each, in the workspace: they are good until it is used again. ids
 // is as for [Model.Encode], which skips what only this needs: here all rows go
 // through the whole of the last layer. A team helps as in [Model.EncodeWith]; t may
-// be nil. The result depends on ids and p only.
-func (m *Model) States(t *Team, ids []int32, p Precision, w *Workspace) []float32 {
+// be nil. The result depends on ids and p only. The error is ErrStopped.
+func (m *Model) States(t *Team, ids []int32, p Precision, w *Workspace) ([]float32, error) {
 	defer t.close()
-	m.forward(t, ids, len(ids), len(ids), p, w)
-	return w.x[:len(ids)*m.Hidden]
+	if err := m.forward(t, ids, len(ids), len(ids), p, w); err != nil {
+		return nil, err
+	}
+	return w.x[:len(ids)*m.Hidden], nil
 }
 
 // forward leaves the last hidden states of the first rows tokens in w.x. The
 // tokens from second on are of the second segment.
-func (m *Model) forward(t *Team, ids []int32, second, rows int, p Precision, w *Workspace) {
+//
+// The error is ErrStopped.
+func (m *Model) forward(t *Team, ids []int32, second, rows int, p Precision, w *Workspace) error {
 	n, h := len(ids), m.Hidden
 	w.x = grow(w.x, n*h)
 	for i, id := range ids {
@@ -98,6 +109,11 @@ func (m *Model) forward(t *Team, ids []int32, second, rows int, p Precision, w *
 	w.context = grow(w.context, n*h)
 	w.pass = pass{model: m, text: w, precision: p, tokens: n, rows: n, block: t.blockRows(n)}
 	for w.pass.layer = range m.layers {
+		select {
+		case <-w.Done:
+			return ErrStopped
+		default:
+		}
 		if w.pass.layer == len(m.layers)-1 {
 			w.pass.rows = rows // what nobody reads is not computed
 		}
@@ -105,6 +121,7 @@ func (m *Model) forward(t *Team, ids []int32, second, rows int, p Precision, w *
 		t.each((*pass).attend, &w.pass, m.Heads, w)
 		t.each((*pass).finish, &w.pass, w.pass.parts(w.pass.rows), w)
 	}
+	return nil
 }
 
 // blockRows is the number of rows that go through a layer's linear maps

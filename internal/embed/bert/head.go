@@ -57,7 +57,9 @@ func (m *Model) CrossEncoder() bool { return m.classifier != nil }
 // the second text of the pair. It panics unless the model is a cross-encoder
 // and ids is as for [Model.Encode]. The result depends on ids, second and p only.
 func (m *Model) Score(ids []int32, second int, p Precision, w *Workspace) (float32, error) {
-	m.forward(nil, ids, second, 1, p, w)
+	if err := m.forward(nil, ids, second, 1, p, w); err != nil {
+		return 0, err
+	}
 	x, c := w.x[:m.Hidden], m.classifier
 	w.y = grow(w.y, m.Hidden)
 	for i := range w.y {
