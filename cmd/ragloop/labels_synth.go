@@ -238,9 +238,12 @@ func (a *app) synth(ctx context.Context, c synth.Corpus, f synthFlags) error {
 	}
 	p := a.progress()
 	defer p.done()
-	count := p.count("queries")
 	f.o.Concurrency = a.cfg.Config.LLM.Concurrency
-	f.o.Progress = func(_, queries int) { count(queries, f.o.Queries+f.o.Unanswerable) }
+	f.o.Progress = func(passages, queries int) {
+		p.show(func() string {
+			return fmt.Sprintf("%s asked about, %d of %d queries", plural(passages, "passage", "passages"), queries, f.o.Queries+f.o.Unanswerable)
+		})
+	}
 	made, err := synth.Make(ctx, c, m, f.o)
 	if err != nil {
 		return err

@@ -23,7 +23,7 @@ type Config struct {
 	APIKey  string // sent as a bearer token; empty: none is sent
 
 	Structured string   // how a Format is asked for, one of StructuredModes; "": BySchema
-	Omit       []string // fields left out for endpoints that refuse them, of Omittable
+	Omit       []string // what is left out for endpoints that refuse it, of Omittable
 	LimitField string   // what the limit of an answer is called, one of LimitFields; "": the first
 
 	Timeout     time.Duration // of one attempt; 0: 2 min
@@ -39,17 +39,20 @@ type Config struct {
 
 // How a [Format] is asked for. The messages should say it in any case.
 const (
-	BySchema = "schema" // response_format json_schema: the schema holds, where the endpoint keeps its word
-	ByObject = "object" // response_format json_object: some object
-	ByPrompt = "prompt" // not at all
+	BySchema       = "schema"        // response_format json_schema: the schema holds, where the endpoint keeps its word
+	ByObjectSchema = "object-schema" // response_format json_object with the schema beside it, as llama-cpp-python and Anyscale have it
+	ByObject       = "object"        // response_format json_object: some object
+	ByPrompt       = "prompt"        // not at all
 )
 
 // StructuredModes lists them.
-func StructuredModes() []string { return []string{BySchema, ByObject, ByPrompt} }
+func StructuredModes() []string { return []string{BySchema, ByObjectSchema, ByObject, ByPrompt} }
 
-// Omittable lists the fields that [Config].Omit may name. Without a seed, answers
-// at a temperature above 0 are another draw each time.
-func Omittable() []string { return []string{"seed", "temperature"} }
+// Omittable lists what [Config].Omit may name: fields, and messages of the role
+// "system", for endpoints that refuse them or read over them. Their text then
+// stands in front of the next message. Without a seed, answers at a temperature
+// above 0 are another draw each time.
+func Omittable() []string { return []string{"seed", "system", "temperature"} }
 
 // LimitFields lists the names that [Config].LimitField may have.
 func LimitFields() []string { return []string{"max_tokens", "max_completion_tokens"} }
@@ -178,16 +181,39 @@ func (c *Client) complete(ctx context.Context, r Request) (Response, error) {
 	case errors.Is(err, endpoint.ErrTooLong):
 		return Response{}, fmt.Errorf("%w: %w", ErrContract, err)
 	case err != nil:
-		return Response{}, err
+		return Response{}, c.advise(r, err)
 	}
 	return c.decode(raw)
+}
+
+// advise adds to an error what setting may help, where the endpoint says what it
+// refuses. Some say so with a status that reads like a failure of theirs.
+func (c *Client) advise(r Request, err error) error {
+	var status *endpoint.StatusError
+	if !errors.As(err, &status) {
+		return err
+	}
+	said := strings.ToLower(status.Message)
+	instructed := r.Messages[0].Role == System && !slices.Contains(c.config.Omit, string(System))
+	switch {
+	case r.Format != nil && c.config.Structured != ByPrompt && strings.Contains(said, "response_format"):
+		return fmt.Errorf("%w (JSON is asked for by structured %q, other ways are %s)", err, c.config.Structured,
+			strings.Join(slices.DeleteFunc(StructuredModes(), func(mode string) bool { return mode == c.config.Structured }), ", "))
+	case instructed && (strings.Contains(said, "system role") || strings.Contains(said, "roles must alternate")):
+		return fmt.Errorf("%w (omit %q puts the instructions into the user's message)", err, System)
+	}
+	return err
 }
 
 // body returns the fields of a request: a map, as the limit has one of two names.
 // They are encoded by key, so equal requests have equal bytes.
 func (c *Client) body(r Request) map[string]any {
+	messages := r.Messages
+	if slices.Contains(c.config.Omit, string(System)) {
+		messages = withoutSystem(messages)
+	}
 	body := map[string]any{
-		"model": c.config.Model, "messages": r.Messages, "temperature": r.Temperature, "seed": r.Seed,
+		"model": c.config.Model, "messages": messages, "temperature": r.Temperature, "seed": r.Seed,
 		c.config.LimitField: r.MaxTokens,
 	}
 	for _, field := range c.config.Omit {
@@ -197,6 +223,8 @@ func (c *Client) body(r Request) map[string]any {
 	case r.Format == nil || c.config.Structured == ByPrompt:
 	case c.config.Structured == ByObject:
 		body["response_format"] = map[string]any{"type": "json_object"}
+	case c.config.Structured == ByObjectSchema:
+		body["response_format"] = map[string]any{"type": "json_object", "schema": r.Format.Schema}
 	default:
 		body["response_format"] = map[string]any{
 			"type":        "json_schema",
@@ -204,6 +232,26 @@ func (c *Client) body(r Request) map[string]any {
 		}
 	}
 	return body
+}
+
+// withoutSystem returns messages of which those of the role System are put in front
+// of the next one, or are the user's where none follows.
+func withoutSystem(messages []Message) []Message {
+	var out []Message
+	instructions := ""
+	for _, m := range messages {
+		if m.Role == System {
+			instructions += m.Content + "\n\n"
+			continue
+		}
+		m.Content = instructions + m.Content
+		instructions = ""
+		out = append(out, m)
+	}
+	if instructions != "" {
+		out = append(out, Message{User, strings.TrimSuffix(instructions, "\n\n")})
+	}
+	return out
 }
 
 // decode reads a response with exactly one answer.

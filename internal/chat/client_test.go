@@ -84,6 +84,7 @@ func TestRequestFields(t *testing.T) {
 		want   string // everything behind the messages
 	}{
 		{"schema", Config{}, format, `"model":"m","response_format":{"json_schema":{"name":"verdict","schema":{"type":"object"},"strict":true},"type":"json_schema"},"seed":0,"temperature":0}`},
+		{"object and schema", Config{Structured: ByObjectSchema}, format, `"model":"m","response_format":{"schema":{"type":"object"},"type":"json_object"},"seed":0,"temperature":0}`},
 		{"object", Config{Structured: ByObject}, format, `"model":"m","response_format":{"type":"json_object"},"seed":0,"temperature":0}`},
 		{"prompt", Config{Structured: ByPrompt}, format, `"model":"m","seed":0,"temperature":0}`},
 		{"omit", Config{Omit: []string{"temperature", "seed", "seed"}}, nil, `"model":"m"}`},
@@ -104,6 +105,63 @@ func TestRequestFields(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// Instructions go to the user's message where the endpoint has no role for them.
+func TestOmitSystem(t *testing.T) {
+	for name, c := range map[string]struct {
+		messages []Message
+		want     string
+	}{
+		"prompt":     {Prompt("Be short.", "Why?"), `[{"role":"user","content":"Be short.\n\nWhy?"}]`},
+		"none":       {Prompt("", "Why?"), `[{"role":"user","content":"Why?"}]`},
+		"two":        {[]Message{{System, "a"}, {System, "b"}, {User, "c"}, {Assistant, "d"}, {User, "e"}}, `[{"role":"user","content":"a\n\nb\n\nc"},{"role":"assistant","content":"d"},{"role":"user","content":"e"}]`},
+		"none after": {[]Message{{User, "a"}, {System, "b"}}, `[{"role":"user","content":"a"},{"role":"user","content":"b"}]`},
+	} {
+		client := serve(t, Config{Omit: []string{"system"}}, func(w http.ResponseWriter, _ *http.Request, body []byte) {
+			if want := `{"max_tokens":20,"messages":` + c.want + `,"model":"m","seed":0,"temperature":0}`; string(body) != want {
+				t.Errorf("%s: request\n%s\nwant\n%s", name, body, want)
+			}
+			reply(w, "x")
+		})
+		if _, err := client.Complete(t.Context(), Request{Messages: c.messages, MaxTokens: 20}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// What an endpoint refuses and a setting can leave out is told with the setting.
+func TestAdvice(t *testing.T) {
+	format := &Format{Name: "x", Schema: json.RawMessage(`{}`)}
+	for name, c := range map[string]struct {
+		config  Config
+		request Request
+		status  int
+		said    string
+		want    string // in the error; empty: no advice
+	}{
+		"schema": {Config{}, Request{Messages: question.Messages, MaxTokens: 1, Format: format}, 500,
+			"validation error: ('body', 'response_format', 'type'): Input should be 'text' or 'json_object'", `structured "schema", other ways are object-schema, object, prompt`},
+		"object": {Config{Structured: ByObject}, Request{Messages: question.Messages, MaxTokens: 1, Format: format}, 400,
+			"This response_format type is unavailable now", `structured "object", other ways are schema, object-schema, prompt`},
+		"no format":   {Config{}, question, 400, "response_format", ""},
+		"system role": {Config{}, question, 400, "System role not supported", `omit "system"`},
+		"alternate":   {Config{}, question, 500, "Conversation roles must alternate user/assistant", `omit "system"`},
+		"no system":   {Config{}, Request{Messages: Prompt("", "x"), MaxTokens: 1}, 400, "roles must alternate", ""},
+		"left out":    {Config{Omit: []string{"system"}}, question, 400, "roles must alternate", ""},
+		"other":       {Config{}, question, 400, "maximum context length is 10 tokens", ""},
+	} {
+		c.config.MaxRetries = -1
+		client := serve(t, c.config, func(w http.ResponseWriter, _ *http.Request, _ []byte) {
+			w.WriteHeader(c.status)
+			fmt.Fprintf(w, `{"error":{"message":%q}}`, c.said)
+		})
+		_, err := client.Complete(t.Context(), c.request)
+		var status *endpoint.StatusError
+		if !errors.As(err, &status) || !strings.Contains(err.Error(), c.want) || c.want == "" && strings.Contains(err.Error(), " (") {
+			t.Errorf("%s: Complete = %v, want the status and %q", name, err, c.want)
+		}
 	}
 }
 
@@ -201,9 +259,9 @@ func TestNewClientErrors(t *testing.T) {
 		{func(c *Config) { c.BaseURL = "" }, "base URL"},
 		{func(c *Config) { c.BaseURL = "http://u:secret@\x01" }, "base URL"},
 		{func(c *Config) { c.Model = "" }, "model is empty"},
-		{func(c *Config) { c.Structured = "xml" }, `structured is "xml", allowed are schema, object, prompt`},
+		{func(c *Config) { c.Structured = "xml" }, `structured is "xml", allowed are schema, object-schema, object, prompt`},
 		{func(c *Config) { c.LimitField = "n" }, `limit field is "n", allowed are max_tokens, max_completion_tokens`},
-		{func(c *Config) { c.Omit = []string{"model"} }, `omit has "model", allowed are seed, temperature`},
+		{func(c *Config) { c.Omit = []string{"model"} }, `omit has "model", allowed are seed, system, temperature`},
 		{func(c *Config) { c.Timeout = -1 }, "timeout -1ns"},
 	} {
 		config := good

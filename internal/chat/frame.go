@@ -47,6 +47,10 @@ func (f Frame) Wrap(name, attributes, body string) string {
 	return "<" + name + "-" + f.nonce + attributes + ">\n" + Defuse(body) + "\n</" + name + "-" + f.nonce + ">\n"
 }
 
+// In reports whether s holds a part of the frame's marks: an answer that copies them
+// says nothing.
+func (f Frame) In(s string) bool { return strings.Contains(strings.ToLower(s), f.nonce) }
+
 // Some endpoints read the control tokens of their chat template in the text of
 // messages, too, where they would end the message.
 var controlTokens = []string{"<|", "|>", "<s>", "</s>", "[INST]", "[/INST]", "<<SYS>>", "<start_of_turn>", "<end_of_turn>"}

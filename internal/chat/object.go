@@ -20,7 +20,32 @@ const maxObjectStarts = 64
 // model's thinking and not looked at. Objects inside the object do not count. An
 // answer with none, with several, or with too many braces that begin none is an
 // error that wraps [ErrNoObject]: which one was meant would be a guess.
+//
+// Line breaks and other control characters inside strings are no JSON, but what some
+// models write and some grammars of endpoints allow: where there is no object
+// otherwise, they are taken for spaces.
 func Object(answer string) (json.RawMessage, error) {
+	found, err := object(answer)
+	if err == nil || !strings.ContainsFunc(answer, control) {
+		return found, err
+	}
+	spaced, again := object(strings.Map(func(r rune) rune {
+		if control(r) {
+			return ' '
+		}
+		return r
+	}, answer))
+	if again != nil {
+		return nil, err
+	}
+	return spaced, nil
+}
+
+// control reports whether r is a character that JSON forbids in strings.
+func control(r rune) bool { return r < ' ' }
+
+// object is Object for one way to read the answer.
+func object(answer string) (json.RawMessage, error) {
 	answer = strings.TrimSpace(answer)
 	if strings.HasPrefix(answer, "{") && json.Valid([]byte(answer)) {
 		return json.RawMessage(answer), nil // whatever its strings hold

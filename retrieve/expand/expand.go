@@ -21,6 +21,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/ragloop/ragloop/internal/chat"
@@ -45,7 +46,7 @@ const (
 	maxTextRunes  = 2000 // a longer text of the model is an error
 	maxTokens     = 400  // of an answer
 	variants      = 3    // other wordings of a query
-	promptVersion = "2"  // changes with every change of a prompt below
+	promptVersion = "3"  // changes with every change of a prompt below, or of what is made of the answers
 )
 
 // ErrAnswer is wrapped by errors about answers that cannot be used.
@@ -70,8 +71,9 @@ func (w *Writer) Name() string { return w.model.Info().Name }
 // Rewrite returns the query as it would be asked without the turns before it,
 // "and in winter?" as "What are the opening hours in winter?". Without turns it
 // is the query. Who said what is part of the marks, so that a turn cannot add
-// turns of others. Errors: those of the model, [ErrAnswer], and a role that there
-// is not.
+// turns of others. A rewriting takes the place of the query, so one that has no
+// word of it and none of the turns is no answer. Errors: those of the model,
+// [ErrAnswer], and a role that there is not.
 func (w *Writer) Rewrite(ctx context.Context, turns []Turn, query string) (string, error) {
 	if len(turns) == 0 {
 		return query, nil
@@ -81,12 +83,46 @@ func (w *Writer) Rewrite(ctx context.Context, turns []Turn, query string) (strin
 			return "", fmt.Errorf("rewrite the query: the role of turn %d is %q, allowed are %s and %s", i+1, t.Role, User, Assistant)
 		}
 	}
-	out, err := w.ask(ctx, "rewrite", rewritePrompt, "query", 1, conversation(turns[max(0, len(turns)-MaxTurns):], query))
+	turns = turns[max(0, len(turns)-MaxTurns):]
+	out, err := w.ask(ctx, "rewrite", rewritePrompt, "query", 1, conversation(turns, query))
+	if err == nil && !sharesWord(out[0], turns, query) {
+		err = fmt.Errorf("%w: %.80q has no word of the conversation", ErrAnswer, out[0])
+	}
 	if err != nil {
 		return "", fmt.Errorf("rewrite the query: %w", err)
 	}
 	return out[0], nil
 }
+
+// sharesWord reports whether s has a word of the query or of a turn, whatever its case.
+func sharesWord(s string, turns []Turn, query string) bool {
+	own := words(s)
+	in := func(said string) bool {
+		return slices.ContainsFunc(words(said), func(w string) bool { return slices.Contains(own, w) })
+	}
+	return in(query) || slices.ContainsFunc(turns, func(t Turn) bool { return in(t.Text) })
+}
+
+// words returns the runs of letters and digits of s, in lower case; single ones of
+// scripts that part no words.
+func words(s string) []string {
+	var out []string
+	for _, run := range strings.FieldsFunc(strings.ToLower(s), notWord) {
+		if strings.ContainsFunc(run, unspaced) {
+			out = append(out, strings.Split(run, "")...)
+			continue
+		}
+		out = append(out, run)
+	}
+	return out
+}
+
+// unspaced reports whether words of r's script stand beside each other.
+func unspaced(r rune) bool {
+	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
+}
+
+func notWord(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
 
 // Variants returns up to three other wordings of the query, without repeats and
 // without the query itself: fewer where the model writes fewer.
@@ -119,8 +155,8 @@ const (
 )
 
 // ask returns the strings of the field of the answer, one to n, without repeats.
-// framed is what follows the prompt.
-func (w *Writer) ask(ctx context.Context, name, prompt, field string, n int, framed string) ([]string, error) {
+// The material follows the prompt.
+func (w *Writer) ask(ctx context.Context, name, prompt, field string, n int, about material) ([]string, error) {
 	value := map[string]any{"type": "string"}
 	if n > 1 {
 		value = map[string]any{"type": "array", "items": value, "minItems": 1, "maxItems": n}
@@ -132,7 +168,7 @@ func (w *Writer) ask(ctx context.Context, name, prompt, field string, n int, fra
 		return nil, fmt.Errorf("write the schema: %w", err)
 	}
 	resp, err := w.model.Complete(ctx, chat.Request{
-		Messages:  chat.Prompt(prompt, framed),
+		Messages:  chat.Prompt(prompt, about.text),
 		MaxTokens: maxTokens,
 		Format:    &chat.Format{Name: name, Schema: schema},
 	})
@@ -149,11 +185,13 @@ func (w *Writer) ask(ctx context.Context, name, prompt, field string, n int, fra
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
 	}
-	return read(object, field, n)
+	return read(object, field, n, about.frame)
 }
 
-// read returns the strings of a field that holds one or, if n > 1, a list.
-func read(object json.RawMessage, field string, n int) ([]string, error) {
+// read returns the strings of a field that holds one or, if n > 1, a list. Those
+// without a word, such as the "..." of the prompt, and those with a mark of the
+// frame are copied by small models, and left out.
+func read(object json.RawMessage, field string, n int, frame chat.Frame) ([]string, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(object, &fields); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAnswer, err)
@@ -174,7 +212,7 @@ func read(object json.RawMessage, field string, n int) ([]string, error) {
 	for _, s := range list {
 		s = strings.Join(strings.Fields(s), " ")
 		switch {
-		case s == "" || slices.Contains(out, s):
+		case strings.TrimFunc(s, notWord) == "" || frame.In(s) || slices.Contains(out, s):
 			continue
 		case utf8.RuneCountInString(s) > maxTextRunes:
 			return nil, fmt.Errorf("%w: a text has more than %d code points", ErrAnswer, maxTextRunes)
@@ -184,17 +222,26 @@ func read(object json.RawMessage, field string, n int) ([]string, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("%w: its field %q is blank", ErrAnswer, field)
+		return nil, fmt.Errorf("%w: its field %q says nothing", ErrAnswer, field)
 	}
 	return out, nil
 }
 
+// material is what the model is asked about, between the marks of a frame.
+type material struct {
+	text  string
+	frame chat.Frame
+}
+
 // framed puts a text between marks that it cannot forge.
-func framed(text string) string { return chat.NewFrame(text).Wrap("text", "", text) }
+func framed(text string) material {
+	frame := chat.NewFrame(text)
+	return material{frame.Wrap("text", "", text), frame}
+}
 
 // conversation puts each turn and the message between marks that none of them can
 // forge.
-func conversation(turns []Turn, message string) string {
+func conversation(turns []Turn, message string) material {
 	var said []string
 	for _, t := range turns {
 		said = append(said, lastRunes(t.Text, MaxTurnRunes))
@@ -204,7 +251,7 @@ func conversation(turns []Turn, message string) string {
 	for i, t := range turns {
 		parts = append(parts, frame.Wrap("turn", fmt.Sprintf(" role=%q", t.Role), said[i]))
 	}
-	return strings.Join(append(parts, frame.Wrap("message", "", message)), "\n")
+	return material{strings.Join(append(parts, frame.Wrap("message", "", message)), "\n"), frame}
 }
 
 func lastRunes(s string, n int) string {

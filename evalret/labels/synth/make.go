@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -55,11 +56,14 @@ func (k *maker) fill(ctx context.Context, want int, f func(context.Context, Pass
 			return nil
 		}
 		outcomes := make([]outcome, len(passages))
+		progress := k.progress(k.result.Asked - len(passages))
 		group, groupCtx := errgroup.WithContext(ctx)
 		group.SetLimit(k.options.Concurrency)
 		for i, p := range passages {
 			group.Go(func() (err error) {
-				outcomes[i], err = f(groupCtx, p)
+				if outcomes[i], err = f(groupCtx, p); err == nil {
+					progress()
+				}
 				return err
 			})
 		}
@@ -76,6 +80,22 @@ func (k *maker) fill(ctx context.Context, want int, f func(context.Context, Pass
 		}
 	}
 	return nil
+}
+
+// progress returns what tells that one more passage is done, of a batch that begins
+// behind so many. Queries are counted when the batch is: a model may take minutes for
+// it.
+func (k *maker) progress(done int) func() {
+	queries := len(k.result.Set.Queries)
+	var mu sync.Mutex
+	return func() {
+		mu.Lock()
+		defer mu.Unlock()
+		done++
+		if k.options.Progress != nil {
+			k.options.Progress(done, queries)
+		}
+	}
 }
 
 // take adds an outcome to the result; true: it is a query.

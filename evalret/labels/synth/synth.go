@@ -64,8 +64,8 @@ type Options struct {
 	// documents are not drawn from: those of a set that stays independent.
 	Apart labels.Set
 
-	// Progress, when not nil, is called with the number of passages done and queries
-	// made, never concurrently.
+	// Progress, when not nil, is called with the number of passages done and of queries
+	// made of those in earlier batches, never concurrently.
 	Progress func(passages, queries int)
 }
 

@@ -135,10 +135,14 @@ func TestMake(t *testing.T) {
 	docs := dairies()
 	docs["broken"], docs["short"] = "broken", "Too short."
 	docs["copy"] = docs["Alma"] + " "
-	o := Options{Queries: 10, Seed: 7, MinWords: 20}
+	var progress [][2]int
+	o := Options{Queries: 10, Seed: 7, MinWords: 20, Progress: func(passages, queries int) { progress = append(progress, [2]int{passages, queries}) }}
 	r, err := Make(t.Context(), corpus(docs), m, o)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if d := cmp.Diff([][2]int{{1, 0}, {2, 0}, {3, 0}, {4, 0}, {4, 4}}, progress); d != "" { // a batch may take minutes
+		t.Errorf("progress (-want +got):\n%s", d)
 	}
 	if len(r.Set.Queries) != 4 || requests() != 4 || len(r.Left) != 0 || r.Asked != 4 {
 		t.Fatalf("%d queries of %d requests, left out %+v", len(r.Set.Queries), requests(), r.Left)
