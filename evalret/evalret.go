@@ -172,8 +172,8 @@ func (o Options) resolve(evidence bool) (Options, error) {
 		if s.Params.Expands() && o.Provenance.Expander == "" {
 			return bad("setting %s expands queries by %s, but the provenance names no expander", s.Name, s.Params.Expand)
 		}
-		if first := o.Settings[0]; s.Params.Feedback != first.Params.Feedback || s.Params.Expand != first.Params.Expand {
-			return bad("setting %s has another feedback or expansion than %s; a query is searched once for all settings", s.Name, first.Name)
+		if first := o.Settings[0]; s.Params.Feedback != first.Params.Feedback || s.Params.Expand != first.Params.Expand || s.Params.IDFPower != first.Params.IDFPower {
+			return bad("setting %s has another feedback, expansion or idf power than %s; a query is searched once for all settings", s.Name, first.Name)
 		}
 		if s.Params.Rerank > 0 && o.Provenance.Reranker == "" {
 			return bad("setting %s reranks %d candidates, but the provenance names no reranker", s.Name, s.Params.Rerank)

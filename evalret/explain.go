@@ -38,6 +38,7 @@ type ExplainedChunk struct {
 	Score          float64 // after fusion and rescoring
 	Fused          float64 // before rescoring
 	Dense, Lexical LegScore
+	Title          float64            // share of the query's terms that its document's title has, 0..1
 	Phrases        float64            // share of the query's phrases that it holds, 0..1
 	Reranked       *retrieve.Reranked // nil: not reranked
 	Segment        string             // label of the segment that it is in; "": of none
@@ -143,7 +144,7 @@ func explain(ctx context.Context, query string, own filter.Expr, f Finder, s Set
 
 func explained(r retrieve.Ranked) ExplainedChunk {
 	c := ExplainedChunk{
-		Doc: r.Chunk.Doc, Span: r.Chunk.Span, Rank: r.Rank, Score: r.Score, Fused: r.Fused, Phrases: r.Phrases,
+		Doc: r.Chunk.Doc, Span: r.Chunk.Span, Rank: r.Rank, Score: r.Score, Fused: r.Fused, Title: r.Title, Phrases: r.Phrases,
 		Dense: LegScore{r.Dense, r.DenseRank}, Lexical: LegScore{r.Lexical, r.LexicalRank},
 	}
 	if r.Rerank != (retrieve.Reranked{}) {

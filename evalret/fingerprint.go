@@ -44,6 +44,8 @@ type Parameters struct {
 	Candidates         int     `json:"candidates"`
 	DocumentPrior      float64 `json:"document_prior"`
 	NeighbourSmoothing float64 `json:"neighbour_smoothing"`
+	IDFPower           float64 `json:"idf_power,omitempty"`
+	TitleBoost         float64 `json:"title_boost,omitempty"`
 	PhraseBoost        float64 `json:"phrase_boost,omitempty"`
 	Feedback           float64 `json:"feedback,omitempty"`
 	Expand             *Expand `json:"expand,omitempty"` // nil: off
@@ -85,7 +87,7 @@ func parameters(s Setting, tokenizer string, from Provenance) Parameters {
 	p := Parameters{
 		Fusion: s.Params.Fusion.String(), TopK: s.Params.TopK, Candidates: s.Params.Candidates,
 		DocumentPrior: s.Params.DocumentPrior, NeighbourSmoothing: s.Params.NeighbourSmoothing, Neighbours: s.Params.Neighbours,
-		PhraseBoost: s.Params.PhraseBoost, Feedback: s.Params.Feedback,
+		IDFPower: s.Params.IDFPower, TitleBoost: s.Params.TitleBoost, PhraseBoost: s.Params.PhraseBoost, Feedback: s.Params.Feedback,
 		Order: s.Pack.Order, MaxPerSource: s.Pack.MaxPerSource, Trim: !s.Pack.NoTrim, Tokenizer: tokenizer,
 		Diversity: s.Pack.Diversity, Template: s.Pack.Template.Fingerprint(),
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,7 @@ type memory struct {
 	parentFail error
 	nearFail   error // of Neighbours
 	vectorFail error // of Vectors
+	idfFail    error // of IDF
 	torn       bool  // no parent is stored as a whole, and no neighbour at all
 	mu         sync.Mutex
 	limits     []int // of the calls of Legs
@@ -83,6 +85,23 @@ func (m *memory) Legs(ctx context.Context, s index.Search) (index.Legs, error) {
 	}
 	slices.SortFunc(out.Candidates, func(a, b index.Candidate) int { return cmp.Compare(a.Chunk.ID, b.Chunk.ID) })
 	return out, nil
+}
+
+// IDF counts chunks; the scores of Legs do without.
+func (m *memory) IDF(_ context.Context, terms []uint32) (map[uint32]float64, error) {
+	out := map[uint32]float64{}
+	for _, id := range terms {
+		df := 0
+		for _, p := range m.points {
+			if _, ok := slices.BinarySearch(p.Sparse.Indices, id); ok {
+				df++
+			}
+		}
+		if df > 0 {
+			out[id] = math.Log1p((float64(len(m.points)-df) + 0.5) / (float64(df) + 0.5))
+		}
+	}
+	return out, m.idfFail
 }
 
 func (m *memory) Records(ctx context.Context, docs []text.DocID) (map[text.DocID]index.Record, error) {

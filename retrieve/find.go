@@ -48,13 +48,17 @@ func (r *Retriever) find(ctx context.Context, query string, p Params, want legs)
 		return Found{}, &InvalidError{"expand", fmt.Sprintf("is %q, but %v", p.Expand, ErrNoExpander)}
 	}
 	q := finding{r: r, p: p, want: want}
-	if err := q.prepare(ctx, query); err != nil {
+	own := r.analyzer.Query(query)
+	if err := q.prepare(ctx, query, own); err != nil {
 		return Found{}, contextFirst(ctx, err)
 	}
 	if p.Expands() {
 		if err := q.expand(ctx, query); err != nil {
 			return Found{}, contextFirst(ctx, err)
 		}
+	}
+	if err := q.weigh(ctx, own.Indices); err != nil {
+		return Found{}, contextFirst(ctx, err)
 	}
 	visible, records, err := q.visible(ctx)
 	if err != nil {
@@ -85,7 +89,8 @@ func (r *Retriever) find(ctx context.Context, query string, p Params, want legs)
 		missing = nil // phrases count for nothing
 	}
 	return Found{
-		Legs: index.Legs{Candidates: visible}, Records: records, Parents: parents, Phrases: shares,
+		Legs: index.Legs{Candidates: visible}, Records: records, Parents: parents,
+		Phrases: shares, Titles: q.titles(visible, records),
 		Degraded: q.degraded, Warnings: append(warnings, missing...), Stages: q.stages,
 	}, nil
 }
@@ -117,6 +122,7 @@ type finding struct {
 	p        Params
 	want     legs
 	search   index.Search
+	terms    []term // of the query as it was asked, those that the index has
 	degraded []string
 	stages   []Stage
 }
@@ -133,12 +139,12 @@ func (q *finding) measure(name string, begin time.Time) {
 	q.stages = append(q.stages, Stage{name, elapsed, begin})
 }
 
-// prepare fills in the query of each leg. A dense leg that cannot be had is
+// prepare fills in the query of each leg, terms being that of the lexical one. A dense leg that cannot be had is
 // given up where the lexical one can answer.
-func (q *finding) prepare(ctx context.Context, query string) error {
+func (q *finding) prepare(ctx context.Context, query string, terms lexical.Vector) error {
 	q.search.Filter = q.p.Filter
 	if q.want.lexical {
-		q.search.Sparse = q.r.analyzer.Query(query)
+		q.search.Sparse = terms
 	}
 	if !q.want.dense {
 		return nil

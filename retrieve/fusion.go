@@ -7,15 +7,17 @@ import (
 	"strings"
 )
 
-// Methods of fusion. "Completed" means over the exact scores of all candidates
-// in both legs; the others see only what each leg itself returned.
+// Methods of fusion. All put scores on one scale for each query anew, over its
+// candidates: the first Params.Candidates hits of each leg. "Completed" means over
+// the exact scores of all candidates in both legs; the others see only what each
+// leg itself returned. A deviation is that of the population unless it says sample.
 const (
 	ZScore  = "zscore"  // w·z(dense) + (1-w)·z(lexical), completed; z = (x-mean)/deviation, 0 in a leg where all are equal
 	MinMax  = "minmax"  // w·m(dense) + (1-w)·m(lexical), completed; m = (x-min)/(max-min), 0 in a leg where all are equal
 	DBSF    = "dbsf"    // sum of (x-lo)/(hi-lo) with lo, hi = mean ∓ 3 sample deviations of the leg, not clamped, 0.5 in a leg where all are equal: Qdrant's definition
 	RRF     = "rrf"     // w/(k+rank dense) + (1-w)/(k+rank lexical), rank from 1: k as in Cormack, Clarke and Büttcher (SIGIR 2009); Qdrant counts ranks from 0, its k is this one plus 1
 	Dense   = "dense"   // the cosine; only what the dense leg returned
-	Lexical = "lexical" // BM25; only what the lexical leg returned
+	Lexical = "lexical" // BM25 with idf to the power of Params.IDFPower; only what the lexical leg returned
 )
 
 // Fusion says how the two legs become one order. Its text form is "zscore",
@@ -192,15 +194,29 @@ func standardise(xs []float64) {
 		clear(xs)
 		return
 	}
-	mean := mean(xs)
-	squares := 0.0
-	for _, x := range xs {
-		squares += float64((x - mean) * (x - mean))
-	}
-	deviation := math.Sqrt(squares / float64(len(xs)))
+	mean, deviation := mean(xs), deviation(xs)
 	for i, x := range xs {
 		xs[i] = finite((x - mean) / deviation)
 	}
+}
+
+// deviation returns the standard deviation of xs, and 1 where all are equal or
+// there are none: what is to decide between equals is then in units of its own.
+func deviation(xs []float64) float64 {
+	lo, hi := bounds(xs)
+	if lo == hi {
+		return 1
+	}
+	return math.Sqrt(squares(xs) / float64(len(xs)))
+}
+
+// squares returns the sum of squared distances from the mean.
+func squares(xs []float64) float64 {
+	mean, sum := mean(xs), 0.0
+	for _, x := range xs {
+		sum += float64((x - mean) * (x - mean))
+	}
+	return sum
 }
 
 // stretch replaces xs by their positions between the smallest and the largest.
@@ -252,11 +268,7 @@ func spread(xs []float64) (lo, hi float64) {
 		return lo, hi
 	}
 	mean := mean(xs)
-	squares := 0.0
-	for _, x := range xs {
-		squares += float64((x - mean) * (x - mean))
-	}
-	s := math.Sqrt(squares / float64(len(xs)-1))
+	s := math.Sqrt(squares(xs) / float64(len(xs)-1))
 	return mean - float64(3*s), mean + float64(3*s)
 }
 

@@ -295,7 +295,7 @@ func TestRescore(t *testing.T) {
 		{0, 0.5, []float64{1 - 0.5 - half, -1 + 1 - half, 2 - 0.5 - half, 0.5, 3, -2}},
 		{0.8, 0.5, []float64{1 + 1.6 - 0.5 - half, -1 + 1.6 + 1 - half, 2 + 1.6 - 0.5 - half, 0.5 + 1.6, 3 + 2.4, -2 - 1.6}},
 	} {
-		got := rescore(whole(cs), fused, Params{DocumentPrior: tc.prior, NeighbourSmoothing: tc.smoothing})
+		got := rescore(whole(cs), fused, nil, Params{DocumentPrior: tc.prior, NeighbourSmoothing: tc.smoothing})
 		if d := cmp.Diff(tc.want, got, cmpopts.EquateApprox(0, 1e-12)); d != "" {
 			t.Errorf("prior %v, smoothing %v (-want +got):\n%s", tc.prior, tc.smoothing, d)
 		}

@@ -18,6 +18,7 @@ const (
 	MaxFilterValues  = 1000 // documents or tags of a filter
 	MaxFilterMeta    = 100  // metadata conditions of a filter
 	maxRescoreWeight = 10
+	maxIDFPower      = 3
 )
 
 // InvalidError says which part of a query is not allowed and what is. Several
@@ -56,13 +57,16 @@ func (p Params) Validate() error {
 	for _, w := range []struct {
 		field string
 		value float64
-	}{{"document_prior", p.DocumentPrior}, {"neighbour_smoothing", p.NeighbourSmoothing}, {"phrase_boost", p.PhraseBoost}} {
+	}{{"document_prior", p.DocumentPrior}, {"neighbour_smoothing", p.NeighbourSmoothing}, {"title_boost", p.TitleBoost}, {"phrase_boost", p.PhraseBoost}} {
 		if !within(w.value, 0, maxRescoreWeight) {
 			reject(w.field, "is %v, allowed are 0 to %d", w.value, maxRescoreWeight)
 		}
 	}
 	if p.Expand != "" && !slices.Contains(expansions, p.Expand) {
 		reject("expand", "is %q, allowed are %s", p.Expand, list(expansions))
+	}
+	if !within(p.IDFPower, 1, maxIDFPower) {
+		reject("idf_power", "is %v, allowed are 1 (BM25) to %d", p.IDFPower, maxIDFPower)
 	}
 	if !within(p.Feedback, 0, 1) {
 		reject("feedback", "is %v, allowed are 0 (off) to 1", p.Feedback)

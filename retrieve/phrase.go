@@ -2,7 +2,6 @@ package retrieve
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -60,6 +59,23 @@ func identifiers(query string) []string {
 	return out
 }
 
+// acronyms returns the words of a query in capital letters that are stop words in
+// small ones, in order, each once: to the lexical leg, "IT" is "it" and not there.
+// A query without small letters has none.
+func (r *Retriever) acronyms(query string) []string {
+	if !strings.ContainsFunc(query, unicode.IsLower) {
+		return nil
+	}
+	var out []string
+	for word := range strings.FieldsFuncSeq(query, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsNumber(c) }) {
+		capital := utf8.RuneCountInString(word) > 1 && !strings.ContainsFunc(word, func(c rune) bool { return !unicode.IsUpper(c) })
+		if capital && len(r.analyzer.Query(word).Indices) == 0 && !slices.Contains(out, word) {
+			out = append(out, word)
+		}
+	}
+	return out
+}
+
 // phrases are what of a query has to stand in a text as it is.
 type phrases struct {
 	texts   []string
@@ -67,30 +83,30 @@ type phrases struct {
 	weights []float64
 }
 
-// identifierWeight is what an identifier counts, where who quotes counts 1: that
-// it has to stand there as it is is our guess.
+// identifierWeight is what an identifier or an acronym counts, where who quotes
+// counts 1: that it has to stand there as it is is our guess.
 const identifierWeight = 0.5
 
 // phrases returns those of a query that have a word.
 func (r *Retriever) phrases(query string) phrases {
 	var out phrases
-	add := func(texts []string, weight float64) {
+	add := func(texts []string, parse func(string) lexical.Phrase, weight float64) {
 		for _, s := range texts {
-			p := r.analyzer.Phrase(s)
+			p := parse(s)
 			if p.Len() > 0 && len(out.texts) < maxPhrases && !slices.Contains(out.texts, s) {
 				out.texts, out.parsed, out.weights = append(out.texts, s), append(out.parsed, p), append(out.weights, weight)
 			}
 		}
 	}
-	add(quoted(query), 1)
-	add(identifiers(query), identifierWeight)
+	add(quoted(query), r.analyzer.Phrase, 1)
+	add(identifiers(query), r.analyzer.Phrase, identifierWeight)
+	add(r.acronyms(query), r.analyzer.Exact, identifierWeight)
 	return out
 }
 
-// held returns the share of the phrases that each candidate holds, an identifier
-// counted as identifierWeight, in its text
-// or, if the recipe has the index prefix, in its title or a heading; candidates
-// that hold none are left out. The warnings name the phrases that none holds.
+// held returns the share of the phrases that each candidate holds, by weight, in
+// its text or, if the recipe has the index prefix, in its title or a heading;
+// candidates that hold none are left out. The warnings name the phrases that none holds.
 func (r *Retriever) held(ps phrases, cs []index.Candidate, titles func(*index.Chunk) string) (map[index.ChunkID]float64, []string) {
 	if len(ps.texts) == 0 || len(cs) == 0 {
 		return nil, nil
@@ -122,26 +138,4 @@ func (r *Retriever) held(ps phrases, cs []index.Candidate, titles func(*index.Ch
 		}
 	}
 	return shares, warnings
-}
-
-// boosts returns what the phrases are worth to each of cs: p.PhraseBoost standard
-// deviations of the fused scores to a chunk that holds them all, so that it
-// means the same under every fusion. Nil where they are worth nothing.
-func boosts(cs []admitted, fused []float64, shares map[index.ChunkID]float64, p Params) []float64 {
-	if p.PhraseBoost == 0 || len(shares) == 0 {
-		return nil
-	}
-	unit := 1.0 // where all are equal any number decides
-	if lo, hi := bounds(fused); lo < hi {
-		mean, squares := mean(fused), 0.0
-		for _, x := range fused {
-			squares += float64((x - mean) * (x - mean))
-		}
-		unit = math.Sqrt(squares / float64(len(fused)))
-	}
-	out := make([]float64, len(cs))
-	for i, c := range cs {
-		out[i] = finite(float64(p.PhraseBoost * unit * shares[c.Chunk.ID]))
-	}
-	return out
 }

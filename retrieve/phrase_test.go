@@ -47,6 +47,40 @@ func TestIdentifiers(t *testing.T) {
 	}
 }
 
+func TestAcronyms(t *testing.T) {
+	r := retriever(t, manual(t), letters{})
+	for query, want := range map[string][]string{
+		"who runs the IT department, IT?": {"IT"},
+		"what does WHO/AM-IT say":         {"WHO", "AM", "IT"},
+		"NASA and ESA":                    nil, // the lexical leg knows them
+		"Who is it? I am, A. Or":          nil,
+		"WHAT IS IT":                      nil, // all in capitals
+		"":                                nil,
+	} {
+		if got := r.acronyms(query); !slices.Equal(got, want) {
+			t.Errorf("acronyms(%q) = %q, want %q", query, got, want)
+		}
+	}
+}
+
+// An acronym that is a stop word in small letters moves up what has it in capitals.
+func TestAcronymBoost(t *testing.T) {
+	r := retriever(t, build(t, map[text.DocID][]string{
+		"small":   {"the head of it, badge of the head"},
+		"capital": {"head of IT: see the badge"},
+		"part":    {"head of KIT and ITS badge head"},
+	}), letters{})
+	got, err := r.Search(t.Context(), "badge of the head of IT", params(func(p *Params) { p.PhraseBoost = 10 }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range got.Candidates {
+		if want := c.Chunk.Doc == "capital"; want != (c.Phrases > 0) || want != (c.Rank == 1) {
+			t.Errorf("%s has rank %d and the share %v", c.Chunk.Doc, c.Rank, c.Phrases)
+		}
+	}
+}
+
 // manual has the words of a phrase in several documents and the phrase in one,
 // which by itself is not first.
 func manual(t *testing.T) *memory {

@@ -12,9 +12,9 @@ import (
 // better of the two leg ranks, then by chunk id. The first p.Rerank of that order
 // are then put into another one, if f has the reranker's scores of all of them:
 // by the reranker's score alone where w, p.RerankWeight, is 1, and else by
-// w·z(reranker's score) + (1-w)·z(fused score and phrases), to which the document
-// and the neighbours are added as before, all over these candidates; z is as in
-// ZScore. Equal ones stay as they were. p must be valid. Pure: the order of f's
+// w·z(reranker's score) + (1-w)·z(fused score and phrases), to which the document,
+// its title and the neighbours are added as before, all over these candidates; z is
+// as in ZScore. Equal ones stay as they were. p must be valid. Pure: the order of f's
 // candidates does not matter, and f may be shared.
 //
 // With a p.Candidates smaller than the one found, deeper hits are left out
@@ -24,7 +24,7 @@ func Rank(f Found, p Params) []Ranked { return top(rank(f, p), p.TopK) }
 // rank orders every candidate that p admits, and reranks the first.
 func rank(f Found, p Params) []Ranked {
 	all, own := order(f, p)
-	rerankOrder(all, own, f.Reranked, p)
+	rerankOrder(all, own, f, p)
 	for i := range all {
 		all[i].Rank = i + 1
 	}
@@ -35,15 +35,16 @@ func rank(f Found, p Params) []Ranked {
 func top(all []Ranked, k int) []Ranked { return slices.Clip(all[:min(len(all), max(k, 0))]) }
 
 // order returns every candidate that p admits in the order before reranking,
-// without ranks, and beside each its own score: without what its document and its
-// neighbours add.
+// without ranks, and beside each its own score: without what its document, its
+// title and its neighbours add.
 func order(f Found, p Params) (sorted []Ranked, own []float64) {
 	cs := admit(f.Legs.Candidates, p)
 	fused := p.Fusion.fuse(cs)
-	final := rescore(cs, fused, p)
-	boosts := boosts(cs, fused, f.Phrases, p)
-	for i := range boosts {
-		final[i] += boosts[i]
+	final := rescore(cs, fused, f.Titles, p)
+	unit := deviation(fused)
+	phrases := func(i int) float64 { return finite(float64(p.PhraseBoost * unit * f.Phrases[cs[i].Chunk.ID])) }
+	for i := range final {
+		final[i] += phrases(i)
 	}
 	places := make([]int, len(cs)) // what is sorted: ranked candidates are large
 	for i := range places {
@@ -63,12 +64,9 @@ func order(f Found, p Params) (sorted []Ranked, own []float64) {
 		c, r := &cs[i], &sorted[to]
 		r.Candidate = *c.Candidate
 		r.Dense, r.Lexical, r.DenseRank, r.LexicalRank = c.Dense, c.Lexical, c.DenseRank, c.LexicalRank
-		r.Score, r.Fused, r.Phrases = final[i], fused[i], f.Phrases[c.Chunk.ID]
+		r.Score, r.Fused, r.Title, r.Phrases = final[i], fused[i], f.Titles[c.Chunk.Doc], f.Phrases[c.Chunk.ID]
 		r.Record, r.Parent = f.Records[c.Chunk.Doc], f.Parents[c.Chunk.ID]
-		own[to] = fused[i]
-		if boosts != nil {
-			own[to] += boosts[i]
-		}
+		own[to] = fused[i] + phrases(i)
 	}
 	return sorted, own
 }
@@ -113,14 +111,15 @@ func admit(cs []index.Candidate, p Params) []admitted {
 }
 
 // rescore returns fused + prior·(best fused score of the document) +
+// boost·(deviation of the fused scores)·(share of the query in its title) +
 // smoothing·(better fused score of the chunks before and after it, less the
 // average of all). A neighbour that is no candidate adds nothing: it counts as an
 // average one, whether or not the scores of the fusion are around 0.
 //
 // With scores that may be negative both keep their meaning: a document whose
-// best chunk is below average sinks. Within a document the prior changes no
-// order, as it adds the same to each of its chunks.
-func rescore(cs []admitted, fused []float64, p Params) []float64 {
+// best chunk is below average sinks. Within a document prior and title change no
+// order, as they add the same to each of its chunks.
+func rescore(cs []admitted, fused []float64, titles map[text.DocID]float64, p Params) []float64 {
 	best := make(map[text.DocID]float64)
 	for i := range cs {
 		doc := cs[i].Chunk.Doc
@@ -129,8 +128,10 @@ func rescore(cs []admitted, fused []float64, p Params) []float64 {
 		}
 	}
 	final := slices.Clone(fused)
+	unit := deviation(fused)
 	for i := range cs {
-		final[i] += float64(p.DocumentPrior * best[cs[i].Chunk.Doc])
+		doc := cs[i].Chunk.Doc
+		final[i] += float64(p.DocumentPrior*best[doc]) + finite(float64(p.TitleBoost*unit*titles[doc]))
 	}
 	if p.NeighbourSmoothing != 0 {
 		smooth(cs, fused, final, p.NeighbourSmoothing)

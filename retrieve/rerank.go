@@ -148,11 +148,11 @@ func (r *Retriever) rerank(ctx context.Context, query string, f Found, p Params)
 // What the document and the neighbours add is taken from these mixed scores: the
 // reranker tells better than the legs how good they are, and has not seen them
 // when it read a chunk.
-func rerankOrder(all []Ranked, own []float64, scores map[index.ChunkID]float64, p Params) {
+func rerankOrder(all []Ranked, own []float64, f Found, p Params) {
 	first := all[:min(p.Rerank, len(all))]
 	after := make([]float64, len(first))
 	for i, c := range first {
-		s, ok := scores[c.Chunk.ID]
+		s, ok := f.Reranked[c.Chunk.ID]
 		if !ok {
 			return
 		}
@@ -167,13 +167,13 @@ func rerankOrder(all []Ranked, own []float64, scores map[index.ChunkID]float64, 
 			after[i] = float64(p.RerankWeight*after[i]) + float64((1-p.RerankWeight)*before[i])
 			cs[i].Candidate = &first[i].Candidate
 		}
-		after = rescore(cs, after, p)
+		after = rescore(cs, after, f.Titles, p)
 	}
 	by := make(map[index.ChunkID]float64, len(first))
 	for i := range first {
 		id := first[i].Chunk.ID
 		by[id] = after[i]
-		first[i].Rerank = Reranked{Before: i + 1, Score: scores[id]}
+		first[i].Rerank = Reranked{Before: i + 1, Score: f.Reranked[id]}
 	}
 	slices.SortStableFunc(first, func(a, b Ranked) int { return cmp.Compare(by[b.Chunk.ID], by[a.Chunk.ID]) })
 }

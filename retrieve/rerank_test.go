@@ -83,7 +83,7 @@ func TestRerankedSearch(t *testing.T) {
 	for _, s := range after.Stages {
 		stages = append(stages, s.Name)
 	}
-	if want := []string{"embed", "legs", "records", "rerank", "fuse"}; !slices.Equal(stages, want) {
+	if want := []string{"embed", "terms", "legs", "records", "rerank", "fuse"}; !slices.Equal(stages, want) {
 		t.Errorf("stages = %v, want %v", stages, want)
 	}
 }

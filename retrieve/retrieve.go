@@ -14,8 +14,8 @@
 //
 // Nouns: a leg is one way to score chunks; a candidate is a chunk that at least
 // one leg returned, with the exact scores of both ("completed"); the fused
-// score is the one number made of both; the final score is the fused score
-// after document prior and neighbour smoothing. Fused, final and reranker's
+// score is the one number made of both; the final score is the fused score with
+// what the document, its title, the neighbours and the query's phrases add. Fused, final and reranker's
 // scores may be negative and compare within one query only.
 package retrieve
 
@@ -43,6 +43,8 @@ type Params struct {
 	Fusion             Fusion  // default zscore(w=0.6)
 	DocumentPrior      float64 // 0..10, 0 off; default 0.8
 	NeighbourSmoothing float64 // 0..10, 0 off; default 0.4
+	IDFPower           float64 // exponent of idf in the lexical score, 1 (BM25) to 3; default 1.5: rare words count more
+	TitleBoost         float64 // what the query's terms in a document's title are worth, 0..10 standard deviations of the fused scores, 0 off; default 2
 	Feedback           float64 // weight of what the dense leg finds first against the query, 0..1, 0 off, the default
 	Expand             string  // NoExpansion, the default, MultiQuery or HyDE; "" is NoExpansion
 	PhraseBoost        float64 // what the query's phrases are worth, 0..10 standard deviations of the fused scores, 0 off; default 2
@@ -53,8 +55,8 @@ type Params struct {
 	Filter             index.Filter
 }
 
-// DefaultParams returns the defaults named at [Params]: the best average over
-// ten collections, never below the better leg alone.
+// DefaultParams returns the defaults named at [Params]. README says on which
+// collections they were chosen and measured, and on which confirmed.
 func DefaultParams() Params {
 	return Params{
 		TopK:               50,
@@ -62,6 +64,8 @@ func DefaultParams() Params {
 		Fusion:             Fusion{Method: ZScore, Weight: 0.6},
 		DocumentPrior:      0.8,
 		NeighbourSmoothing: 0.4,
+		IDFPower:           1.5,
+		TitleBoost:         2,
 		PhraseBoost:        2,
 		RerankWeight:       1,
 	}
@@ -73,6 +77,7 @@ type Ranked struct {
 	Rank    int      // 1-based
 	Score   float64  // after fusion and rescoring; comparable within one query only
 	Fused   float64  // before rescoring
+	Title   float64  // share of the query's terms that the document's title has, by idf^Params.IDFPower, 0..1
 	Phrases float64  // share of the query's phrases that the chunk holds, identifiers half, 0..1
 	Rerank  Reranked // where it is not zero, it decided Rank
 	Record  index.Record
@@ -93,7 +98,7 @@ type Result struct {
 
 // Stage is a measured step.
 type Stage struct {
-	Name    string        // "embed", "expand", "legs", "records", "feedback", "parents", "rerank", "fuse", "neighbours"
+	Name    string        // "embed", "expand", "terms", "legs", "records", "feedback", "parents", "rerank", "fuse", "neighbours"
 	Elapsed time.Duration // of all its runs, where it ran more than once
 	Begin   time.Time     // of the first
 }
@@ -107,6 +112,7 @@ type Found struct {
 	Records  map[text.DocID]index.Record    // of every candidate's document
 	Reranked map[index.ChunkID]float64      // the reranker's scores, of the candidates that it has seen
 	Phrases  map[index.ChunkID]float64      // 0..1: share of the query's phrases that a candidate holds, identifiers half; missing: none
+	Titles   map[text.DocID]float64         // 0..1: share of the query's terms that the title of a candidate's document has; nil: titles count for nothing
 	Parents  map[index.ChunkID]*index.Chunk // of the candidates that have one; see index.Generation.Parents
 	// Neighbours of the candidates, up to Params.Neighbours away; see index.Generation.Neighbours.
 	Neighbours map[index.ChunkID][]*index.Chunk
@@ -124,6 +130,8 @@ type searcher interface {
 	Vectors(ctx context.Context, ids []index.ChunkID) (map[index.ChunkID][]float32, error)
 	Parents(ctx context.Context, chunks []index.Chunk) (map[index.ChunkID]*index.Chunk, error)
 	Neighbours(ctx context.Context, chunks []index.Chunk, n int) (map[index.ChunkID][]*index.Chunk, error)
+	// IDF returns the inverse document frequencies of terms; one that no chunk has is missing.
+	IDF(ctx context.Context, terms []uint32) (map[uint32]float64, error)
 	Unknown(ctx context.Context, keys []string) ([]string, error)
 }
 

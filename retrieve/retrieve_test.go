@@ -104,7 +104,8 @@ func TestInvisibleChunks(t *testing.T) {
 	}
 	dirty.rec["failed"] = index.Record{Doc: "failed", Rev: "old", State: index.Failed}
 	for _, f := range allFusions() {
-		p := params(func(p *Params) { p.Fusion, p.TopK = f, 10 })
+		// How rare a term is counts superseded chunks, too, as an index does.
+		p := params(func(p *Params) { p.Fusion, p.TopK, p.IDFPower = f, 10, 1 })
 		want, err := retriever(t, clean, letters{}).Search(t.Context(), query, p)
 		if err != nil {
 			t.Fatal(err)
@@ -267,7 +268,7 @@ func TestSlowEmbedder(t *testing.T) {
 			t.Errorf("Degraded (-want +got):\n%s", d)
 		}
 		later := begin.Add(500 * time.Millisecond)
-		want := []Stage{{"embed", 500 * time.Millisecond, begin}, {"legs", 0, later}, {"records", 0, later}, {"fuse", 0, later}}
+		want := []Stage{{"embed", 500 * time.Millisecond, begin}, {"terms", 0, later}, {"legs", 0, later}, {"records", 0, later}, {"fuse", 0, later}}
 		if d := cmp.Diff(want, got.Stages); d != "" {
 			t.Errorf("Stages (-want +got):\n%s", d)
 		}
@@ -363,6 +364,8 @@ func TestInvalid(t *testing.T) {
 		{"prior", "q", func(p *Params) { p.DocumentPrior = -1 }, "document_prior is -1, allowed are 0 to 10"},
 		{"prior NaN", "q", func(p *Params) { p.DocumentPrior = math.NaN() }, "document_prior is NaN, allowed are 0 to 10"},
 		{"smoothing", "q", func(p *Params) { p.NeighbourSmoothing = 11 }, "neighbour_smoothing is 11, allowed are 0 to 10"},
+		{"idf power", "q", func(p *Params) { p.IDFPower = 0 }, "idf_power is 0, allowed are 1 (BM25) to 3"},
+		{"title boost", "q", func(p *Params) { p.TitleBoost = 11 }, "title_boost is 11, allowed are 0 to 10"},
 		{"documents", "q", func(p *Params) { p.Filter.Docs = []text.DocID{"a", ""} }, "filter.documents has an empty id"},
 		{"many documents", "q", func(p *Params) { p.Filter.Docs = slices.Repeat([]text.DocID{"a"}, 1001) }, "filter.documents has 1001 values, allowed are 1000"},
 		{"tags", "q", func(p *Params) { p.Filter.Tags = []string{""} }, "filter.tags has an empty tag"},

@@ -32,7 +32,7 @@ func TestBenchServe(t *testing.T) {
 			t.Errorf("stage %s was measured %d times", s.Name, s.Count)
 		}
 	}
-	if d := cmp.Diff([]string{"embed", "legs", "records", "fuse", "pack"}, stages); d != "" {
+	if d := cmp.Diff([]string{"embed", "terms", "legs", "records", "fuse", "pack"}, stages); d != "" {
 		t.Errorf("stages (-want +got):\n%s", d)
 	}
 	if m.Cores.Service <= 0 || m.Cores.Generator <= 0 {

@@ -54,27 +54,23 @@ It writes a self-contained HTML report.
 --beir takes a folder in BEIR's layout (corpus.jsonl, queries.jsonl,
 qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 		Args: args(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := checkOut("--out", f.out); err != nil {
-				return err
-			}
-			if err := f.prepare(); err != nil {
-				return err
-			}
+		// Instead of that of the root: a configuration that cannot be read is in the
+		// JUnit file, too.
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
 			f.command = a.commandLine()
-			if err := f.grounded.check(cmd.Flags().Changed, f.parsed); err != nil {
+			if f.grounded.dryRun { // which writes nothing
+				return a.load(cmd)
+			}
+			if err := f.begin(); err != nil {
 				return err
 			}
-			switch {
-			case f.beir == "" && cmd.Flags().Changed("split"):
-				return errors.New("eval: --split only goes with --beir DIR")
-			case (f.set == "") == (f.beir == ""):
-				return errors.New(`eval takes one of --set FILE and --beir DIR; see "ragloop eval --help"`)
-			case f.beir != "":
-				return a.evalBEIR(cmd.Context(), f)
-			default:
-				return a.evalSet(cmd.Context(), f)
+			return f.end(f.command, a.load(cmd))
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if f.grounded.dryRun {
+				return a.eval(cmd, f)
 			}
+			return f.end(f.command, a.eval(cmd, f))
 		},
 	}
 	fl := cmd.Flags()
@@ -90,6 +86,28 @@ qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 	a.bindChunking(cmd)
 	cmd.AddCommand(a.metaCmd("eval meta"))
 	return cmd
+}
+
+func (a *app) eval(cmd *cobra.Command, f evalFlags) error {
+	if err := checkOut("--out", f.out); err != nil {
+		return err
+	}
+	if err := f.prepare(); err != nil {
+		return err
+	}
+	if err := f.grounded.check(cmd.Flags().Changed, f.parsed); err != nil {
+		return err
+	}
+	switch {
+	case f.beir == "" && cmd.Flags().Changed("split"):
+		return errors.New("eval: --split only goes with --beir DIR")
+	case (f.set == "") == (f.beir == ""):
+		return errors.New(`eval takes one of --set FILE and --beir DIR; see "ragloop eval --help"`)
+	case f.beir != "":
+		return a.evalBEIR(cmd.Context(), f)
+	default:
+		return a.evalSet(cmd.Context(), f)
+	}
 }
 
 // prepare reads what the flags say before anything is evaluated.
@@ -140,10 +158,10 @@ func (a *app) evalBEIR(ctx context.Context, f evalFlags) (err error) {
 		return err
 	}
 	if data.Unjudged > 0 {
-		a.say("%d queries without judgements in %s are left out", data.Unjudged, f.split)
+		a.say("%s left out", plural(data.Unjudged, "query without judgements in "+f.split+" is", "queries without judgements in "+f.split+" are"))
 	}
 	if data.Absent > 0 {
-		a.say("%d judged documents are not in the corpus; they count as not found", data.Absent)
+		a.say("%s as not found", plural(data.Absent, "judged document is not in the corpus and counts", "judged documents are not in the corpus and count"))
 	}
 	var items []ingest.Item
 	for _, d := range data.Documents {
@@ -258,7 +276,7 @@ func (a *app) params() (retrieve.Params, error) {
 	}
 	return retrieve.Params{
 		TopK: c.TopK, Candidates: c.Candidates, Fusion: fusion, DocumentPrior: c.DocumentPrior,
-		PhraseBoost: c.PhraseBoost, Feedback: c.Feedback, Expand: c.Expand,
+		IDFPower: c.IDFPower, TitleBoost: c.TitleBoost, PhraseBoost: c.PhraseBoost, Feedback: c.Feedback, Expand: c.Expand,
 		NeighbourSmoothing: c.NeighbourSmoothing, Neighbours: c.Neighbours, Rerank: depth, RerankWeight: c.Rerank.Weight, RequireAll: c.RequireAll,
 	}, nil
 }

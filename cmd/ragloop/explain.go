@@ -40,18 +40,22 @@ func fate(segment string, r ragloopv1.DropReason) string {
 }
 
 // printCandidates prints the table of candidates: what each leg said, what came
-// out of fusion, and where the chunk ended up.
+// out of fusion, the shares of the query that title and phrases are worth, the
+// reranker's score, and where the chunk ended up.
 func printCandidates(w io.Writer, resp *ragloopv1.RetrieveResponse) {
 	reranked := slices.ContainsFunc(resp.Candidates, func(c *ragloopv1.Candidate) bool { return c.Reranked != nil })
-	column := func(s string) string { // of the reranker, if it took part
-		if !reranked {
+	title := slices.ContainsFunc(resp.Candidates, func(c *ragloopv1.Candidate) bool { return c.InTitle > 0 })
+	phrases := slices.ContainsFunc(resp.Candidates, func(c *ragloopv1.Candidate) bool { return c.Phrases > 0 })
+	column := func(there bool, s string) string { // of what takes part in some searches only
+		if !there {
 			return ""
 		}
 		return s + "\t"
 	}
-	fmt.Fprintln(w, "rank\tscore\tfused\tdense\tlexical\t"+column("reranked")+"document\tspan\tcontext")
+	fmt.Fprintln(w, "rank\tscore\tfused\tdense\tlexical\t"+column(title, "title")+column(phrases, "phrases")+column(reranked, "reranked")+"document\tspan\tcontext")
 	for _, c := range resp.Candidates {
-		fmt.Fprintf(w, "%d\t%.4f\t%.4f\t%s\t%s\t%s%s\t%d-%d\t%s\n", c.Rank, c.Score, c.Fused, leg(c.Dense), leg(c.Lexical), column(before(c.Reranked)),
+		fmt.Fprintf(w, "%d\t%.4f\t%.4f\t%s\t%s\t%s%s%s%s\t%d-%d\t%s\n", c.Rank, c.Score, c.Fused, leg(c.Dense), leg(c.Lexical),
+			column(title, fmt.Sprintf("%.2f", c.InTitle)), column(phrases, fmt.Sprintf("%.2f", c.Phrases)), column(reranked, before(c.Reranked)),
 			printable(c.Document), c.Span.GetStart(), c.Span.GetEnd(), fate(c.Segment, c.DropReason))
 	}
 	fmt.Fprintln(w)

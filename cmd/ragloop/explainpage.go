@@ -22,7 +22,7 @@ func explanation(query string, resp *ragloopv1.RetrieveResponse) evalret.Explana
 		rank[c.Id] = int(c.Rank)
 		chunk := evalret.ExplainedChunk{
 			Doc: text.DocID(c.Document), Span: wireSpan(c.Span), Rank: int(c.Rank), Score: c.Score, Fused: c.Fused,
-			Dense: legScore(c.Dense), Lexical: legScore(c.Lexical), Phrases: c.Phrases, Segment: c.Segment, Dropped: dropReason(c.DropReason),
+			Dense: legScore(c.Dense), Lexical: legScore(c.Lexical), Title: c.InTitle, Phrases: c.Phrases, Segment: c.Segment, Dropped: dropReason(c.DropReason),
 		}
 		if c.Reranked != nil {
 			chunk.Reranked = &retrieve.Reranked{Before: int(c.Reranked.RankBefore), Score: c.Reranked.Score}

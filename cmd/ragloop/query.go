@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -18,14 +19,16 @@ import (
 
 	"github.com/ragloop/ragloop/evalret/report"
 	"github.com/ragloop/ragloop/internal/filter"
+	"github.com/ragloop/ragloop/internal/qdrantlocal"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 	"github.com/ragloop/ragloop/retrieve/pack"
 	"github.com/ragloop/ragloop/retrieve/server"
 )
 
 func (a *app) queryCmd() *cobra.Command {
-	var addr, page, where string
+	var addr, page, where, tokenizer, expand string
 	var explain bool
+	var rerank int32
 	var weight float64
 	var tags, docs []string
 	cmd := &cobra.Command{
@@ -35,7 +38,10 @@ func (a *app) queryCmd() *cobra.Command {
 started in this process. It prints the context; --json prints the whole
 RetrieveResponse as protobuf JSON, --explain the ranking behind it. --explain-html
 writes the ranking, the tokens of each segment and the times of each stage as a
-page.`,
+page.
+
+A running service has a configuration of its own: of this command's only the flags
+count there.`,
 		Args: args(1, `"QUESTION"`),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			if !utf8.ValidString(args[0]) {
@@ -50,12 +56,19 @@ page.`,
 			}
 			ctx := cmd.Context()
 			conn, done, err := a.connect(ctx, addr)
-			if err != nil {
+			switch {
+			case errors.Is(err, qdrantlocal.ErrLocked):
+				return fmt.Errorf(`%w; if that is "ragloop serve", --addr HOST:PORT asks it`, err)
+			case err != nil:
 				return err
 			}
 			defer closing(&err, done)
 			req := a.retrieveRequest(args[0], addr != "")
 			req.Explain = explain || page != ""
+			req.Tokenizer, req.Search.Expand = tokenizer, expand
+			if cmd.Flags().Changed("rerank") {
+				req.Search.Rerank = &rerank
+			}
 			if cmd.Flags().Changed("rerank-weight") {
 				req.Search.RerankWeight = &weight
 			}
@@ -91,6 +104,9 @@ page.`,
 	f.StringVar(&addr, "addr", "", "host:port of a running ragloop service")
 	f.BoolVar(&explain, "explain", false, "show legs, fusion and packing of every candidate, and the tokens of every segment")
 	f.StringVar(&page, "explain-html", "", "file of a page that shows the same as --explain, and the time of each stage")
+	f.StringVar(&tokenizer, "tokenizer", "", "what tokens are counted in: o200k_base, cl100k_base or an upper bound, bytes/1 to bytes/8 (default: that of the service)")
+	f.StringVar(&expand, "expand", "", "what the language model writes to be searched for, too: none, multi-query or hyde (default: that of the service)")
+	f.Int32Var(&rerank, "rerank", 0, "how many of the best candidates are reranked, 0 for none (default: that of the service)")
 	f.Float64Var(&weight, "rerank-weight", 0, "weight of the reranker's scores against those before, above 0 to 1 (default: that of the service)")
 	f.StringVar(&where, "filter", "", "only documents for which this `EXPRESSION` holds, such as 'tags=policy AND year>=2024'")
 	f.StringSliceVar(&tags, "tag", nil, "only documents with one of these tags")
@@ -113,6 +129,9 @@ func (a *app) bindRetrieval(cmd *cobra.Command) {
 	a.bind(cmd, "top-k", "retrieve.top_k", "ranked chunks given to the packer")
 	a.bind(cmd, "candidates", "retrieve.candidates", "hits per leg before fusion")
 	a.bind(cmd, "fusion", "retrieve.fusion", "zscore(w=0.6), minmax(w=0.5), dbsf, rrf(k=60,w=0.5), dense or lexical")
+	a.bind(cmd, "title-boost", "retrieve.title_boost", "weight of the query's terms in a document's title, in standard deviations of the fused scores, 0 to 10")
+	a.bind(cmd, "phrase-boost", "retrieve.phrase_boost", "weight of phrases in quotation marks and of identifiers, in standard deviations of the fused scores, 0 to 10")
+	a.bind(cmd, "feedback", "retrieve.feedback", "weight of what the dense leg finds first against the query, 0 to 1")
 	a.bind(cmd, "neighbours", "retrieve.neighbours", "chunks on either side of a ranked one that may make its segment longer, 0 to 4")
 	a.bind(cmd, "max-per-source", "retrieve.max_per_source", "largest number of segments of one document in a context, 0 is no cap")
 	a.bind(cmd, "order", "retrieve.order", "order of segments: rank, document or ends")
@@ -151,6 +170,15 @@ func (a *app) retrieveRequest(question string, remote bool) *ragloopv1.RetrieveR
 	}
 	if set("retrieve.fusion") {
 		req.Search.Fusion = c.Retrieve.Fusion
+	}
+	if set("retrieve.title_boost") {
+		req.Search.TitleBoost = new(c.Retrieve.TitleBoost)
+	}
+	if set("retrieve.phrase_boost") {
+		req.Search.PhraseBoost = new(c.Retrieve.PhraseBoost)
+	}
+	if set("retrieve.feedback") {
+		req.Search.Feedback = new(c.Retrieve.Feedback)
 	}
 	if set("retrieve.neighbours") {
 		req.Pack.Neighbours = new(int32(c.Retrieve.Neighbours))
@@ -235,21 +263,26 @@ func describe(err error) error {
 	if !ok {
 		return err
 	}
+	message, code := s.Message(), s.Code().String()
+	// What gRPC says when it has tried again is in front of a text of its own.
+	if _, last, retried := strings.Cut(message, "rpc error: code = "+code+" desc = "); retried {
+		message, code = last, code+", tried several times"
+	}
 	var fields []string
 	for _, d := range s.Details() {
 		if b, ok := d.(*errdetails.BadRequest); ok {
 			for _, v := range b.FieldViolations {
 				field := v.Field + " " + v.Description
-				if v.Description != s.Message() && !strings.Contains(s.Message(), field) {
+				if v.Description != message && !strings.Contains(message, field) {
 					fields = append(fields, field)
 				}
 			}
 		}
 	}
 	if len(fields) == 0 {
-		return fmt.Errorf("%s (%s)", s.Message(), s.Code())
+		return fmt.Errorf("%s (%s)", message, code)
 	}
-	return fmt.Errorf("%s (%s): %s", s.Message(), s.Code(), strings.Join(fields, "; "))
+	return fmt.Errorf("%s (%s): %s", message, code, strings.Join(fields, "; "))
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -216,6 +216,7 @@ func (v *evalView) metrics(e evalret.Evaluation) {
 		head := runHead{Name: r.Name, Class: colour(i), Reference: r.Name == e.Reference, Parameters: []fact{
 			{"fusion", p.Fusion}, {"top-k", strconv.Itoa(p.TopK)}, {"candidates a leg", strconv.Itoa(p.Candidates)},
 			{"document prior", fmt.Sprint(p.DocumentPrior)}, {"neighbour smoothing", fmt.Sprint(p.NeighbourSmoothing)},
+			{"idf power", fmt.Sprint(p.IDFPower)}, {"title boost", fmt.Sprint(p.TitleBoost)},
 			{"phrase boost", fmt.Sprint(p.PhraseBoost)}, {"feedback", fmt.Sprint(p.Feedback)},
 			{"order", p.Order}, {"trim", strconv.FormatBool(p.Trim)}, {"fingerprint", r.Fingerprints.Retrieval},
 		}}

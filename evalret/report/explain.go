@@ -50,25 +50,25 @@ type labelled struct {
 // explanationView is an explanation laid out, for its own page or for the
 // detail of a query.
 type explanationView struct {
-	Rows              []candidateRow
-	All               string // how many candidates there are
-	Reranked, Phrases bool   // such columns
-	Beside            []besideRow
-	Parts             []tokenPart
-	Bar               []barPart // of the tokens
-	Stages            []stageRow
-	Remarks           []string // degraded legs and warnings
+	Rows                     []candidateRow
+	All                      string // how many candidates there are
+	Reranked, Title, Phrases bool   // such columns
+	Beside                   []besideRow
+	Parts                    []tokenPart
+	Bar                      []barPart // of the tokens
+	Stages                   []stageRow
+	Remarks                  []string // degraded legs and warnings
 }
 
 type candidateRow struct {
-	Rank, Score, Fused string
-	Dense, Lexical     string
-	DenseAt, LexicalAt string // ranks in the legs, for sorting
-	Phrases, Reranked  string
-	Doc, Span          string
-	Fate, FateClass    string
-	State              string // "in", "dropped" or "below", for the filter
-	Evidence           bool   // holds some of the labelled evidence
+	Rank, Score, Fused       string
+	Dense, Lexical           string
+	DenseAt, LexicalAt       string // ranks in the legs, for sorting
+	Title, Phrases, Reranked string
+	Doc, Span                string
+	Fate, FateClass          string
+	State                    string // "in", "dropped" or "below", for the filter
+	Evidence                 bool   // holds some of the labelled evidence
 }
 
 type besideRow struct{ Of, Doc, Span, Fate, FateClass string }
@@ -92,6 +92,7 @@ func explanationOf(x evalret.Explanation, evidence []evalret.Evidence, rows int)
 	v := explanationView{All: thousands(len(x.Candidates))}
 	for _, c := range x.Candidates {
 		v.Reranked = v.Reranked || c.Reranked != nil
+		v.Title = v.Title || c.Title > 0
 		v.Phrases = v.Phrases || c.Phrases > 0
 	}
 	for i, c := range x.Candidates {
@@ -106,6 +107,9 @@ func explanationOf(x evalret.Explanation, evidence []evalret.Evidence, rows int)
 			Rank: strconv.Itoa(c.Rank), Score: number(c.Score), Fused: number(c.Fused), Dense: legOf(c.Dense), Lexical: legOf(c.Lexical),
 			DenseAt: rankKey(c.Dense.Rank), LexicalAt: rankKey(c.Lexical.Rank),
 			Doc: string(c.Doc), Span: fmt.Sprintf("%d–%d", c.Span.Start, c.Span.End), Evidence: holds,
+		}
+		if v.Title {
+			row.Title = whole(c.Title)
 		}
 		if v.Phrases {
 			row.Phrases = whole(c.Phrases)

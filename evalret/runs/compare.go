@@ -215,6 +215,8 @@ func (c *Comparison) comparable(metrics []metric.Metric, force bool) error {
 	each("candidates", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.Candidates) })
 	each("document prior", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.DocumentPrior) })
 	each("neighbour smoothing", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.NeighbourSmoothing) })
+	each("idf power", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.IDFPower) })
+	each("title boost", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.TitleBoost) })
 	each("phrase boost", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.PhraseBoost) })
 	each("feedback", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.Feedback) })
 	each("expansion", false, func(s Side) string {

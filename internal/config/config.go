@@ -100,6 +100,8 @@ type Retrieve struct {
 	Fusion             string  `yaml:"fusion" doc:"zscore(w=…), minmax(w=…), dbsf, rrf(k=…,w=…), dense or lexical; w is the dense weight"`
 	DocumentPrior      float64 `yaml:"document_prior" doc:"weight of the best chunk of the same document, 0 is off"`
 	NeighbourSmoothing float64 `yaml:"neighbour_smoothing" doc:"weight of the better adjacent chunk, by how much it is above average, 0 is off"`
+	IDFPower           float64 `yaml:"idf_power" doc:"exponent of idf in the lexical score: 1 is BM25, with more rare words count more, up to 3"`
+	TitleBoost         float64 `yaml:"title_boost" doc:"weight of the query's terms in a document's title, in standard deviations of the fused scores, 0 is off"`
 	PhraseBoost        float64 `yaml:"phrase_boost" doc:"weight of the phrases in quotation marks and the identifiers of a query, in standard deviations of the fused scores, 0 is off"`
 	Feedback           float64 `yaml:"feedback" doc:"weight of what the dense leg finds first against the query (pseudo-relevance feedback), 0 (off) to 1"`
 	Expand             string  `yaml:"expand" doc:"what the language model writes to be searched for, too: none, multi-query (other wordings) or hyde (a passage that could answer)"`
@@ -152,9 +154,9 @@ type LLM struct {
 	BaseURL     string        `yaml:"base_url" doc:"URL up to and excluding /chat/completions of an OpenAI-compatible endpoint; empty: no language model"`
 	Model       string        `yaml:"model" doc:"model name, as the endpoint calls it"`
 	APIKeyEnv   string        `yaml:"api_key_env" doc:"name of the environment variable that holds the bearer token; empty: none is sent"`
-	Structured  string        `yaml:"structured" doc:"how JSON is asked for: schema, object or prompt (in words alone)"`
+	Structured  string        `yaml:"structured" doc:"how JSON is asked for: schema (OpenAI, Ollama, vLLM, llama.cpp), object-schema (llama-cpp-python), object or prompt (in words alone)"`
 	LimitField  string        `yaml:"limit_field" doc:"name of the limit of an answer in requests: max_tokens or max_completion_tokens"`
-	Omit        []string      `yaml:"omit" doc:"fields that the endpoint refuses, a list or parted by commas: seed, temperature"`
+	Omit        []string      `yaml:"omit" doc:"what the endpoint refuses or reads over, a list or parted by commas: seed, temperature, system (instructions then stand in front of the user's message)"`
 	Timeout     time.Duration `yaml:"timeout" doc:"limit for one request"`
 	Concurrency int           `yaml:"concurrency" doc:"requests at once, 1 to 256"`
 	Tokenizer   string        `yaml:"tokenizer" doc:"what estimates of cost count in: o200k_base, cl100k_base or an upper bound, bytes/N"`
@@ -185,7 +187,7 @@ func Default() Config {
 		Chunk:      Chunk{Strategy: "structure", SizeTokens: 200, Overlap: 0, IndexPrefix: true, Context: "none", Tokenizer: "o200k_base"},
 		Embedder:   Embedder{Kind: "builtin", Timeout: 60 * time.Second, Cache: true},
 		Retrieve: Retrieve{
-			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8, NeighbourSmoothing: 0.4, PhraseBoost: 2, Expand: "none",
+			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8, NeighbourSmoothing: 0.4, IDFPower: 1.5, TitleBoost: 2, PhraseBoost: 2, Expand: "none",
 			Rerank:       Rerank{Kind: CrossEncoder, Depth: 30, Weight: 1, CacheMB: 1024, API: "cohere", Timeout: 10 * time.Second},
 			BudgetTokens: 2048, Order: "rank", Template: "plain",
 		},
@@ -266,6 +268,8 @@ func (l *Loaded) validate() error {
 			fmt.Sprintf("is %d, allowed are %d (retrieve.top_k) to 1000", c.Retrieve.Candidates, c.Retrieve.TopK)},
 		share("retrieve.document_prior", c.Retrieve.DocumentPrior, 10),
 		share("retrieve.neighbour_smoothing", c.Retrieve.NeighbourSmoothing, 10),
+		{"retrieve.idf_power", c.Retrieve.IDFPower >= 1 && c.Retrieve.IDFPower <= 3, fmt.Sprintf("is %v, allowed are 1 to 3", c.Retrieve.IDFPower)},
+		share("retrieve.title_boost", c.Retrieve.TitleBoost, 10),
 		share("retrieve.phrase_boost", c.Retrieve.PhraseBoost, 10),
 		oneOf("retrieve.expand", c.Retrieve.Expand, "none", "multi-query", "hyde"),
 		{"retrieve.expand", c.Retrieve.Expand == "none" || c.LLM.BaseURL != "", fmt.Sprintf("is %s, which needs llm.base_url", c.Retrieve.Expand)},

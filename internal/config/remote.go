@@ -17,7 +17,7 @@ func remoteRules(c Config) []rule {
 	}
 	rules := []rule{
 		{"llm.model", c.LLM.Model != "", "is empty, llm.base_url needs it"},
-		oneOf("llm.structured", c.LLM.Structured, "schema", "object", "prompt"),
+		oneOf("llm.structured", c.LLM.Structured, "schema", "object-schema", "object", "prompt"),
 		oneOf("llm.limit_field", c.LLM.LimitField, "max_tokens", "max_completion_tokens"),
 		positive("llm.timeout", c.LLM.Timeout),
 		between("llm.concurrency", c.LLM.Concurrency, 1, 256),
@@ -25,7 +25,7 @@ func remoteRules(c Config) []rule {
 		keyVariable("llm.api_key_env", c.LLM.APIKeyEnv),
 	}
 	for _, field := range c.LLM.Omit {
-		rules = append(rules, rule{"llm.omit", field == "seed" || field == "temperature", fmt.Sprintf("has %q, allowed are seed, temperature", field)})
+		rules = append(rules, rule{"llm.omit", slices.Contains([]string{"seed", "system", "temperature"}, field), fmt.Sprintf("has %q, allowed are seed, system, temperature", field)})
 	}
 	return append(rules, nliRules(c.NLI, def.NLI)...)
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/grpc"
@@ -70,6 +71,8 @@ type Client struct {
 
 	recordIDs *recent.Map[text.DocID, *qdrant.PointId] // see recordPoint
 
+	frequencies *frequencies // see Generation.IDF
+
 	turns turns
 }
 
@@ -94,6 +97,8 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 		retry:  retrier{jitter: o.Jitter, wait: sleep},
 
 		filterable: slices.Clone(o.Filterable),
+
+		frequencies: newFrequencies(time.Now),
 	}
 	if c.tenant == "" {
 		c.tenant = defaultTenant

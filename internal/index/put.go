@@ -414,6 +414,7 @@ func (c *Client) delete(ctx context.Context, collection string, which *qdrant.Po
 // update makes a call that changes points and insists that it was applied: an
 // answer may also mean "accepted" or "not finished in time".
 func (c *Client) update(ctx context.Context, what string, f func(context.Context) (*qdrant.UpdateResult, error)) error {
+	defer c.frequencies.changes.Add(1) // also where nobody knows whether it was applied
 	res, err := call(ctx, c, false, what, f)
 	if err != nil {
 		return err

@@ -182,7 +182,7 @@ func TestVerifyTenants(t *testing.T) {
 	g := create(t, c)
 	put(t, g, sealed(document("d", "r1", "one", "two"))...)
 	eve := *g
-	eve.c = &Client{qc: c.qc, tenant: "eve", retry: c.retry}
+	eve.c = &Client{qc: c.qc, tenant: "eve", retry: c.retry, frequencies: c.frequencies}
 	put(t, &eve, sealed(document("d", "r1", "one"))...)
 	for _, tt := range []struct {
 		g            *Generation

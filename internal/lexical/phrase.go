@@ -9,10 +9,11 @@ import "strings"
 // words quoted. The zero value has no words and is in no text.
 type Phrase struct {
 	words []string
-	// digits is the longest run of ASCII digits in a word, "" where there is none or
-	// folding may make digits of something else: a text without it does not hold the
-	// phrase.
-	digits string
+	exact bool // words are as they are written
+	// part is in every text that holds the phrase: of exact words the first, else the
+	// longest run of ASCII digits in a word. "" where there is none, or folding may
+	// make digits of something else.
+	part string
 }
 
 // Phrase returns the phrase that s is.
@@ -24,11 +25,22 @@ func (a *Analyzer) Phrase(s string) Phrase {
 	if !a.p.ASCIIFolding {
 		for _, w := range p.words {
 			for run := range strings.FieldsFuncSeq(w, func(r rune) bool { return r < '0' || r > '9' }) {
-				if len(run) > len(p.digits) {
-					p.digits = run
+				if len(run) > len(p.part) {
+					p.part = run
 				}
 			}
 		}
+	}
+	return p
+}
+
+// Exact is [Analyzer.Phrase] for words that have to be written as they are in s,
+// in upper and lower case: "IT" is not "it".
+func (a *Analyzer) Exact(s string) Phrase {
+	p := Phrase{exact: true}
+	a.words(s, func(w string) { p.words = append(p.words, strings.Clone(w)) })
+	if len(p.words) > 0 {
+		p.part = p.words[0]
 	}
 	return p
 }
@@ -48,7 +60,7 @@ func (a *Analyzer) Holds(phrases []Phrase, texts ...string) []bool {
 	for _, t := range texts {
 		open = open[:0]
 		for i, p := range phrases {
-			if !holds[i] && strings.Contains(t, p.digits) {
+			if !holds[i] && strings.Contains(t, p.part) {
 				open = append(open, i)
 				begun[i] = begun[i][:0]
 			}
@@ -57,10 +69,15 @@ func (a *Analyzer) Holds(phrases []Phrase, texts ...string) []bool {
 			continue
 		}
 		a.words(t, func(w string) {
+			written := w
 			w = an.normalise(w)
 			for _, i := range open {
-				if !holds[i] {
-					begun[i], holds[i] = phrases[i].advance(begun[i], w)
+				switch p := phrases[i]; {
+				case holds[i]:
+				case p.exact:
+					begun[i], holds[i] = p.advance(begun[i], written)
+				default:
+					begun[i], holds[i] = p.advance(begun[i], w)
 				}
 			}
 		})

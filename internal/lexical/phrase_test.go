@@ -42,6 +42,21 @@ func TestHolds(t *testing.T) {
 	}
 }
 
+// Exact words are in a text only as they are written.
+func TestExact(t *testing.T) {
+	a := analyzer(t, nil)
+	for text, want := range map[string]bool{
+		"ask the IT department": true, "(IT)": true, "it, It and iT": false, "KIT ITS": false, "": false,
+	} {
+		if got := a.Holds([]Phrase{a.Exact("IT"), a.Phrase("it")}, text); got[0] != want {
+			t.Errorf("Holds(IT, %q) = %v, want %v", text, got, want)
+		}
+	}
+	if !a.Holds([]Phrase{a.Exact("The WHO")}, "said The WHO")[0] || a.Holds([]Phrase{a.Exact("The WHO")}, "said the WHO")[0] {
+		t.Error("a phrase of exact words is found in other cases, or not at all")
+	}
+}
+
 // What the automaton finds is what a search for the joined words finds.
 func FuzzHolds(f *testing.F) {
 	f.Add("a b a", "a b a b a")

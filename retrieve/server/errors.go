@@ -170,7 +170,7 @@ func statusOf(ctx context.Context, err error) *status.Status {
 		return st
 	}
 	if fields.addAll(err, "search."); len(fields) > 0 {
-		return badRequest(err, fields)
+		return badRequest(fields, fields)
 	}
 	for _, s := range sentinels {
 		if !errors.Is(err, s.err) {

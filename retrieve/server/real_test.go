@@ -55,7 +55,7 @@ func TestRetrieve(t *testing.T) {
 	for _, s := range got.Stages {
 		names = append(names, s.Name)
 	}
-	if d := cmp.Diff([]string{"embed", "legs", "records", "fuse", "pack"}, names); d != "" {
+	if d := cmp.Diff([]string{"embed", "terms", "legs", "records", "fuse", "pack"}, names); d != "" {
 		t.Errorf("stages (-want +got):\n%s", d)
 	}
 	packed := len(got.Dropped)

@@ -103,6 +103,12 @@ func (d Defaults) searchParams(in *ragloopv1.SearchOptions, bad *invalidRequest)
 	if in.NeighbourSmoothing != nil {
 		p.NeighbourSmoothing = *in.NeighbourSmoothing
 	}
+	if in.IdfPower != nil {
+		p.IDFPower = *in.IdfPower
+	}
+	if in.TitleBoost != nil {
+		p.TitleBoost = *in.TitleBoost
+	}
 	if in.PhraseBoost != nil {
 		p.PhraseBoost = *in.PhraseBoost
 	}

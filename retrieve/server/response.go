@@ -70,7 +70,7 @@ func chunk(r retrieve.Ranked) *ragloopv1.Chunk {
 		PageStart: count(c.PageStart), PageEnd: count(c.PageEnd),
 		Span: span(c.Span), Text: c.Text, Tokens: count(c.Tokens),
 		Rank: count(r.Rank), Score: r.Score, Fused: r.Fused,
-		Dense: denseScore(r.Candidate), Lexical: lexicalScore(r.Candidate), Phrases: r.Phrases, Reranked: reranked(r.Rerank),
+		Dense: denseScore(r.Candidate), Lexical: lexicalScore(r.Candidate), InTitle: r.Title, Phrases: r.Phrases, Reranked: reranked(r.Rerank),
 		Tags: c.Tags, Meta: metaTexts(c.Meta), Fields: metaValues(c.Meta),
 	}
 }
@@ -113,7 +113,7 @@ func candidates(ranked []retrieve.Ranked, became map[index.ChunkID]fate) []*ragl
 			Segment: f.label, DropReason: f.drop,
 			Id: string(r.Chunk.ID), Document: string(r.Chunk.Doc), Span: span(r.Chunk.Span),
 			Rank: count(r.Rank), Score: r.Score, Fused: r.Fused,
-			Dense: denseScore(r.Candidate), Lexical: lexicalScore(r.Candidate), Phrases: r.Phrases, Reranked: reranked(r.Rerank),
+			Dense: denseScore(r.Candidate), Lexical: lexicalScore(r.Candidate), InTitle: r.Title, Phrases: r.Phrases, Reranked: reranked(r.Rerank),
 		})
 	}
 	return out

@@ -585,7 +585,7 @@ func TestPanic(t *testing.T) {
 // next is refused and told when to come again. Health is answered meanwhile.
 func TestBusy(t *testing.T) {
 	f, began, release, _ := waiting()
-	c := serve(t, f.collection(), func(c *Config) { c.MaxConcurrent = 2 })
+	c := serve(t, f.collection(), func(c *Config) { c.MaxConcurrent, c.Cores = 2, 2 })
 	other := serveClient(t, c)
 	done := make(chan error)
 	for _, client := range []ragloopv1.RetrievalClient{c, other} { // the limit is not one of a connection
@@ -624,6 +624,27 @@ func TestBusy(t *testing.T) {
 	}
 	if _, err := other.Retrieve(t.Context(), retrieveRequest); err != nil {
 		t.Errorf("call after the others = %v", err)
+	}
+}
+
+// TestUnread: a call whose message is not read gives back the place that it was
+// promised.
+func TestUnread(t *testing.T) {
+	c := serve(t, fake{}.collection(), func(c *Config) { c.MaxConcurrent, c.Cores, c.MaxRequestBytes = 1, 1, 1<<10 })
+	long := &ragloopv1.RetrieveRequest{Query: strings.Repeat("x", 1<<11)}
+	for range 10 {
+		if _, err := c.Retrieve(t.Context(), long); status.Code(err) != codes.ResourceExhausted {
+			t.Fatalf("a message that is too long = %v, want ResourceExhausted", err)
+		}
+	}
+	var err error
+	for range 10_000 { // the place is given back soon after the answer
+		if _, err = c.Retrieve(t.Context(), retrieveRequest); status.Code(err) != codes.ResourceExhausted {
+			break
+		}
+	}
+	if err != nil {
+		t.Errorf("the call after them = %v", err)
 	}
 }
 

@@ -162,7 +162,7 @@ func TestRoundTripChunk(t *testing.T) {
 			ID: index.ChunkID(m.Id), Doc: text.DocID(m.Document), Rev: m.Revision, Ordinal: int(m.Ordinal), Span: runeSpan(m.Span),
 			Text: m.Text, Heading: m.Heading, PageStart: int(m.PageStart), PageEnd: int(m.PageEnd), Tokens: int(m.Tokens), Tags: m.Tags, Meta: fieldsOf(m.Fields),
 		}
-		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Phrases: m.Phrases, Rerank: rerankedOf(m.Reranked), Record: index.Record{URI: m.Uri, Title: m.Title}}
+		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Title: m.InTitle, Phrases: m.Phrases, Rerank: rerankedOf(m.Reranked), Record: index.Record{URI: m.Uri, Title: m.Title}}
 	}, onlyFields[index.Record]("URI", "Title"), onlyFields[index.Chunk]("ID", "Doc", "Rev", "Ordinal", "Span", "Text", "Heading",
 		"PageStart", "PageEnd", "Tokens", "Tags", "Meta"), cmpopts.IgnoreFields(retrieve.Ranked{}, "Neighbours"))
 }
@@ -172,7 +172,7 @@ func TestRoundTripCandidate(t *testing.T) {
 	roundTrips(t, encode, func(m *ragloopv1.Candidate) retrieve.Ranked {
 		c := candidateOf(m.Dense, m.Lexical)
 		c.Chunk = index.Chunk{ID: index.ChunkID(m.Id), Doc: text.DocID(m.Document), Span: runeSpan(m.Span)}
-		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Phrases: m.Phrases, Rerank: rerankedOf(m.Reranked)}
+		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Title: m.InTitle, Phrases: m.Phrases, Rerank: rerankedOf(m.Reranked)}
 	}, onlyFields[index.Record](), onlyFields[index.Chunk]("ID", "Doc", "Span"), cmpopts.IgnoreFields(retrieve.Ranked{}, "Neighbours"))
 }
 
@@ -205,7 +205,7 @@ func TestRoundTripSegment(t *testing.T) {
 func wireSearch(p retrieve.Params) *ragloopv1.SearchOptions {
 	out := &ragloopv1.SearchOptions{
 		TopK: new(int32(p.TopK)), Candidates: new(int32(p.Candidates)), Fusion: p.Fusion.String(),
-		DocumentPrior: &p.DocumentPrior, NeighbourSmoothing: &p.NeighbourSmoothing, PhraseBoost: &p.PhraseBoost, Feedback: &p.Feedback, Expand: p.Expand, RequireAll: &p.RequireAll, Rerank: new(int32(p.Rerank)),
+		DocumentPrior: &p.DocumentPrior, NeighbourSmoothing: &p.NeighbourSmoothing, IdfPower: &p.IDFPower, TitleBoost: &p.TitleBoost, PhraseBoost: &p.PhraseBoost, Feedback: &p.Feedback, Expand: p.Expand, RequireAll: &p.RequireAll, Rerank: new(int32(p.Rerank)),
 		Filter: &ragloopv1.Filter{Tags: p.Filter.Tags, Meta: p.Filter.Meta, Where: Where(p.Filter.Where)},
 	}
 	if p.Rerank > 0 {
@@ -239,7 +239,7 @@ func TestRoundTripParams(t *testing.T) {
 		}
 	}
 	// What is unset is the default, whatever the defaults are.
-	other := Defaults{Search: retrieve.Params{TopK: 7, Candidates: 70, Fusion: retrieve.Fusion{Method: retrieve.DBSF}, DocumentPrior: 0.1, RequireAll: true}}
+	other := Defaults{Search: retrieve.Params{TopK: 7, Candidates: 70, Fusion: retrieve.Fusion{Method: retrieve.DBSF}, DocumentPrior: 0.1, IDFPower: 1, RequireAll: true}}
 	for _, in := range []*ragloopv1.SearchOptions{nil, {}, {Filter: &ragloopv1.Filter{}}} {
 		if d := cmp.Diff(other.Search, other.searchParams(in, new(invalidRequest)), cmpopts.EquateEmpty()); d != "" {
 			t.Errorf("defaults for %v (-want +got):\n%s", in, d)

@@ -43,12 +43,15 @@ const ServiceConfig = `{
 }`
 
 // DialOptions returns the options that suit a connection to ragloop: those of
-// [ServiceConfig], and pings that the server allows, so that a dead connection
-// is noticed. Credentials are the caller's to add.
+// [ServiceConfig], pings that the server allows, so that a dead connection is
+// noticed, and windows of 1 MiB for a response and 16 MiB for all. HTTP/2's own, of
+// 64 KiB for all, hold two contexts or three: the others would wait for the client to
+// say that it has read those. Credentials are the caller's to add.
 func DialOptions() []grpc.DialOption {
 	return []grpc.DialOption{
 		grpc.WithDefaultServiceConfig(ServiceConfig),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64 << 20)),
+		grpc.WithInitialWindowSize(1 << 20), grpc.WithInitialConnWindowSize(16 << 20),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}),
 	}
 }

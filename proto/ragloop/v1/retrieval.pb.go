@@ -742,6 +742,9 @@ type SearchOptions struct {
 	// How the scores of the two legs become one: "zscore(w=0.6)",
 	// "minmax(w=0.5)", "dbsf", "rrf(k=60,w=0.5)", "dense" or "lexical". w is the
 	// weight of the dense leg, 0..1; parameters in parentheses may be left out.
+	// Scores are put on one scale for each query anew: "zscore" and "minmax" over the
+	// exact scores of all its candidates, also of those that only the other leg
+	// returned; "dbsf" over what the leg itself returned; "rrf" takes ranks alone.
 	// Empty: "zscore(w=0.6)".
 	Fusion string `protobuf:"bytes,3,opt,name=fusion,proto3" json:"fusion,omitempty"`
 	// Adds this share of a document's best fused chunk score to each of its
@@ -777,12 +780,21 @@ type SearchOptions struct {
 	// shipped "none".
 	Expand string `protobuf:"bytes,11,opt,name=expand,proto3" json:"expand,omitempty"`
 	// Weight of the reranker's scores against the chunks' own before it, both in
-	// standard deviations of the chunks that are reranked; document_prior and
-	// neighbour_smoothing come on top. Range: above 0 to 1; 1: the reranker's order
-	// alone. An error where nothing is reranked: `rerank` is 0, or
+	// standard deviations of the chunks that are reranked; document_prior,
+	// title_boost and neighbour_smoothing come on top. Range: above 0 to 1; 1: the
+	// reranker's order alone. An error where nothing is reranked: `rerank` is 0, or
 	// unset and the server has no reranker. Unset: the server's, as shipped 1, and
 	// 0.7 with late interaction.
-	RerankWeight  *float64 `protobuf:"fixed64,12,opt,name=rerank_weight,json=rerankWeight,proto3,oneof" json:"rerank_weight,omitempty"`
+	RerankWeight *float64 `protobuf:"fixed64,12,opt,name=rerank_weight,json=rerankWeight,proto3,oneof" json:"rerank_weight,omitempty"`
+	// Exponent of the inverse document frequency in the lexical score: 1 is BM25,
+	// with more rare words count more. Range: 1..3. Unset: 1.5.
+	IdfPower *float64 `protobuf:"fixed64,13,opt,name=idf_power,json=idfPower,proto3,oneof" json:"idf_power,omitempty"`
+	// What the query's terms in a document's title are worth: a chunk of a document
+	// whose title has all of them gains this many standard deviations of the fused
+	// scores, one whose title has some their share, by idf to the power of
+	// `idf_power`. Titles that are not indexed count for nothing. Range: 0..10; 0
+	// switches it off. Unset: 2.
+	TitleBoost    *float64 `protobuf:"fixed64,14,opt,name=title_boost,json=titleBoost,proto3,oneof" json:"title_boost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -897,6 +909,20 @@ func (x *SearchOptions) GetExpand() string {
 func (x *SearchOptions) GetRerankWeight() float64 {
 	if x != nil && x.RerankWeight != nil {
 		return *x.RerankWeight
+	}
+	return 0
+}
+
+func (x *SearchOptions) GetIdfPower() float64 {
+	if x != nil && x.IdfPower != nil {
+		return *x.IdfPower
+	}
+	return 0
+}
+
+func (x *SearchOptions) GetTitleBoost() float64 {
+	if x != nil && x.TitleBoost != nil {
+		return *x.TitleBoost
 	}
 	return 0
 }
@@ -1427,8 +1453,8 @@ func (x *Provenance) GetFusion() string {
 // Reranked is what the reranker made of a chunk.
 type Reranked struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Score of the reranker, which decided the rank. Comparable within one
-	// response only; may be negative.
+	// Score of the reranker. It decided the rank, alone where rerank_weight is 1.
+	// Comparable within one response only; may be negative.
 	Score float64 `protobuf:"fixed64,1,opt,name=score,proto3" json:"score,omitempty"`
 	// Position before reranking, from 1.
 	RankBefore    int32 `protobuf:"varint,2,opt,name=rank_before,json=rankBefore,proto3" json:"rank_before,omitempty"`
@@ -1483,8 +1509,8 @@ func (x *Reranked) GetRankBefore() int32 {
 // StageTiming is the time that one stage took.
 type StageTiming struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Name of the stage: "rewrite", "embed", "expand", "legs", "records", "feedback", "parents", "rerank", "fuse",
-	// "neighbours", "pack".
+	// Name of the stage: "rewrite", "embed", "expand", "terms", "legs", "records",
+	// "feedback", "parents", "rerank", "fuse", "neighbours", "pack".
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	// Elapsed time, not processor time.
 	Elapsed       *durationpb.Duration `protobuf:"bytes,2,opt,name=elapsed,proto3" json:"elapsed,omitempty"`
@@ -2119,7 +2145,8 @@ type Candidate struct {
 	// Score that decided the rank, or the rank before reranking. Comparable within
 	// one response only; may be negative.
 	Score float64 `protobuf:"fixed64,5,opt,name=score,proto3" json:"score,omitempty"`
-	// Score after fusion, before document prior and neighbour smoothing.
+	// Score after fusion, before all that comes of document, title, neighbours and
+	// phrases.
 	Fused float64 `protobuf:"fixed64,6,opt,name=fused,proto3" json:"fused,omitempty"`
 	// What the dense leg says.
 	Dense *LegScore `protobuf:"bytes,7,opt,name=dense,proto3" json:"dense,omitempty"`
@@ -2134,7 +2161,10 @@ type Candidate struct {
 	DropReason DropReason `protobuf:"varint,11,opt,name=drop_reason,json=dropReason,proto3,enum=ragloop.v1.DropReason" json:"drop_reason,omitempty"`
 	// Share of the query's phrases that the chunk holds, 0..1; an identifier counts
 	// half.
-	Phrases       float64 `protobuf:"fixed64,12,opt,name=phrases,proto3" json:"phrases,omitempty"`
+	Phrases float64 `protobuf:"fixed64,12,opt,name=phrases,proto3" json:"phrases,omitempty"`
+	// Share of the query's terms that the document's title has, 0..1; rare terms
+	// count more.
+	InTitle       float64 `protobuf:"fixed64,13,opt,name=in_title,json=inTitle,proto3" json:"in_title,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2249,6 +2279,13 @@ func (x *Candidate) GetDropReason() DropReason {
 func (x *Candidate) GetPhrases() float64 {
 	if x != nil {
 		return x.Phrases
+	}
+	return 0
+}
+
+func (x *Candidate) GetInTitle() float64 {
+	if x != nil {
+		return x.InTitle
 	}
 	return 0
 }
@@ -2462,7 +2499,8 @@ type Chunk struct {
 	// Score that decided the rank, or the rank before reranking. Comparable within
 	// one response only; may be negative.
 	Score float64 `protobuf:"fixed64,14,opt,name=score,proto3" json:"score,omitempty"`
-	// Score after fusion, before document prior and neighbour smoothing.
+	// Score after fusion, before all that comes of document, title, neighbours and
+	// phrases.
 	Fused float64 `protobuf:"fixed64,15,opt,name=fused,proto3" json:"fused,omitempty"`
 	// What the dense leg says.
 	Dense *LegScore `protobuf:"bytes,16,opt,name=dense,proto3" json:"dense,omitempty"`
@@ -2478,7 +2516,10 @@ type Chunk struct {
 	Fields map[string]*MetaValue `protobuf:"bytes,21,rep,name=fields,proto3" json:"fields,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Share of the query's phrases that the chunk holds, 0..1; an identifier counts
 	// half.
-	Phrases       float64 `protobuf:"fixed64,22,opt,name=phrases,proto3" json:"phrases,omitempty"`
+	Phrases float64 `protobuf:"fixed64,22,opt,name=phrases,proto3" json:"phrases,omitempty"`
+	// Share of the query's terms that the document's title has, 0..1; rare terms
+	// count more.
+	InTitle       float64 `protobuf:"fixed64,23,opt,name=in_title,json=inTitle,proto3" json:"in_title,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2667,6 +2708,13 @@ func (x *Chunk) GetPhrases() float64 {
 	return 0
 }
 
+func (x *Chunk) GetInTitle() float64 {
+	if x != nil {
+		return x.InTitle
+	}
+	return 0
+}
+
 // GetDocumentRequest asks for a document with its text.
 type GetDocumentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2827,7 +2875,7 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\aboolean\x18\x03 \x01(\bH\x00R\aboolean\x120\n" +
 	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\x04time\x12\x14\n" +
 	"\x04date\x18\x05 \x01(\tH\x00R\x04dateB\x06\n" +
-	"\x04kind\"\xd1\x04\n" +
+	"\x04kind\"\xb7\x05\n" +
 	"\rSearchOptions\x12\x18\n" +
 	"\x05top_k\x18\x01 \x01(\x05H\x00R\x04topK\x88\x01\x01\x12#\n" +
 	"\n" +
@@ -2844,7 +2892,11 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\bfeedback\x18\n" +
 	" \x01(\x01H\aR\bfeedback\x88\x01\x01\x12\x16\n" +
 	"\x06expand\x18\v \x01(\tR\x06expand\x12(\n" +
-	"\rrerank_weight\x18\f \x01(\x01H\bR\frerankWeight\x88\x01\x01B\b\n" +
+	"\rrerank_weight\x18\f \x01(\x01H\bR\frerankWeight\x88\x01\x01\x12 \n" +
+	"\tidf_power\x18\r \x01(\x01H\tR\bidfPower\x88\x01\x01\x12$\n" +
+	"\vtitle_boost\x18\x0e \x01(\x01H\n" +
+	"R\n" +
+	"titleBoost\x88\x01\x01B\b\n" +
 	"\x06_top_kB\r\n" +
 	"\v_candidatesB\x11\n" +
 	"\x0f_document_priorB\x16\n" +
@@ -2853,7 +2905,10 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\a_rerankB\x0f\n" +
 	"\r_phrase_boostB\v\n" +
 	"\t_feedbackB\x10\n" +
-	"\x0e_rerank_weight\"\xc7\x02\n" +
+	"\x0e_rerank_weightB\f\n" +
+	"\n" +
+	"_idf_powerB\x0e\n" +
+	"\f_title_boost\"\xc7\x02\n" +
 	"\vPackOptions\x12>\n" +
 	"\x19max_segments_per_document\x18\x01 \x01(\x05H\x00R\x16maxSegmentsPerDocument\x88\x01\x01\x12.\n" +
 	"\x05order\x18\x02 \x01(\x0e2\x18.ragloop.v1.SegmentOrderR\x05order\x12\x17\n" +
@@ -2969,7 +3024,7 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"dropReason\"4\n" +
 	"\bLegScore\x12\x14\n" +
 	"\x05score\x18\x01 \x01(\x01R\x05score\x12\x12\n" +
-	"\x04rank\x18\x02 \x01(\x05R\x04rank\"\x98\x03\n" +
+	"\x04rank\x18\x02 \x01(\x05R\x04rank\"\xb3\x03\n" +
 	"\tCandidate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12$\n" +
@@ -2984,7 +3039,8 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	" \x01(\tR\asegment\x127\n" +
 	"\vdrop_reason\x18\v \x01(\x0e2\x16.ragloop.v1.DropReasonR\n" +
 	"dropReason\x12\x18\n" +
-	"\aphrases\x18\f \x01(\x01R\aphrases\"\xa4\x01\n" +
+	"\aphrases\x18\f \x01(\x01R\aphrases\x12\x19\n" +
+	"\bin_title\x18\r \x01(\x01R\ainTitle\"\xa4\x01\n" +
 	"\rSearchRequest\x12\x14\n" +
 	"\x05query\x18\x01 \x01(\tR\x05query\x12\x1e\n" +
 	"\n" +
@@ -3001,7 +3057,7 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\bdegraded\x18\x04 \x03(\tR\bdegraded\x12/\n" +
 	"\x06stages\x18\x05 \x03(\v2\x17.ragloop.v1.StageTimingR\x06stages\x12\x1a\n" +
 	"\bwarnings\x18\x06 \x03(\tR\bwarnings\x12\x14\n" +
-	"\x05query\x18\a \x01(\tR\x05query\"\xa6\x06\n" +
+	"\x05query\x18\a \x01(\tR\x05query\"\xc1\x06\n" +
 	"\x05Chunk\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12\x1a\n" +
@@ -3026,7 +3082,8 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\x04meta\x18\x13 \x03(\v2\x1b.ragloop.v1.Chunk.MetaEntryR\x04meta\x120\n" +
 	"\breranked\x18\x14 \x01(\v2\x14.ragloop.v1.RerankedR\breranked\x125\n" +
 	"\x06fields\x18\x15 \x03(\v2\x1d.ragloop.v1.Chunk.FieldsEntryR\x06fields\x12\x18\n" +
-	"\aphrases\x18\x16 \x01(\x01R\aphrases\x1a7\n" +
+	"\aphrases\x18\x16 \x01(\x01R\aphrases\x12\x19\n" +
+	"\bin_title\x18\x17 \x01(\x01R\ainTitle\x1a7\n" +
 	"\tMetaEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1aP\n" +

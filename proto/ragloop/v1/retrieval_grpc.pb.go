@@ -35,10 +35,12 @@ const (
 // google.rpc.ResourceInfo for an unknown collection or document;
 // FAILED_PRECONDITION when the collection was built with another embedder than
 // the server has, or the index refuses a filter on a field that it has no payload
-// index of; UNAVAILABLE when the index cannot be reached (may be
-// retried); RESOURCE_EXHAUSTED when the server handles too many calls;
-// DATA_LOSS when what is stored is damaged; DEADLINE_EXCEEDED and CANCELLED as
-// usual. The server ends a call after its own limit, as shipped 30 seconds.
+// index of; UNAVAILABLE when the index cannot be reached, or with require_all a
+// part of the search failed (may be retried); RESOURCE_EXHAUSTED with
+// google.rpc.RetryInfo, which says when to ask again, when the server has too many
+// calls; DATA_LOSS when what is stored is damaged; DEADLINE_EXCEEDED, at once where
+// the time that is left is too short, and CANCELLED as usual. The server ends a
+// call after its own limit, as shipped 30 seconds.
 type RetrievalClient interface {
 	// Retrieve searches and packs what it found into one context for a language
 	// model. The context never exceeds the token budget. Finding nothing is not
@@ -107,10 +109,12 @@ func (c *retrievalClient) GetDocument(ctx context.Context, in *GetDocumentReques
 // google.rpc.ResourceInfo for an unknown collection or document;
 // FAILED_PRECONDITION when the collection was built with another embedder than
 // the server has, or the index refuses a filter on a field that it has no payload
-// index of; UNAVAILABLE when the index cannot be reached (may be
-// retried); RESOURCE_EXHAUSTED when the server handles too many calls;
-// DATA_LOSS when what is stored is damaged; DEADLINE_EXCEEDED and CANCELLED as
-// usual. The server ends a call after its own limit, as shipped 30 seconds.
+// index of; UNAVAILABLE when the index cannot be reached, or with require_all a
+// part of the search failed (may be retried); RESOURCE_EXHAUSTED with
+// google.rpc.RetryInfo, which says when to ask again, when the server has too many
+// calls; DATA_LOSS when what is stored is damaged; DEADLINE_EXCEEDED, at once where
+// the time that is left is too short, and CANCELLED as usual. The server ends a
+// call after its own limit, as shipped 30 seconds.
 type RetrievalServer interface {
 	// Retrieve searches and packs what it found into one context for a language
 	// model. The context never exceeds the token budget. Finding nothing is not

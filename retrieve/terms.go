@@ -1,0 +1,101 @@
+package retrieve
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+// term is a word of the query, as the lexical leg sees it.
+type term struct {
+	id     uint32
+	weight float64 // idf^Params.IDFPower
+}
+
+// weigh makes rare words count more: the weight of each term of the lexical query
+// is multiplied by idf^(p.IDFPower-1), and the index itself multiplies by idf.
+// BM25 has idf, Lucene's TFIDFSimilarity idf². It also fills in the terms that
+// titles are compared with, own being those of the query as it was asked.
+//
+// Where the frequencies cannot be had the leg is BM25, and degraded says so.
+func (q *finding) weigh(ctx context.Context, own []uint32) error {
+	sparse := &q.search.Sparse
+	if q.p.TitleBoost == 0 || !q.r.prefix {
+		own = nil // titles count for nothing
+	}
+	asked := slices.Clone(own)
+	if q.p.IDFPower != 1 {
+		asked = append(asked, sparse.Indices...)
+	}
+	if len(asked) == 0 {
+		return nil
+	}
+	defer q.measure("terms", q.r.now())
+	slices.Sort(asked)
+	idf, err := q.r.index.IDF(ctx, slices.Compact(asked))
+	if err != nil {
+		err = fmt.Errorf("read how rare the query's terms are: %w", err)
+		if q.p.RequireAll || ctx.Err() != nil {
+			return fmt.Errorf("%w: lexical: %w", ErrLeg, err)
+		}
+		q.degraded = append(q.degraded, "lexical: "+err.Error())
+		return nil
+	}
+	for i, id := range sparse.Indices {
+		if x, ok := idf[id]; ok && q.p.IDFPower != 1 {
+			sparse.Values[i] = float32(sparse.Values[i] * float32(power(x, q.p.IDFPower-1)))
+		}
+	}
+	for _, id := range own {
+		if x, ok := idf[id]; ok {
+			q.terms = append(q.terms, term{id, power(x, q.p.IDFPower)})
+		}
+	}
+	return nil
+}
+
+// power returns x^exponent to 12 bits, for x above 0. In the bits behind them a
+// frequency depends on the chunk that it was read from, and a power on the kind of
+// processor.
+func power(x, exponent float64) float64 {
+	const unit = 1 << 12
+	fraction, exp := math.Frexp(math.Pow(x, exponent))
+	return math.Ldexp(math.Round(fraction*unit)/unit, exp)
+}
+
+// titles returns how much of the query is in the title of each candidate's
+// document: the share of its terms, by weight, 0 to 1. Nil where titles count for nothing: they
+// do not where they are not indexed.
+func (q *finding) titles(cs []index.Candidate, records map[text.DocID]index.Record) map[text.DocID]float64 {
+	all := 0.0
+	for _, t := range q.terms {
+		all += t.weight
+	}
+	if all == 0 {
+		return nil
+	}
+	shares := make(map[text.DocID]float64, len(records))
+	for i := range cs {
+		doc := cs[i].Chunk.Doc
+		if _, known := shares[doc]; !known {
+			shares[doc] = q.share(records[doc].Title) / all
+		}
+	}
+	return shares
+}
+
+// share returns the weight of the query's terms that a title has.
+func (q *finding) share(title string) float64 {
+	has := q.r.analyzer.Document(title).Indices
+	n := 0.0
+	for _, t := range q.terms {
+		if _, ok := slices.BinarySearch(has, t.id); ok {
+			n += t.weight
+		}
+	}
+	return n
+}

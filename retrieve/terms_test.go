@@ -1,0 +1,186 @@
+package retrieve
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/ragloop/ragloop/internal/embed"
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/lexical"
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+// prefixed is a retriever over an index of titles and texts.
+func prefixed(t testing.TB, m *memory, e embed.Embedder) *Retriever {
+	t.Helper()
+	r, err := newRetriever(m, index.Recipe{
+		Lexical: lexical.Default(), Embedder: index.EmbedderRecipe{Fingerprint: "letters-1"}, Chunker: index.ChunkerRecipe{IndexPrefix: true},
+	}, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestIDFPower: two common words beat a rare one under BM25, and not where rare
+// words count more. The index of this test multiplies by no idf itself.
+func TestIDFPower(t *testing.T) {
+	docs := map[text.DocID][]string{"rare": {"axolotl"}, "common": {"hedge head"}}
+	for _, d := range strings.Fields("a b c d e f g h") {
+		docs[text.DocID(d)] = []string{"hedge egg", "head egg"}
+	}
+	r := retriever(t, build(t, docs), letters{})
+	first := func(query string, power float64) Ranked {
+		t.Helper()
+		p := params(func(p *Params) {
+			p.Fusion, p.IDFPower, p.DocumentPrior, p.NeighbourSmoothing = Fusion{Method: Lexical}, power, 0, 0
+		})
+		got, err := r.Search(t.Context(), query, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.Chunks[0]
+	}
+	for power, want := range map[float64]text.DocID{1: "common", 2: "rare", 3: "rare"} {
+		if got := first("hedge axolotl head", power).Chunk.Doc; got != want {
+			t.Errorf("idf^%v: first is %s, want %s", power, got, want)
+		}
+	}
+	idf := math.Log1p(17.5 / 1.5) // one chunk of 18 has the word
+	if gain := first("axolotl", 1.5).Lexical / first("axolotl", 1).Lexical; math.Abs(gain-math.Sqrt(idf)) > 1e-3 {
+		t.Errorf("idf^1.5: the lexical score is %v times that of BM25, want the root of the idf, %v", gain, math.Sqrt(idf))
+	}
+}
+
+// TestTitleBoost: a chunk gains its title's share of the query, by idf to the
+// power that the lexical leg has, in standard deviations of the fused scores,
+// under every fusion, and the whole search is still Find and Rank.
+func TestTitleBoost(t *testing.T) {
+	m := library(t)
+	for doc, r := range m.rec {
+		r.Title = "Book of " + strings.TrimLeft(string(doc), "doc")
+		if doc == "doc03" || doc == "doc07" {
+			r.Title = "The Cabbage Book"
+		}
+		m.rec[doc] = r
+	}
+	r := prefixed(t, m, letters{})
+	const query = "which cabbage feeds a hedge, says book nowhere"
+	for _, f := range allFusions() {
+		p := params(func(p *Params) { p.Fusion, p.TitleBoost, p.TopK, p.Candidates = f, 3, 100, 100 })
+		got, err := r.Search(t.Context(), query, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := r.Find(t.Context(), query, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(Rank(found, p), got.Chunks); d != "" {
+			t.Errorf("%s: Search differs from Find and Rank:\n%s", f, d)
+		}
+		p.TitleBoost = 0
+		plain, err := r.Search(t.Context(), query, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, fused := map[index.ChunkID]float64{}, []float64{}
+		for _, c := range plain.Candidates {
+			before[c.Chunk.ID] = c.Score
+			fused = append(fused, c.Fused)
+			if c.Title != 0 {
+				t.Errorf("%s: %s has the share %v although titles count for nothing", f, c.Chunk.ID, c.Title)
+			}
+		}
+		for _, c := range got.Candidates {
+			if gain := c.Score - before[c.Chunk.ID]; math.Abs(gain-3*deviation(fused)*c.Title) > 1e-9 {
+				t.Errorf("%s: a chunk with the share %v gains %v, want %v", f, c.Title, gain, 3*deviation(fused)*c.Title)
+			}
+			if named := c.Chunk.Doc == "doc03" || c.Chunk.Doc == "doc07"; named != (c.Title > 0) {
+				t.Errorf("%s: %s of %q has the share %v", f, c.Chunk.ID, c.Record.Title, c.Title)
+			}
+		}
+	}
+}
+
+func TestTitleShares(t *testing.T) {
+	a, err := lexical.New(lexical.Default())
+	if err != nil {
+		t.Fatal(err)
+	}
+	weigh := func(word string, weight float64) term { return term{a.Query(word).Indices[0], weight} }
+	q := finding{r: &Retriever{analyzer: a}, terms: []term{weigh("travel", 1), weigh("policy", 3), weigh("limits", 4)}}
+	records := map[text.DocID]index.Record{
+		"all": {Title: "Limits of the Travel Policy"}, "some": {Title: "Travels; policies"}, "none": {Title: "Expenses"}, "empty": {},
+	}
+	var cs []index.Candidate
+	for doc := range records {
+		cs = append(cs, index.Candidate{Chunk: index.Chunk{Doc: doc}}, index.Candidate{Chunk: index.Chunk{Doc: doc}})
+	}
+	want := map[text.DocID]float64{"all": 1, "some": 0.5, "none": 0, "empty": 0}
+	if d := cmp.Diff(want, q.titles(cs, records), cmpopts.EquateApprox(0, 1e-12)); d != "" {
+		t.Errorf("titles (-want +got):\n%s", d)
+	}
+	q.terms = nil
+	if got := q.titles(cs, records); got != nil {
+		t.Errorf("titles of a query without terms = %v, want nil", got)
+	}
+}
+
+// TestTermsUnknown: where nobody tells how rare terms are, the leg is BM25 and
+// says so; a request that wants all or nothing fails.
+func TestTermsUnknown(t *testing.T) {
+	m := library(t)
+	m.idfFail = errDown
+	r := prefixed(t, m, letters{})
+	got, err := r.Search(t.Context(), query, params(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"lexical: read how rare the query's terms are: connection refused"}; !slices.Equal(got.Degraded, want) {
+		t.Errorf("Degraded = %q, want %q", got.Degraded, want)
+	}
+	plain, err := r.Search(t.Context(), query, params(func(p *Params) { p.IDFPower, p.TitleBoost = 1, 0 }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(plain.Degraded) > 0 {
+		t.Errorf("BM25 is degraded by what it does not need: %q", plain.Degraded)
+	}
+	if d := cmp.Diff(plain.Candidates, got.Candidates); d != "" {
+		t.Errorf("degraded differs from BM25 (-BM25 +degraded):\n%s", d)
+	}
+	_, err = r.Search(t.Context(), query, params(func(p *Params) { p.RequireAll = true }))
+	if !errors.Is(err, ErrLeg) || !errors.Is(err, errDown) {
+		t.Errorf("with RequireAll: error = %v, want ErrLeg and the cause", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	m.idfFail = context.Canceled
+	if _, err := r.Search(ctx, query, params(nil)); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: error = %v, want context.Canceled", err)
+	}
+}
+
+// TestPower: two servers that return another chunk for a term agree about its
+// weight.
+func TestPower(t *testing.T) {
+	for _, x := range []float64{1e-7, 0.3, 1, math.E, 11.5} {
+		for _, exponent := range []float64{0.5, 1, 2} {
+			got, near := power(x, exponent), power(x*(1+1e-7), exponent)
+			if got != near || math.Abs(got/math.Pow(x, exponent)-1) > 1./4096 {
+				t.Errorf("power(%v, %v) = %v, and %v just beside", x, exponent, got, near)
+			}
+		}
+	}
+	if got := power(3, 0); got != 1 {
+		t.Errorf("power(3, 0) = %v", got)
+	}
+}
