@@ -28,7 +28,9 @@ type Situator interface {
 }
 
 // situatedAtOnce is the number of chunks of a document that are asked about at
-// once: a model in another process answers several as fast as one.
+// once: a model in another process answers several as fast as one. The first is asked
+// about alone: the prompts about a document begin alike, and a server that remembers
+// how a prompt began has read that part when the others come.
 const situatedAtOnce = 8
 
 // checkSituator returns why s cannot write what a recipe calls for.
@@ -56,21 +58,27 @@ func (p *preparer) situate(ctx context.Context, document string, chunks []chunk.
 	}
 	lines := make([]string, len(chunks))
 	var refused atomic.Int64
-	group, ctx := errgroup.WithContext(ctx) // a model that is away is not asked about the rest
-	group.SetLimit(situatedAtOnce)
-	for i, c := range chunks {
-		group.Go(func() error {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			line, err := p.situator.Context(ctx, document, c.Span)
-			if errors.Is(err, situate.ErrAnswer) {
-				refused.Add(1)
-				return nil
-			}
-			lines[i] = line
+	ask := func(ctx context.Context, i int) error {
+		if err := ctx.Err(); err != nil {
 			return err
-		})
+		}
+		line, err := p.situator.Context(ctx, document, chunks[i].Span)
+		if errors.Is(err, situate.ErrAnswer) {
+			refused.Add(1)
+			return nil
+		}
+		lines[i] = line
+		return err
+	}
+	if len(chunks) > 0 {
+		if err := ask(ctx, 0); err != nil {
+			return nil, err
+		}
+	}
+	group, groupCtx := errgroup.WithContext(ctx) // a model that is away is not asked about the rest
+	group.SetLimit(situatedAtOnce)
+	for i := 1; i < len(chunks); i++ {
+		group.Go(func() error { return ask(groupCtx, i) })
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/ragloop/ragloop/ingest/situate"
 	"github.com/ragloop/ragloop/internal/index"
@@ -112,32 +112,83 @@ func TestSituateRefusedRun(t *testing.T) {
 	}
 }
 
-// away is a model that fails one chunk and has no answer for the others.
-type away struct {
+// staged is a model that answers once for each value of answers, and does not wait
+// for one to fail.
+type staged struct {
 	situator
-	asked *atomic.Int64
+	fails   int // the start of the chunk that it fails; -1: none
+	answers chan struct{}
+	began   chan int // the start of each chunk that it is asked about
+}
+
+func newStaged(fails int) staged {
+	return staged{fails: fails, answers: make(chan struct{}, 1), began: make(chan int, 100)}
 }
 
 var errAway = errors.New("away")
 
-func (a away) Context(ctx context.Context, _ string, chunk text.Span) (string, error) {
-	a.asked.Add(1)
-	if chunk.Start == 0 {
+func (s staged) Context(ctx context.Context, document string, chunk text.Span) (string, error) {
+	s.began <- chunk.Start
+	if chunk.Start == s.fails {
 		return "", errAway
 	}
-	<-ctx.Done()
-	return "", ctx.Err()
+	select {
+	case <-s.answers:
+		return s.situator.Context(ctx, document, chunk)
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
 }
 
-// The first error ends the requests about the other chunks of a document.
+var manyParagraphs = strings.Repeat(twoParagraphs+"\n\n", 20)
+
+// The first error ends the requests about the other chunks of a document, that about
+// the first chunk all of them.
 func TestSituateEndsWithTheFirstError(t *testing.T) {
-	model := away{asked: new(atomic.Int64)}
-	long := strings.Repeat(twoParagraphs+"\n\n", 20)
-	_, err := situatedPreparer(t, model).prepare(t.Context(), Text("d", "Title", long), prior{})
-	if !errors.Is(err, errAway) {
-		t.Errorf("error %v, want %v", err, errAway)
+	second := strings.Index(manyParagraphs, "Two is")
+	for fails, most := range map[int]int{0: 1, second: 1 + situatedAtOnce} {
+		model := newStaged(fails)
+		model.answers <- struct{}{}
+		_, err := situatedPreparer(t, model).prepare(t.Context(), Text("d", "Title", manyParagraphs), prior{})
+		if !errors.Is(err, errAway) {
+			t.Errorf("error %v, want %v", err, errAway)
+		}
+		if n := len(model.began); n > most {
+			t.Errorf("the model, which fails the chunk at %d, was asked about %d chunks, want at most %d", fails, n, most)
+		}
 	}
-	if n := model.asked.Load(); n > situatedAtOnce {
-		t.Errorf("the model was asked about %d chunks, want at most %d", n, situatedAtOnce)
-	}
+}
+
+// The first chunk of a document is asked about alone, the others together.
+func TestSituateFirstAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		model := newStaged(-1)
+		p := situatedPreparer(t, model)
+		done := make(chan error)
+		go func() {
+			prepared, err := p.prepare(t.Context(), Text("d", "Title", manyParagraphs), prior{})
+			for i, point := range prepared.points {
+				if want := fmt.Sprintf("Title\nFrom %d of %d.\n", point.Chunk.Span.Start, len(manyParagraphs)); point.Prefix != want {
+					t.Errorf("chunk %d has the prefix %q, want %q", i, point.Prefix, want)
+				}
+			}
+			done <- err
+		}()
+		synctest.Wait()
+		if n := len(model.began); n != 1 {
+			t.Errorf("%d chunks are asked about before there is an answer, want 1", n)
+		}
+		model.answers <- struct{}{}
+		synctest.Wait()
+		if n := len(model.began); n != 1+situatedAtOnce {
+			t.Errorf("%d chunks are asked about after the first answer, want %d", n, 1+situatedAtOnce)
+		}
+		close(model.answers)
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if at := <-model.began; at != 0 {
+			t.Errorf("the chunk at %d is asked about first, want that at 0", at)
+		}
+	})
 }

@@ -71,7 +71,9 @@ func (a *app) answerStore() (*chat.Store, error) {
 		if err := os.MkdirAll(a.cfg.Config.DataDir, 0o755); err != nil {
 			return nil, fmt.Errorf("open the answer cache: %w", err)
 		}
-		store, err := chat.OpenStore(filepath.Join(a.cfg.Config.DataDir, "answers.db"))
+		store, err := chat.OpenStore(filepath.Join(a.cfg.Config.DataDir, "answers.db"), func(err error) {
+			a.log.Warn("answer cache: what it had is asked again where it is needed", "error", err)
+		})
 		if err != nil {
 			return nil, err
 		}

@@ -71,8 +71,9 @@ var _ ground.Judge = (*NLI)(nil)
 
 // NewNLI returns the judge. Nothing is sent yet.
 //
-// The fingerprint covers address and settings: such endpoints do not tell which
-// model they serve, so give another model another address.
+// The fingerprint covers settings and address, with its query and without user and
+// password: such endpoints do not tell which model they serve, so give another model
+// another address.
 func NewNLI(c NLIConfig) (*NLI, error) {
 	bad := func(format string, args ...any) (*NLI, error) {
 		return nil, fmt.Errorf("configure NLI judge: "+format, args...)
@@ -112,8 +113,8 @@ func NewNLI(c NLIConfig) (*NLI, error) {
 		return bad("%w", err) // unreachable: the defaults are valid
 	}
 	address, _ := url.Parse(c.Endpoint.URL) // unreachable error: endpoint.New parsed it
-	address.User, address.RawQuery = nil, ""
-	n.asked = fmt.Sprintf("%q %s %q", c.Endpoint.URL, c.Shape, n.labels)
+	address.User = nil                      // who asks is of no account; the query may name the model
+	n.asked = fmt.Sprintf("%q %s %q", address, c.Shape, n.labels)
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %s %q %d %d %d", address, c.Shape, n.labels, c.Windows, windowSentences, windowBytes))
 	n.info = ground.Info{
 		Name:        "entailment by " + n.endpoint.Host(),

@@ -106,7 +106,7 @@ func TestNLI(t *testing.T) {
 
 // TestNLIStore: a pair is asked about once, and what was rejected again.
 func TestNLIStore(t *testing.T) {
-	store, err := chat.OpenStore(filepath.Join(t.TempDir(), "answers.db"))
+	store, err := chat.OpenStore(filepath.Join(t.TempDir(), "answers.db"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,6 +140,31 @@ func TestNLIStore(t *testing.T) {
 	})
 	if got, err := other.Judge(t.Context(), context, claims[:1]); err != nil || got[0].Support != 0.2 {
 		t.Errorf("another endpoint: %+v, %v", got, err)
+	}
+}
+
+// TestNLIIdentity: results of one address are not those of another, whoever asks.
+func TestNLIIdentity(t *testing.T) {
+	made := func(c NLIConfig) *NLI {
+		n, err := NewNLI(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	at := func(url string) NLIConfig { return NLIConfig{Endpoint: endpoint.Config{URL: url}} }
+	base := made(at("http://x/predict?model=a"))
+	other := at("http://x/predict?model=a")
+	other.Shape = HF
+	for name, n := range map[string]*NLI{
+		"query": made(at("http://x/predict?model=b")), "path": made(at("http://x/other?model=a")), "shape": made(other),
+	} {
+		if n.Info().Fingerprint == base.Info().Fingerprint || n.key("p", "h") == base.key("p", "h") {
+			t.Errorf("with another %s: the fingerprint %s, want another than %s, and other keys", name, n.Info().Fingerprint, base.Info().Fingerprint)
+		}
+	}
+	if n := made(at("http://user:secret@x/predict?model=a")); n.Info().Fingerprint != base.Info().Fingerprint || n.key("p", "h") != base.key("p", "h") {
+		t.Error("who asks is part of the identity")
 	}
 }
 

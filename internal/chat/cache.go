@@ -45,10 +45,10 @@ func NewCache(s *Store, m Model) *Cache {
 	return &Cache{store: s, inner: m, info: m.Info(), running: map[requestKey]chan struct{}{}}
 }
 
-// OpenCache opens or creates the store at path and puts it in front of m. Close
-// the cache after use.
-func OpenCache(path string, m Model) (*Cache, error) {
-	s, err := OpenStore(path)
+// OpenCache opens or creates the store at path, as [OpenStore] does, and puts it in
+// front of m. Close the cache after use.
+func OpenCache(path string, m Model, warn func(error)) (*Cache, error) {
+	s, err := OpenStore(path, warn)
 	if err != nil {
 		return nil, err
 	}
@@ -174,7 +174,7 @@ func (c *Cache) read(key requestKey) (response Response, found bool, err error) 
 func (c *Cache) write(key requestKey, r Response) error {
 	raw, err := json.Marshal(stored{r.Text, r.Refusal, r.Finish, r.Model, r.Usage})
 	if err != nil {
-		return fmt.Errorf("write answer cache %s: %w", c.store.path, err) // unreachable: strings and numbers always marshal
+		return fmt.Errorf("write answer cache %s: %w", c.store.file.Path(), err) // unreachable: strings and numbers always marshal
 	}
 	return c.store.Put(cacheBucket, key, raw)
 }

@@ -3,8 +3,11 @@ package chat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,7 +37,7 @@ func echo(r Request) (Response, error) {
 
 func openCache(t *testing.T, path string, m Model) *Cache {
 	t.Helper()
-	c, err := OpenCache(path, m)
+	c, err := OpenCache(path, m, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +116,7 @@ func TestCacheDamage(t *testing.T) {
 	for name, value := range map[string][]byte{"short": {1}, "sum": []byte(`{"text":"forged"}....`)} {
 		c := openCache(t, filepath.Join(t.TempDir(), "a.db"), &model{answer: echo})
 		key := keyOf("", question)
-		err := c.store.db.Update(func(tx *bbolt.Tx) error {
+		err := c.store.file.Update(func(tx *bbolt.Tx) error {
 			b, err := tx.CreateBucketIfNotExists([]byte(cacheBucket))
 			if err != nil {
 				return err
@@ -182,24 +185,19 @@ func TestCacheWaitEnds(t *testing.T) {
 }
 
 func TestOpenCacheErrors(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "a.db")
+	path := filepath.Join(t.TempDir(), "a.db")
 	openCache(t, path, &model{})
-	if _, err := OpenCache(path, &model{}); !errors.Is(err, ErrCacheLocked) {
+	if _, err := OpenCache(path, &model{}, nil); !errors.Is(err, ErrCacheLocked) {
 		t.Errorf("OpenCache of an open file = %v, want %v", err, ErrCacheLocked)
 	}
-	other := filepath.Join(dir, "b.db")
-	if err := os.WriteFile(other, make([]byte, 1<<16), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := OpenCache(other, &model{}); err == nil {
-		t.Error("OpenCache of something else did not fail")
+	if _, err := OpenCache(filepath.Join(path, "none", "a.db"), &model{}, nil); err == nil {
+		t.Error("OpenCache in what is no directory did not fail")
 	}
 }
 
 func TestStore(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "a.db")
-	s, err := OpenStore(path)
+	s, err := OpenStore(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -236,5 +234,65 @@ func TestStore(t *testing.T) {
 	}
 	if err := s.Put("b", key, nil); err == nil {
 		t.Error("Put into a closed store did not fail")
+	}
+}
+
+// TestDamagedStore: whatever is wrong with the file, answers come, from the model if
+// need be; damage is told once, and what is damaged is kept under another name.
+func TestDamagedStore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	questions := make([]Request, 24)
+	c := openCache(t, path, &model{answer: echo})
+	for i := range questions {
+		questions[i] = Request{Messages: Prompt("Be short.", fmt.Sprint(i, strings.Repeat(" why", 500))), MaxTokens: 1}
+		if _, err := c.Complete(t.Context(), questions[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	body, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := os.Getpagesize()
+	files := map[string][]byte{"another file": make([]byte, 1<<16), "cut in half": body[:len(body)/2], "cut to one page": body[:page]}
+	for at := 0; at < len(body); at += page {
+		spoilt := slices.Clone(body)
+		clear(spoilt[at : at+page])
+		files[fmt.Sprintf("page %d", at/page)] = spoilt
+	}
+	told := 0
+	for name, content := range files {
+		path := filepath.Join(t.TempDir(), "a.db")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var warnings []string
+		for range 2 {
+			c, err := OpenCache(path, &model{answer: echo}, func(err error) { warnings = append(warnings, err.Error()) })
+			if err != nil {
+				t.Fatalf("%s: OpenCache = %v", name, err)
+			}
+			for i, q := range questions {
+				if r, err := c.Complete(t.Context(), q); err != nil || r.Text != q.Messages[1].Content {
+					t.Fatalf("%s: Complete(question %d) = %+v, %v", name, i, r, err)
+				}
+			}
+			if err := c.Close(); err != nil {
+				t.Errorf("%s: Close = %v", name, err)
+			}
+		}
+		if len(warnings) == 0 { // only pages that nothing refers to
+			continue
+		}
+		told++
+		if _, err := os.Stat(path + ".damaged"); len(warnings) != 1 || err != nil || !strings.Contains(warnings[0], "it was moved to "+path+".damaged") {
+			t.Errorf("%s: warnings %q, and aside: %v", name, warnings, err)
+		}
+	}
+	if told < 4 {
+		t.Errorf("%d of %d files were found to be damaged", told, len(files))
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -117,12 +116,8 @@ func NewClient(c Config) (*Client, error) {
 		}
 	}
 	c.Omit = slices.Compact(slices.Sorted(slices.Values(c.Omit)))
-	base, err := url.Parse(c.BaseURL)
-	if err != nil {
-		base = new(url.URL) // endpoint.New says what is wrong
-	}
 	e, err := endpoint.New(endpoint.Config{
-		URL: base.JoinPath("chat/completions").String(), APIKey: c.APIKey, Timeout: c.Timeout,
+		URL: c.BaseURL, Path: "chat/completions", APIKey: c.APIKey, Timeout: c.Timeout,
 		MaxRetries: c.MaxRetries, Concurrency: c.Concurrency, Client: c.Client,
 	})
 	if err != nil {
@@ -131,7 +126,7 @@ func NewClient(c Config) (*Client, error) {
 	// Quoting keeps the parts apart whatever they contain.
 	what := fmt.Sprintf("%q %q %q", c.Model, c.Structured, c.Omit)
 	if c.ByAddress {
-		what += fmt.Sprintf(" %q", base)
+		what += fmt.Sprintf(" %q", c.BaseURL)
 	}
 	sum := sha256.Sum256([]byte(what))
 	return &Client{config: c, endpoint: e, info: Info{Name: c.Model, Fingerprint: fmt.Sprintf("chat/%x", sum[:16])}}, nil

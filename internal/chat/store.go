@@ -2,13 +2,12 @@ package chat
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/crc32"
-	"time"
 
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/ragloop/ragloop/internal/boltfile"
 )
 
 // Store is a file that keeps what remote models answered, by the hash of what they
@@ -19,37 +18,29 @@ import (
 //
 // A bbolt file with a bucket for each kind of answer. Value: the answer, then the
 // CRC-32C of its bytes, little endian. A value that does not check is a miss and is
-// written anew. The file may be deleted whenever no process has it open.
-type Store struct {
-	path string
-	db   *bbolt.DB
-}
+// written anew. A file that is damaged otherwise, or no store, is renamed to
+// NAME.damaged. It may be deleted whenever no process has it open.
+type Store struct{ file *boltfile.File }
 
 // ErrCacheLocked is wrapped by the error of [OpenStore] when another process has
 // the file open.
-var ErrCacheLocked = errors.New("another process has it open")
+var ErrCacheLocked = boltfile.ErrLocked
 
-// lockTimeout is how long OpenStore waits for another process to close the file.
-const lockTimeout = time.Second
-
-// OpenStore opens or creates the file at path. Close the store after use.
-func OpenStore(path string) (*Store, error) {
-	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("open answer cache %s: %w", path, ErrCacheLocked)
-	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
-		return nil, fmt.Errorf("open answer cache %s: %w; it is not a cache or is damaged, and a cache can be deleted, at the price of asking again", path, err)
-	case err != nil:
+// OpenStore opens or creates the file at path. Close the store after use. warn is
+// told of damage, which costs what was kept and nothing else; nil: nobody is. Errors:
+// [ErrCacheLocked], and those of the file system.
+func OpenStore(path string, warn func(error)) (*Store, error) {
+	f, err := boltfile.Open(path, warn)
+	if err != nil {
 		return nil, fmt.Errorf("open answer cache %s: %w", path, err)
 	}
-	return &Store{path: path, db: db}, nil
+	return &Store{f}, nil
 }
 
 // Close closes the file. Calls after it fail.
 func (s *Store) Close() error {
-	if err := s.db.Close(); err != nil {
-		return fmt.Errorf("close answer cache %s: %w", s.path, err)
+	if err := s.file.Close(); err != nil {
+		return fmt.Errorf("close answer cache %s: %w", s.file.Path(), err)
 	}
 	return nil
 }
@@ -64,7 +55,7 @@ func (s *Store) Get(bucket string, key [32]byte) (value []byte, found bool, err 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (s *Store) get(bucket string, key [32]byte) (value []byte, found, damaged bool, err error) {
-	err = s.db.View(func(tx *bbolt.Tx) error {
+	sound, err := s.file.View(func(tx *bbolt.Tx) error {
 		b := tx.Bucket([]byte(bucket))
 		if b == nil {
 			return nil
@@ -82,17 +73,20 @@ func (s *Store) get(bucket string, key [32]byte) (value []byte, found, damaged b
 		return nil
 	})
 	if err != nil {
-		return nil, false, false, fmt.Errorf("read answer cache %s: %w", s.path, err)
+		return nil, false, false, fmt.Errorf("read answer cache %s: %w", s.file.Path(), err)
+	}
+	if !sound {
+		return nil, false, false, nil
 	}
 	return value, found, damaged, nil
 }
 
 // Put stores an answer, durably: a call may have taken a minute and cost money,
-// beside which a transaction is nothing.
+// beside which a transaction is nothing. In a damaged file it stores nothing.
 func (s *Store) Put(bucket string, key [32]byte, value []byte) error {
 	raw := binary.LittleEndian.AppendUint32(append([]byte{}, value...), crc32.Checksum(value, castagnoli))
-	// Batch: calls that end together share a transaction.
-	err := s.db.Batch(func(tx *bbolt.Tx) error {
+	// Not bbolt's Batch: it may run in a goroutine in which damage would end the process.
+	err := s.file.Update(func(tx *bbolt.Tx) error {
 		b, err := tx.CreateBucketIfNotExists([]byte(bucket))
 		if err != nil {
 			return err
@@ -100,7 +94,7 @@ func (s *Store) Put(bucket string, key [32]byte, value []byte) error {
 		return b.Put(key[:], raw)
 	})
 	if err != nil {
-		return fmt.Errorf("write answer cache %s: %w", s.path, err)
+		return fmt.Errorf("write answer cache %s: %w", s.file.Path(), err)
 	}
 	return nil
 }

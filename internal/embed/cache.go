@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/ragloop/ragloop/internal/boltfile"
 )
 
 // Cache remembers the vectors of another embedder in a file, so that no text is
@@ -36,7 +38,7 @@ var _ Embedder = (*Cache)(nil)
 
 // cacheFile is shared by the caches of several embedders.
 type cacheFile struct {
-	*boltFile
+	*boltfile.File
 	hits, misses, damaged atomic.Int64
 }
 
@@ -56,15 +58,19 @@ const (
 	unitTolerance = 1e-3
 )
 
+// ErrCacheLocked is wrapped by the error of [OpenCache] and [OpenPassageStore] when
+// another process has the file open.
+var ErrCacheLocked = boltfile.ErrLocked
+
 // OpenCache opens or creates the file at path and puts it in front of e. Close
 // the cache after use. warn is told of damage, which costs what was kept and nothing
 // else; nil: nobody is. Errors: [ErrCacheLocked], and those of the file system.
 func OpenCache(path string, e Embedder, warn func(error)) (*Cache, error) {
-	f, err := openBolt(path, warn, cacheBucket)
+	f, err := boltfile.Open(path, warn, cacheBucket)
 	if err != nil {
 		return nil, fmt.Errorf("open embedding cache %s: %w", path, err)
 	}
-	c := &Cache{file: &cacheFile{boltFile: f}}
+	c := &Cache{file: &cacheFile{File: f}}
 	return c.With(e), nil
 }
 
@@ -76,8 +82,8 @@ func (c *Cache) With(e Embedder) *Cache {
 
 // Close closes the file. Calls of Embed after it fail.
 func (c *Cache) Close() error {
-	if err := c.file.close(); err != nil {
-		return fmt.Errorf("close embedding cache %s: %w", c.file.path, err)
+	if err := c.file.Close(); err != nil {
+		return fmt.Errorf("close embedding cache %s: %w", c.file.Path(), err)
 	}
 	return nil
 }
@@ -194,7 +200,7 @@ func instead(err, worse error) error {
 // read returns the stored vectors, nil where there is none.
 func (c *Cache) read(keys []cacheKey) ([][]float32, error) {
 	vectors := make([][]float32, len(keys))
-	sound, err := c.file.view(func(tx *bbolt.Tx) error {
+	sound, err := c.file.View(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket([]byte(cacheBucket))
 		for i := range keys {
 			raw := bucket.Get(keys[i][:])
@@ -208,7 +214,7 @@ func (c *Cache) read(keys []cacheKey) ([][]float32, error) {
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read embedding cache %s: %w", c.file.path, err)
+		return nil, fmt.Errorf("read embedding cache %s: %w", c.file.Path(), err)
 	}
 	if !sound {
 		clear(vectors)
@@ -221,7 +227,7 @@ func (c *Cache) write(keys []cacheKey, vectors [][]float32) error {
 	if len(vectors) == 0 {
 		return nil
 	}
-	_, err := c.file.update(func(tx *bbolt.Tx) error {
+	err := c.file.Update(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket([]byte(cacheBucket))
 		for i, v := range vectors {
 			if err := bucket.Put(keys[i][:], encodeVector(v)); err != nil {
@@ -231,7 +237,7 @@ func (c *Cache) write(keys []cacheKey, vectors [][]float32) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("write embedding cache %s: %w", c.file.path, err)
+		return fmt.Errorf("write embedding cache %s: %w", c.file.Path(), err)
 	}
 	return nil
 }

@@ -218,7 +218,7 @@ func TestCacheDamage(t *testing.T) {
 		"not unit":      encodeVector([]float32{1, 1}),
 		"another shape": encodeVector([]float32{1}),
 	} {
-		err := c.file.db.Update(func(tx *bbolt.Tx) error {
+		err := c.file.Update(func(tx *bbolt.Tx) error {
 			return tx.Bucket([]byte(cacheBucket)).Put(key[:], value)
 		})
 		if err != nil {

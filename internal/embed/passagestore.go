@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/ragloop/ragloop/internal/boltfile"
 )
 
 // PassageStore keeps in a file what [Late] made of passages, so that they need
@@ -35,8 +37,9 @@ import (
 // otherwise, or no store, is renamed to NAME.damaged. It may be deleted whenever no
 // process has it open; it does not shrink, but what is free in it is used again.
 type PassageStore struct {
-	file    *boltFile
+	file    *boltfile.File
 	limit   int64
+	warn    func(error)
 	damaged atomic.Int64
 
 	mu      sync.Mutex
@@ -70,11 +73,14 @@ func OpenPassageStore(path string, limit int64, warn func(error)) (*PassageStore
 	if limit < 1 {
 		return nil, fmt.Errorf("open passage store %s: the limit is %d bytes, want 1 or more", path, limit)
 	}
-	f, err := openBolt(path, warn, passageBucket, orderBucket)
+	if warn == nil {
+		warn = func(error) {}
+	}
+	f, err := boltfile.Open(path, warn, passageBucket, orderBucket)
 	if err != nil {
 		return nil, fmt.Errorf("open passage store %s: %w", path, err)
 	}
-	s := &PassageStore{file: f, limit: limit}
+	s := &PassageStore{file: f, limit: limit, warn: warn}
 	s.idle.L = &s.mu
 	return s, nil
 }
@@ -89,8 +95,8 @@ func (s *PassageStore) Close() error {
 	}
 	err := s.err
 	s.mu.Unlock()
-	if closing := s.file.close(); closing != nil {
-		err = errors.Join(err, fmt.Errorf("close passage store %s: %w", s.file.path, closing))
+	if closing := s.file.Close(); closing != nil {
+		err = errors.Join(err, fmt.Errorf("close passage store %s: %w", s.file.Path(), closing))
 	}
 	return err
 }
@@ -101,7 +107,7 @@ func (s *PassageStore) Damaged() int64 { return s.damaged.Load() }
 // get returns the stored passages, nil where there is none.
 func (s *PassageStore) get(keys []passageKey, dimension int) ([]rounded, error) {
 	out := make([]rounded, len(keys))
-	sound, err := s.file.view(func(tx *bbolt.Tx) error {
+	sound, err := s.file.View(func(tx *bbolt.Tx) error {
 		bucket := tx.Bucket([]byte(passageBucket))
 		for i := range keys {
 			raw := bucket.Get(keys[i][:])
@@ -115,7 +121,7 @@ func (s *PassageStore) get(keys []passageKey, dimension int) ([]rounded, error) 
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read passage store %s: %w", s.file.path, err)
+		return nil, fmt.Errorf("read passage store %s: %w", s.file.Path(), err)
 	}
 	if !sound {
 		clear(out)
@@ -153,10 +159,10 @@ func (s *PassageStore) writePending() {
 		err := s.write(batch)
 		s.mu.Lock()
 		if err != nil {
-			err = fmt.Errorf("write passage store %s: %w; nothing is kept there from now on", s.file.path, err)
+			err = fmt.Errorf("write passage store %s: %w; nothing is kept there from now on", s.file.Path(), err)
 			s.err, s.pending, s.size = err, nil, 0
 			s.mu.Unlock()
-			s.file.tell(err)
+			s.warn(err)
 			s.mu.Lock()
 		}
 	}
@@ -166,7 +172,7 @@ func (s *PassageStore) writePending() {
 
 // write stores passages in one transaction, and forgets what there is no room for.
 func (s *PassageStore) write(batch []storedPassage) error {
-	_, err := s.file.update(func(tx *bbolt.Tx) error {
+	err := s.file.Update(func(tx *bbolt.Tx) error {
 		values, order := tx.Bucket([]byte(passageBucket)), tx.Bucket([]byte(orderBucket))
 		size := int64(values.Sequence())
 		for _, p := range batch {

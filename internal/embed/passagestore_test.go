@@ -37,7 +37,7 @@ func stored(t *testing.T, path string) (keys []passageKey, size int64) {
 	t.Helper()
 	s := openStore(t, path, 1<<30)
 	defer closeStore(t, s)
-	err := s.file.db.View(func(tx *bbolt.Tx) error {
+	_, err := s.file.View(func(tx *bbolt.Tx) error {
 		values := tx.Bucket([]byte(passageBucket))
 		total, n := 0, 0
 		err := tx.Bucket([]byte(orderBucket)).ForEach(func(_, key []byte) error {
@@ -67,7 +67,7 @@ func change(t *testing.T, path string, key passageKey, f func(value []byte) []by
 	t.Helper()
 	s := openStore(t, path, 1<<30)
 	defer closeStore(t, s)
-	err := s.file.db.Update(func(tx *bbolt.Tx) error {
+	err := s.file.Update(func(tx *bbolt.Tx) error {
 		values := tx.Bucket([]byte(passageBucket))
 		old := values.Get(key[:])
 		fresh := f(bytes.Clone(old))
@@ -237,11 +237,11 @@ func TestPassageStorePending(t *testing.T) {
 	if len(s.pending) != 2 || s.size != maxPending {
 		t.Errorf("%d passages of %d bytes wait, want 2 of %d", len(s.pending), s.size, maxPending)
 	}
-	if err := s.file.db.Close(); err != nil { // writing fails
+	if err := s.file.Close(); err != nil { // writing fails
 		t.Fatal(err)
 	}
 	var told []error
-	s.file.warn = func(err error) { told = append(told, err) }
+	s.warn = func(err error) { told = append(told, err) }
 	s.writePending()
 	s.put([]storedPassage{{passageKey{3}, make(rounded, 10)}})
 	if err := s.Close(); len(told) != 1 || !errors.Is(err, told[0]) || len(s.pending) != 0 {

@@ -121,13 +121,16 @@ func (e *Endpoint) PostUpTo(ctx context.Context, body []byte, maxBytes int64) ([
 		}
 	}
 	var transient bool
+	var last *StatusError // of the attempt before
 	response, err := backoff.Retry(ctx,
 		func() ([]byte, error) {
 			data, err := e.attempt(ctx, body, maxBytes)
 			transient = passing(err)
-			if inVain(ctx, err) {
+			if inVain(ctx, err) || last.again(err) {
 				err = backoff.Permanent(err)
 			}
+			last = nil
+			errors.As(err, &last)
 			return data, err
 		},
 		backoff.WithMaxTries(uint(e.config.MaxRetries)+1),

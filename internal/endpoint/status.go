@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,7 +24,18 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("status %d %s: %s", e.Code, http.StatusText(e.Code), e.Message)
 }
 
+// again reports whether err says word for word what e did, by a status that means
+// anything and without asking for a pause. A nil e says nothing.
+func (e *StatusError) again(err error) bool {
+	var now *StatusError
+	var after *backoff.RetryAfterError
+	return e != nil && errors.As(err, &now) && !errors.As(err, &after) &&
+		now.Code == http.StatusInternalServerError && *now == *e && e.Message != noMessage
+}
+
 const (
+	// noMessage is the message of a body that has none.
+	noMessage = "no message"
 	// maxErrorBytes is what is read of the body of an error.
 	maxErrorBytes = 64 << 10
 	// maxErrorText is the length of an endpoint's message that is passed on.
@@ -63,7 +75,7 @@ func (e *Endpoint) Message(raw []byte) string {
 		return r
 	}, text)
 	if text == "" {
-		return "no message"
+		return noMessage
 	}
 	if len(text) > maxErrorText {
 		text = strings.ToValidUTF8(text[:maxErrorText], "") + "…"

@@ -304,7 +304,7 @@ func TestResumes(t *testing.T) {
 			return reply{text: draft(q, "1907 by Greta Holm", "Greta Holm", "person")}
 		}
 	})
-	cache, err := chat.OpenCache(filepath.Join(t.TempDir(), "answers.db"), m)
+	cache, err := chat.OpenCache(filepath.Join(t.TempDir(), "answers.db"), m, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

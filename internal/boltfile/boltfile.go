@@ -1,4 +1,12 @@
-package embed
+// Package boltfile opens bbolt files that are only caches: without one everything is
+// computed or asked again, so that damage is no reason to stop.
+//
+// A file that is damaged is moved aside to NAME.damaged, never deleted, and who
+// opened it is told. If that is found out later than at opening, nothing is read or
+// written any more, and the next one to open it begins a new file. It is for damage
+// of pages, which bbolt panics about and the processor faults at; what a value is
+// worth its owner checks. It knows no keys and no values, and forgets nothing.
+package boltfile
 
 import (
 	"errors"
@@ -15,22 +23,17 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// ErrCacheLocked is wrapped by the error of [OpenCache] and [OpenPassageStore] when
-// another process has the file open.
-var ErrCacheLocked = errors.New("another process has it open")
+// ErrLocked is wrapped by the error of [Open] when another process has the file open.
+var ErrLocked = errors.New("another process has it open")
 
-// errDamaged is wrapped by errors about a file that is no cache or is damaged.
-var errDamaged = errors.New("it is not a cache or is damaged")
+// ErrDamaged is wrapped by errors about a file that is no cache or is damaged.
+var ErrDamaged = errors.New("it is not a cache or is damaged")
 
-// lockTimeout is how long opening waits for another process to close the file.
+// lockTimeout is how long Open waits for another process to close the file.
 const lockTimeout = time.Second
 
-// boltFile is a bbolt file that is only a cache: without it everything is computed
-// again, so that damage is no reason to stop. A file that is damaged is moved aside,
-// never deleted, and who opened it is told. If that is found out later than at
-// opening, nothing is read or written any more, and the next one to open it begins a
-// new file. Safe for concurrent use.
-type boltFile struct {
+// File is an open file. Safe for concurrent use.
+type File struct {
 	path   string
 	db     *bbolt.DB
 	warn   func(error) // may be nil
@@ -39,11 +42,14 @@ type boltFile struct {
 	writing sync.Mutex
 }
 
-// openBolt opens or creates the file at path, which has the buckets then.
-func openBolt(path string, warn func(error), buckets ...string) (*boltFile, error) {
-	f := &boltFile{path: path, warn: warn}
+// Open opens or creates the file at path, which has the buckets then. Close the file
+// after use. warn is told of damage, with an error that wraps [ErrDamaged]; nil:
+// nobody is. Errors: [ErrLocked], those of the file system, and [ErrDamaged] where
+// the file cannot be moved aside.
+func Open(path string, warn func(error), buckets ...string) (*File, error) {
+	f := &File{path: path, warn: warn}
 	err := f.open(buckets)
-	if errors.Is(err, errDamaged) {
+	if errors.Is(err, ErrDamaged) {
 		to, moved := setAside(path)
 		if moved != nil {
 			return nil, fmt.Errorf("%w; it may be deleted; move it aside: %w", err, moved)
@@ -57,7 +63,7 @@ func openBolt(path string, warn func(error), buckets ...string) (*boltFile, erro
 	return f, nil
 }
 
-func (f *boltFile) open(buckets []string) error {
+func (f *File) open(buckets []string) error {
 	err := guarded(func() (err error) {
 		f.db, err = bbolt.Open(f.path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
 		return err
@@ -66,11 +72,11 @@ func (f *boltFile) open(buckets []string) error {
 	var system syscall.Errno
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return ErrCacheLocked
-	case errors.Is(err, errDamaged), errors.As(err, &path), errors.As(err, &system):
+		return ErrLocked
+	case errors.Is(err, ErrDamaged), errors.As(err, &path), errors.As(err, &system):
 		return err
 	case err != nil: // about what is in it
-		return fmt.Errorf("%w: %w", errDamaged, err)
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
 	err = guarded(func() error {
 		return f.db.Update(func(tx *bbolt.Tx) error {
@@ -82,33 +88,38 @@ func (f *boltFile) open(buckets []string) error {
 			return nil
 		})
 	})
-	if err != nil && !errors.Is(err, errDamaged) { // its locks may be held
+	if err != nil && !errors.Is(err, ErrDamaged) { // its locks may be held
 		return errors.Join(err, f.db.Close())
 	}
 	return err
 }
 
-// view reads. False: the file is damaged, and what was read is not to be trusted.
-func (f *boltFile) view(read func(*bbolt.Tx) error) (bool, error) {
+// Path returns what [Open] was given.
+func (f *File) Path() string { return f.path }
+
+// View reads. False: the file is damaged, and what was read is not to be trusted.
+func (f *File) View(read func(*bbolt.Tx) error) (bool, error) {
 	if f.broken.Load() {
 		return false, nil
 	}
 	return f.unless(guarded(func() error { return f.db.View(read) }))
 }
 
-// update writes in one transaction. False: the file is damaged, nothing was written.
-func (f *boltFile) update(write func(*bbolt.Tx) error) (bool, error) {
+// Update writes in one transaction, which is on disk when it returns. Nothing is
+// written into a damaged file, which is no error.
+func (f *File) Update(write func(*bbolt.Tx) error) error {
 	f.writing.Lock() // db has a lock of its own, which nobody may wait for once it is broken
 	defer f.writing.Unlock()
 	if f.broken.Load() {
-		return false, nil
+		return nil
 	}
-	return f.unless(guarded(func() error { return f.db.Update(write) }))
+	_, err := f.unless(guarded(func() error { return f.db.Update(write) }))
+	return err
 }
 
 // unless passes an error on unless the file is damaged, which is told once.
-func (f *boltFile) unless(err error) (bool, error) {
-	if !errors.Is(err, errDamaged) {
+func (f *File) unless(err error) (bool, error) {
+	if !errors.Is(err, ErrDamaged) {
 		return err == nil, err
 	}
 	if f.broken.CompareAndSwap(false, true) {
@@ -121,13 +132,14 @@ func (f *boltFile) unless(err error) (bool, error) {
 	return false, nil
 }
 
-func (f *boltFile) tell(err error) {
+func (f *File) tell(err error) {
 	if f.warn != nil {
 		f.warn(err)
 	}
 }
 
-func (f *boltFile) close() error {
+// Close closes the file. Calls after it fail.
+func (f *File) Close() error {
 	if f.broken.Load() {
 		return nil
 	}
@@ -136,12 +148,12 @@ func (f *boltFile) close() error {
 
 // guarded calls do, which reads a file through a memory map. bbolt panics about a page
 // that is not what it should be, and reading behind the end of a file that was cut
-// faults; both are errDamaged here.
+// faults; both are ErrDamaged here.
 func guarded(do func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: %v", errDamaged, r)
+			err = fmt.Errorf("%w: %v", ErrDamaged, r)
 		}
 	}()
 	return do()

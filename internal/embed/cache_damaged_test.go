@@ -2,7 +2,6 @@ package embed
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -92,27 +91,5 @@ func TestDamagedFile(t *testing.T) {
 	}
 	if told < len(files)/3 {
 		t.Errorf("%d of %d files were found to be damaged", told, len(files))
-	}
-}
-
-// A file that is aside already is not replaced by another one.
-func TestSetAside(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "passages.db")
-	for i, want := range []string{path + ".damaged", path + ".damaged-2", path + ".damaged-3"} {
-		if err := os.WriteFile(path, fmt.Append(nil, strings.Repeat("no store ", 1000), i), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		var warnings []error
-		s, err := OpenPassageStore(path, 1<<20, func(err error) { warnings = append(warnings, err) })
-		if err != nil {
-			t.Fatal(err)
-		}
-		closeStore(t, s)
-		if body, err := os.ReadFile(want); err != nil || !strings.HasSuffix(string(body), fmt.Sprint(i)) {
-			t.Errorf("%s has %d bytes, %v, want those of damage %d", want, len(body), err, i)
-		}
-		if len(warnings) != 1 || !errors.Is(warnings[0], errDamaged) {
-			t.Errorf("warnings %v, want one of the damage", warnings)
-		}
 	}
 }
