@@ -305,7 +305,9 @@ func (s scorer) score(found retrieve.Found, setting Setting) scored {
 	}
 	docs = metric.MaxP(docs)
 	ranked = ranked[:min(len(ranked), setting.Params.TopK)]
-	contexts, shown, tooSmall, reason := s.pack(ranked, setting.Pack)
+	o := setting.Pack
+	o.Relevance = found.Relevance
+	contexts, shown, tooSmall, reason := s.pack(ranked, o)
 	if reason != "" {
 		return s.absent(reason)
 	}

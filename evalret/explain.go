@@ -103,7 +103,7 @@ func explain(ctx context.Context, query string, own filter.Expr, f Finder, s Set
 	all := retrieve.Rank(found, deep)
 	ranked := all[:min(len(all), s.Params.TopK)]
 	o := s.Pack
-	o.BudgetTokens = budget
+	o.BudgetTokens, o.Relevance = budget, found.Relevance
 	packed, err := pack.Pack(retrieve.Packable(ranked), c, o)
 	if err != nil && !errors.Is(err, pack.ErrBudget) {
 		return Explanation{}, err

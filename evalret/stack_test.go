@@ -201,7 +201,7 @@ func TestRankedAsServed(t *testing.T) {
 // servedContext packs the chunks of a search as the server would.
 func servedContext(t *testing.T, r retrieve.Result, counter pack.Counter, o pack.Options, budget int) []evalret.Segment {
 	t.Helper()
-	o.BudgetTokens = budget
+	o.BudgetTokens, o.Relevance = budget, r.Relevance
 	packed, err := pack.Pack(retrieve.Packable(r.Chunks), counter, o)
 	if err != nil {
 		t.Fatal(err)

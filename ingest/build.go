@@ -24,7 +24,7 @@ type Plan struct {
 
 	// Lexical holds the BM25 parameters. An AvgLen of 0 is measured when a
 	// generation is created and stays fixed for its life. The zero value stands
-	// for lexical.Default with a measured AvgLen.
+	// for lexical.ForChunks with a measured AvgLen.
 	Lexical lexical.Params
 
 	// Rebuild makes a new generation even where the collection exists.
@@ -125,7 +125,7 @@ func build(ctx context.Context, c *index.Client, plan Plan, src Source, o Option
 // recipe returns what plan asks for; its AvgLen is 0 where it is to be measured.
 func (plan Plan) recipe(e embed.Info) index.Recipe {
 	if reflect.ValueOf(plan.Lexical).IsZero() {
-		plan.Lexical = lexical.Default()
+		plan.Lexical = lexical.ForChunks()
 		plan.Lexical.AvgLen = 0
 	}
 	return recipeOf(e, plan.Chunker, plan.Lexical)

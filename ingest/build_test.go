@@ -214,7 +214,7 @@ func TestBuildResumedByAnotherSource(t *testing.T) {
 				}
 			}}
 			p := plan("docs")
-			p.Lexical = lexical.Default()
+			p.Lexical = lexical.ForChunks()
 			if _, err := Build(t.Context(), c, p, Documents([]Item{at("a", "z"), at("b", "x"), at("c", "x"), at("d", "x"), at("e", "x"), at("f", "x"), at("g", "x")}), o); !errors.Is(err, ErrInterrupted) {
 				t.Fatalf("Build = %v, want an interruption", err)
 			}
@@ -301,7 +301,7 @@ func TestBuildEmpty(t *testing.T) {
 	}
 	p := plan(name + "-given")
 	defer c.DropCollection(t.Context(), p.Collection)
-	p.Lexical = lexical.Default()
+	p.Lexical = lexical.ForChunks()
 	if b, err = Build(t.Context(), c, p, Documents(nil), o); err != nil || b.Generation.Recipe.Lexical.AvgLen != 256 {
 		t.Errorf("Build with a given length = %+v, %v", b, err)
 	}
@@ -346,7 +346,7 @@ func TestRebuildRefusesToLoseOtherTenants(t *testing.T) {
 		}
 		o := Options{Embedder: &hashed{}, Extractor: InProcess{}}
 		p := plan("shared")
-		p.Lexical = lexical.Default()
+		p.Lexical = lexical.ForChunks()
 		b, err := Build(t.Context(), c, p, texts("a", "Text of "+tenant+"."), o)
 		if err != nil || b.Created != (tenant == "one") {
 			t.Errorf("Build for %s = %+v, %v", tenant, b, err)

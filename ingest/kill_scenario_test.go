@@ -43,7 +43,7 @@ func killRound(ctx context.Context, c *index.Client, e embed.Embedder, round int
 	served, err := c.Open(ctx, killCollection)
 	switch {
 	case err == nil:
-		measured := lexical.Default()
+		measured := lexical.ForChunks()
 		measured.AvgLen = 0
 		p.Rebuild = served.Recipe.Check(recipeOf(e.Info(), p.Chunker, measured)) != nil
 	case !errors.Is(err, index.ErrNoCollection):

@@ -100,7 +100,7 @@ func plan(collection string) Plan {
 
 // fixed is a recipe whose average length is given, for generations made without Build.
 func fixed(e embed.Embedder) index.Recipe {
-	return recipeOf(e.Info(), chunker, lexical.Default())
+	return recipeOf(e.Info(), chunker, lexical.ForChunks())
 }
 
 // clock returns one second later at every call.

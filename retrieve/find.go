@@ -90,7 +90,7 @@ func (r *Retriever) find(ctx context.Context, query string, p Params, want legs)
 	}
 	return Found{
 		Legs: index.Legs{Candidates: visible}, Records: records, Parents: parents,
-		Phrases: shares, Titles: q.titles(visible, records),
+		Phrases: shares, Titles: q.titles(visible, records), Relevance: newAsked(r.analyzer, q.terms),
 		Degraded: q.degraded, Warnings: append(warnings, missing...), Stages: q.stages,
 	}, nil
 }

@@ -29,6 +29,7 @@ import (
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
 	"github.com/ragloop/ragloop/internal/text"
+	"github.com/ragloop/ragloop/retrieve/pack"
 )
 
 // ErrLeg: a leg, or the reranker, failed and the answer could not do without it.
@@ -94,6 +95,7 @@ type Result struct {
 	Degraded   []string // "dense: embedder unavailable"; empty: complete
 	Warnings   []string // what is odd about the query: "filter: no document has the field \"yaer\""
 	Stages     []Stage
+	Relevance  pack.Relevance // see Found
 }
 
 // Stage is a measured step.
@@ -114,6 +116,9 @@ type Found struct {
 	Phrases  map[index.ChunkID]float64      // 0..1: share of the query's phrases that a candidate holds, identifiers half; missing: none
 	Titles   map[text.DocID]float64         // 0..1: share of the query's terms that the title of a candidate's document has; nil: titles count for nothing
 	Parents  map[index.ChunkID]*index.Chunk // of the candidates that have one; see index.Generation.Parents
+	// Relevance is for pack.Options: what sentences have of the query. Nil: it has no
+	// terms, or how rare they are was not asked for (IDFPower 1, TitleBoost 0) or not told.
+	Relevance pack.Relevance
 	// Neighbours of the candidates, up to Params.Neighbours away; see index.Generation.Neighbours.
 	Neighbours map[index.ChunkID][]*index.Chunk
 	Degraded   []string // as in Result
@@ -198,5 +203,5 @@ func (r *Retriever) Search(ctx context.Context, query string, p Params) (Result,
 		}
 		expand(chunks, f, p.Neighbours)
 	}
-	return Result{Chunks: chunks, Candidates: all, Degraded: f.Degraded, Warnings: f.Warnings, Stages: f.Stages}, nil
+	return Result{Chunks: chunks, Candidates: all, Degraded: f.Degraded, Warnings: f.Warnings, Stages: f.Stages, Relevance: f.Relevance}, nil
 }

@@ -19,13 +19,13 @@ type term struct {
 // weigh makes rare words count more: the weight of each term of the lexical query
 // is multiplied by idf^(p.IDFPower-1), and the index itself multiplies by idf.
 // BM25 has idf, Lucene's TFIDFSimilarity idf². It also fills in the terms that
-// titles are compared with, own being those of the query as it was asked.
+// titles and sentences are compared with, own being those of the query as it was asked.
 //
 // Where the frequencies cannot be had the leg is BM25, and degraded says so.
 func (q *finding) weigh(ctx context.Context, own []uint32) error {
 	sparse := &q.search.Sparse
-	if q.p.TitleBoost == 0 || !q.r.prefix {
-		own = nil // titles count for nothing
+	if q.p.IDFPower == 1 && (q.p.TitleBoost == 0 || !q.r.prefix) {
+		return nil // BM25 is all, which the index does alone
 	}
 	asked := slices.Clone(own)
 	if q.p.IDFPower != 1 {
@@ -71,6 +71,9 @@ func power(x, exponent float64) float64 {
 // document: the share of its terms, by weight, 0 to 1. Nil where titles count for nothing: they
 // do not where they are not indexed.
 func (q *finding) titles(cs []index.Candidate, records map[text.DocID]index.Record) map[text.DocID]float64 {
+	if q.p.TitleBoost == 0 || !q.r.prefix {
+		return nil
+	}
 	all := 0.0
 	for _, t := range q.terms {
 		all += t.weight

@@ -116,7 +116,7 @@ func TestTitleShares(t *testing.T) {
 		t.Fatal(err)
 	}
 	weigh := func(word string, weight float64) term { return term{a.Query(word).Indices[0], weight} }
-	q := finding{r: &Retriever{analyzer: a}, terms: []term{weigh("travel", 1), weigh("policy", 3), weigh("limits", 4)}}
+	q := finding{r: &Retriever{analyzer: a, prefix: true}, p: Params{TitleBoost: 1}, terms: []term{weigh("travel", 1), weigh("policy", 3), weigh("limits", 4)}}
 	records := map[text.DocID]index.Record{
 		"all": {Title: "Limits of the Travel Policy"}, "some": {Title: "Travels; policies"}, "none": {Title: "Expenses"}, "empty": {},
 	}

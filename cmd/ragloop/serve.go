@@ -100,7 +100,7 @@ func (a *app) openOrCreate(ctx context.Context, client *index.Client, e embed.Em
 	}
 	// There is nothing to measure an average length on: Qdrant's default holds
 	// until an "ingest" builds the collection from a corpus.
-	plan := ingest.Plan{Collection: name, Chunker: a.chunker(), Lexical: lexical.Default()}
+	plan := ingest.Plan{Collection: name, Chunker: a.chunker(), Lexical: lexical.ForChunks()}
 	extractor, err := a.extractor()
 	if err != nil {
 		return nil, err

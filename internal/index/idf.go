@@ -105,8 +105,9 @@ func (g *Generation) askIDF(ctx context.Context, terms []uint32) ([]float64, err
 		if at < 0 || at >= len(v.GetValues()) {
 			return nil, fmt.Errorf("%w: chunk %s is found for the term %d and lacks it", ErrDamaged, p.GetId().GetUuid(), terms[i])
 		}
+		// 0 where float32 has no room for it: a term of all of many million chunks.
 		out[i] = float64(p.GetScore()) / float64(v.GetValues()[at])
-		if !(out[i] > 0) || math.IsInf(out[i], 0) {
+		if !(out[i] >= 0) || math.IsInf(out[i], 0) {
 			return nil, fmt.Errorf("%w: chunk %s has the score %v for the term %d, of which it has %v", ErrDamaged, p.GetId().GetUuid(), p.GetScore(), terms[i], v.GetValues()[at])
 		}
 	}

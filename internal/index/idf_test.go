@@ -109,7 +109,7 @@ func TestIDFOfOthers(t *testing.T) {
 func TestIDFDamaged(t *testing.T) {
 	for name, spoil := range map[string]func(*qdrant.ScoredPoint){
 		"score": func(p *qdrant.ScoredPoint) { p.Score = float32(math.NaN()) },
-		"zero":  func(p *qdrant.ScoredPoint) { p.Score = 0 },
+		"less":  func(p *qdrant.ScoredPoint) { p.Score = -1 },
 		"lacks": func(p *qdrant.ScoredPoint) { p.Vectors = nil },
 	} {
 		w := &wire{}

@@ -51,6 +51,16 @@ type Params struct {
 // Default returns Qdrant's defaults: k 1.2, b 0.75, average length 256, English.
 func Default() Params { return Params{K: 1.2, B: 0.75, AvgLen: 256, Language: "english"} }
 
+// ForChunks returns what chunks are indexed with: Default with the k and b of
+// Trotman, Jia and Crane, "Towards an Efficient and Effective Search Engine" (OSIR
+// 2012), which Anserini has for its defaults. Chunks are short and differ little in length, so that to have a word
+// twice, or to be short, says less than of whole documents.
+func ForChunks() Params {
+	p := Default()
+	p.K, p.B = 0.9, 0.4
+	return p
+}
+
 // maxK keeps k*(terms of a text) far from overflow. Useful values are below 3.
 const maxK = 1000
 

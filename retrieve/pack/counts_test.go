@@ -14,7 +14,7 @@ import (
 func TestCountsChangeNothing(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 1))
 	counts := NewCounts()
-	corpus := makeCorpus(r, 60)
+	corpus := makeCorpus(r, 60, 80, true)
 	for n := range 300 {
 		encoding := []string{"o200k_base", "cl100k_base"}[n%2]
 		c := counter(t, encoding)

@@ -115,7 +115,7 @@ func Orders() []string { return []string{ByRank, ByDocument, ByEnds} }
 type Options struct {
 	BudgetTokens int    // > 0
 	MaxPerSource int    // segments per document; 0: no cap
-	Order        string // ByRank (default) or ByDocument
+	Order        string // ByRank (default), ByDocument or ByEnds
 	NoTrim       bool   // do not trim the first chunk that does not fit at a sentence boundary
 	// Diversity, 0 to 1, is the weight of how little a chunk resembles those taken
 	// before it against its rank: maximal marginal relevance (Carbonell and
@@ -123,6 +123,12 @@ type Options struct {
 	// what is taken, not the order of segments. 0, the default: rank alone.
 	Diversity float64
 	Template  *Template // nil: Plain
+	// Relevance focuses contexts of up to 1,536 tokens: the ends of chunks that have
+	// the least to do with the query make room for more chunks, as far as those are
+	// worth more. What is left of a chunk is whole sentences without a gap. Nil: only
+	// the first chunk that does not fit is cut. Nor are chunks focused with NoTrim
+	// or Diversity, where some are parents or neighbours, or where they overlap.
+	Relevance Relevance
 }
 
 // Segment is one contiguous span of one document inside the context.
@@ -181,9 +187,10 @@ func (c Context) Segment(label string) (Segment, bool) {
 // Pack goes through the chunks once, best first, and takes what fits. A chunk
 // that overlaps or touches a segment of its document and revision makes that
 // segment longer. A chunk that does not fit is skipped; the first for which
-// that is possible is cut at the end of a sentence instead. A parent that does
-// not fit is delivered as what was found of it. Then neighbours make segments
-// longer.
+// that is possible is cut at the end of a sentence instead. With
+// [Options.Relevance] others are cut before, to make room for more of them. A
+// parent that does not fit is delivered as what was found of it. Then neighbours
+// make segments longer.
 //
 // Pack is pure and deterministic. No chunks give an empty context. Errors:
 // [*BudgetError], which is [ErrBudget], when not even one chunk fits; an error
@@ -195,16 +202,16 @@ func Pack(chunks []Chunk, c Counter, o Options) (Context, error) {
 		return Context{}, err
 	}
 	order := settleTies(chunks)
-	settled := make([]Chunk, len(chunks))
-	for i, at := range order {
-		settled[i] = chunks[at]
-	}
-	out, err := pack(settled, c, o)
+	whole := inOrder(chunks, order)
+	m := newMeter(c)
+	parts, focused := focus(whole, m, o)
+	whole, order = inOrder(whole, focused), inOrder(order, focused)
+	out, err := pack(parts, whole, m, o)
 	var small *BudgetError
 	for probe := o; errors.As(err, &small); {
 		// What is needed may need more again, as another text needs another frame.
 		probe.BudgetTokens = small.NeedTokens
-		_, more := pack(settled, c, probe)
+		_, more := pack(parts, whole, m, probe)
 		if more == nil {
 			return Context{}, &BudgetError{o.BudgetTokens, small.NeedTokens}
 		}
@@ -223,8 +230,17 @@ func Pack(chunks []Chunk, c Counter, o Options) (Context, error) {
 	return out, err
 }
 
-// pack packs chunks among which there are no ties.
-func pack(chunks []Chunk, c Counter, o Options) (Context, error) {
+// inOrder returns those of list that order says.
+func inOrder[T any](list []T, order []int) []T {
+	out := make([]T, len(order))
+	for i, at := range order {
+		out[i] = list[at]
+	}
+	return out
+}
+
+// pack packs chunks, parts of whole, among which there are no ties.
+func pack(chunks, whole []Chunk, m meter, o Options) (Context, error) {
 	// Costs are estimated while packing, and exact once the text is there. With
 	// the tokenizers we know both agree; with any other one the limit shrinks by
 	// the excess until they do. It ends: with a limit of 0 only the first
@@ -233,9 +249,8 @@ func pack(chunks []Chunk, c Counter, o Options) (Context, error) {
 	if f.template == nil {
 		f.brackets = freeBrackets(chunks, 1)
 	}
-	m := newMeter(c)
 	for limit := o.BudgetTokens; ; {
-		p := newPacking(chunks, m, o, limit, f)
+		p := newPacking(chunks, whole, m, o, limit, f)
 		p.all()
 		if len(p.segments) == 0 && p.need > 0 {
 			return Context{}, &BudgetError{o.BudgetTokens, p.need}

@@ -13,6 +13,7 @@ import (
 // packing is the state of one pass over the chunks.
 type packing struct {
 	chunks  []Chunk
+	whole   []Chunk // the same before they were cut to what matters
 	options Options
 	limit   int // of the estimated cost; at most options.BudgetTokens
 	frame   frame
@@ -23,7 +24,7 @@ type packing struct {
 	perDoc   map[text.DocID]int    // number of segments
 	cost     int                   // of all segments, without labels
 	labels   []int                 // labels[n] is the cost of the first n labels
-	texts    map[string]bool       // of the chunks taken whole
+	texts    map[string]bool       // of the chunks taken, before they were focused
 	dropped  []Drop
 	trimmed  bool // the one cut is done
 	need     int  // smallest context that did not fit as the first; 0: none tried
@@ -35,9 +36,9 @@ type source struct {
 	rev string
 }
 
-func newPacking(chunks []Chunk, m meter, o Options, limit int, f frame) *packing {
+func newPacking(chunks, whole []Chunk, m meter, o Options, limit int, f frame) *packing {
 	return &packing{
-		chunks: chunks, options: o, limit: limit, frame: f, meter: m,
+		chunks: chunks, whole: whole, options: o, limit: limit, frame: f, meter: m,
 		segments: map[source][]*segment{}, perDoc: map[text.DocID]int{},
 		labels: []int{0}, texts: map[string]bool{},
 	}
@@ -59,7 +60,7 @@ func (p *packing) all() {
 // place takes chunk i into the context or drops it.
 func (p *packing) place(i int) {
 	ch := p.chunks[i]
-	body := strings.TrimSpace(ch.Text)
+	body := strings.TrimSpace(p.whole[i].Text)
 	if p.covered(ch) || p.texts[body] {
 		p.drop(i, Duplicate)
 		return
@@ -321,7 +322,7 @@ func (p *packing) result() Context {
 	out := Context{Text: context, Dropped: p.dropped, Tokens: p.total(context, all, texts)}
 	at, begin := 0, 0 // byte and code point up to which the context was read
 	for n, s := range all {
-		trimmed := slices.ContainsFunc(s.chunks, func(i int) bool { return !s.span.Contains(p.chunks[i].Span) })
+		trimmed := slices.ContainsFunc(s.chunks, func(i int) bool { return !s.span.Contains(p.whole[i].Span) })
 		segment := Segment{
 			Label: strconv.Itoa(n + 1),
 			Doc:   s.doc, Rev: s.rev, URI: s.uri, Title: s.title,

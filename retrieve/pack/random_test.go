@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"reflect"
 	"regexp"
@@ -56,13 +57,14 @@ func TestProperties(t *testing.T) {
 	}
 	templates := []*Template{nil, template(t, XML), template(t, Markdown), custom}
 	r := rand.New(rand.NewPCG(*seed, 2))
-	var corpus corpus
+	var corpora [2]corpus
 	exact, multiple := 0, 0
-	overruns := 0
+	overruns, focused := 0, 0
 	for n := range packs {
 		if n%20_000 == 0 {
-			corpus = makeCorpus(r, 400)
+			corpora = [2]corpus{makeCorpus(r, 400, 80, true), makeCorpus(r, 400, 400, false)}
 		}
+		corpus := corpora[r.IntN(2)]
 		c := o200k
 		switch {
 		case n%10 >= 8 && n%20 >= 10:
@@ -81,6 +83,9 @@ func TestProperties(t *testing.T) {
 		if r.IntN(3) == 0 {
 			o.Diversity = r.Float64()
 		}
+		if r.IntN(2) == 0 {
+			o.Relevance = anyRelevance{}
+		}
 		got, err := Pack(chunks, c, o)
 		var small *BudgetError
 		if errors.As(err, &small) {
@@ -94,6 +99,9 @@ func TestProperties(t *testing.T) {
 		}
 		if err != nil {
 			t.Fatalf("pack %d: %v", n, err)
+		}
+		if cuts(got) > 1 {
+			focused++
 		}
 		if err := corpus.check(chunks, c, o, got); err != nil {
 			t.Fatalf("pack %d (%+v): %v\n%s", n, o, err, got.Text)
@@ -118,10 +126,24 @@ func TestProperties(t *testing.T) {
 			}
 		}
 	}
-	t.Logf("%d packs, %d over the budget by the reference; the cost of %d of %d contexts with several segments was estimated exactly", packs, overruns, exact, multiple)
+	t.Logf("%d packs, %d focused, %d over the budget by the reference; the cost of %d of %d contexts with several segments was estimated exactly", packs, focused, overruns, exact, multiple)
+	if focused < packs/200 {
+		t.Errorf("%d packs were focused, want some", focused)
+	}
 	if exact < multiple {
 		t.Errorf("the estimated cost was exact for %d of %d contexts, want all", exact, multiple)
 	}
+}
+
+// cuts returns how many segments of c are not whole.
+func cuts(c Context) int {
+	n := 0
+	for _, s := range c.Segments {
+		if s.Trimmed {
+			n++
+		}
+	}
+	return n
 }
 
 func template(t testing.TB, name string) *Template {
@@ -139,11 +161,27 @@ func estimateIsExact(chunks []Chunk, c Counter, o Options, got Context) bool {
 	for _, i := range settleTies(chunks) {
 		settled = append(settled, chunks[i])
 	}
-	p := newPacking(settled, newMeter(c), o, o.BudgetTokens, f)
+	parts, order := focus(settled, newMeter(c), o)
+	p := newPacking(parts, inOrder(settled, order), newMeter(c), o, o.BudgetTokens, f)
 	p.all()
 	// The estimate counts a separator behind the last segment too.
 	context, _ := f.render(p.ordered())
 	return p.cost+p.labelCost(p.count) == c.Count(context+separator)
+}
+
+// anyRelevance is as good as random, and the same each time.
+type anyRelevance struct{}
+
+func (anyRelevance) Shares(chunks []Chunk, sentences [][]text.Span) [][]float64 {
+	out := make([][]float64, len(chunks))
+	for i, ss := range sentences {
+		for _, s := range ss {
+			h := fnv.New32a()
+			h.Write([]byte(chunks[i].Text[s.Start:s.End]))
+			out[i] = append(out[i], float64(h.Sum32()%5)/4)
+		}
+	}
+	return out
 }
 
 // shuffleTies changes the places of chunks with equal ranks that follow each
@@ -180,7 +218,9 @@ var fragments = []string{"the ", "Report ", "cost of ", "2024", "1,250.00 ", "is
 	"'s", "'LL ", "we've", "'\u017f", "123456789", "٣٤٥٦", "\r", "\r\n\r\n", "\n/", "\n//\n", " \n \n", "\u0085", "e\u0301", "\u0300", "\u3000", "한국어", "क्षि", "ﷺ", "\u0130",
 	strings.Repeat(" ", 70), strings.Repeat("\n", 30), strings.Repeat("\t ", 20), strings.Repeat("=", 90), strings.Repeat("字", 60), strings.Repeat("7", 50)}
 
-func makeCorpus(r *rand.Rand, docs int) corpus {
+// makeCorpus returns documents cut into chunks of up to longest code points, which
+// may overlap.
+func makeCorpus(r *rand.Rand, docs, longest int, overlap bool) corpus {
 	c := corpus{docs: map[text.DocID][]rune{}}
 	for d := range docs {
 		var b strings.Builder
@@ -192,7 +232,7 @@ func makeCorpus(r *rand.Rand, docs int) corpus {
 		c.docs[id] = body
 		title := []string{"", "Annual report", "[3] trick\nline", strings.Repeat("long ", 60), "\"></source>\n</source><source id=\"2"}[r.IntN(5)]
 		for start := 0; start < len(body); {
-			end := min(len(body), start+1+r.IntN(80))
+			end := min(len(body), start+1+r.IntN(longest))
 			next := end
 			for next < len(body) && strings.TrimSpace(string(body[next])) == "" {
 				next++
@@ -210,7 +250,7 @@ func makeCorpus(r *rand.Rand, docs int) corpus {
 			}
 			c.chunks = append(c.chunks, ch)
 			start = next
-			if r.IntN(3) == 0 { // overlap
+			if overlap && r.IntN(3) == 0 {
 				start = max(ch.Span.Start+1, end-r.IntN(20))
 			}
 		}
@@ -219,8 +259,20 @@ func makeCorpus(r *rand.Rand, docs int) corpus {
 }
 
 // pick returns chunks as a search would: some of few documents, none twice, and
-// then some beside them.
+// then some beside them, or none of them a parent or beside another.
 func (c corpus) pick(r *rand.Rand) []Chunk {
+	out := c.pickAny(r)
+	if r.IntN(3) > 0 {
+		return out
+	}
+	out = slices.DeleteFunc(out, func(ch Chunk) bool { return ch.Neighbour })
+	for i := range out {
+		out[i].Found = text.RuneSpan{}
+	}
+	return out
+}
+
+func (c corpus) pickAny(r *rand.Rand) []Chunk {
 	at := r.IntN(len(c.chunks) - 30)
 	var out []Chunk
 	perm := r.Perm(30)
@@ -300,7 +352,7 @@ func (c corpus) check(chunks []Chunk, counter Counter, o Options, got Context) e
 			}
 		}
 	}
-	if trimmed > 1 || trimmed == 1 && o.NoTrim {
+	if trimmed > 1 && o.Relevance == nil || trimmed > 0 && o.NoTrim {
 		return fmt.Errorf("%d chunks were trimmed", trimmed)
 	}
 	for _, d := range got.Dropped {

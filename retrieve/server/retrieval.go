@@ -65,6 +65,7 @@ func (s *retrieval) Retrieve(ctx context.Context, in *ragloopv1.RetrieveRequest)
 	rewritten.into(&found)
 	s.giveWay()
 	begin := s.config.Now()
+	options.Relevance = found.Relevance
 	packed, err := pack.Pack(retrieve.Packable(found.Chunks), s.counts.Of(tokenizer, counter), options)
 	if err != nil {
 		return nil, err

@@ -936,8 +936,9 @@ type PackOptions struct {
 	MaxSegmentsPerDocument *int32 `protobuf:"varint,1,opt,name=max_segments_per_document,json=maxSegmentsPerDocument,proto3,oneof" json:"max_segments_per_document,omitempty"`
 	// Order of the segments. Unset: SEGMENT_ORDER_RANK.
 	Order SegmentOrder `protobuf:"varint,2,opt,name=order,proto3,enum=ragloop.v1.SegmentOrder" json:"order,omitempty"`
-	// True: leave out the first chunk that does not fit instead of cutting it at
-	// the end of a sentence.
+	// True: deliver whole chunks only. False: the first chunk that does not fit is
+	// cut at the end of a sentence, and within budgets of up to 1,536 tokens the ends
+	// of chunks that have the least to do with the query make room for more chunks.
 	NoTrim bool `protobuf:"varint,3,opt,name=no_trim,json=noTrim,proto3" json:"no_trim,omitempty"`
 	// What stands around each text: "plain" ("[1] Title (document)" above it),
 	// "xml" ("<source id=...>" around it) or "markdown" ("### [1] Title"). Unset:
