@@ -56,16 +56,16 @@ type hit struct {
 
 // found makes the result of both legs.
 func found(hits ...hit) retrieve.Found {
-	f := retrieve.Found{Records: map[text.DocID]index.Record{}}
+	f := retrieve.Found{Records: map[text.DocID]*index.Record{}}
 	for i, h := range hits {
 		f.Legs.Candidates = append(f.Legs.Candidates, index.Candidate{
-			Chunk: index.Chunk{
+			Chunk: &index.Chunk{
 				ID: index.ChunkID(fmt.Sprintf("%02d", i)), Doc: h.doc, Rev: "r", Ordinal: h.start,
 				Span: text.RuneSpan{Start: h.start, End: h.start + len([]rune(h.text))}, Text: h.text,
 			},
 			Dense: h.dense, Lexical: h.lexical,
 		})
-		f.Records[h.doc] = index.Record{Doc: h.doc, Rev: "r", Title: "Title of " + string(h.doc), State: index.Indexed}
+		f.Records[h.doc] = &index.Record{Doc: h.doc, Rev: "r", Title: "Title of " + string(h.doc), State: index.Indexed}
 	}
 	cs := f.Legs.Candidates
 	rank := func(score func(index.Candidate) float64, set func(*index.Candidate, int)) {

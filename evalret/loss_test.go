@@ -19,13 +19,13 @@ func TestEachStageIsNamed(t *testing.T) {
 	}
 	ranked := func(chunks ...index.Chunk) (rs []retrieve.Ranked) {
 		for _, c := range chunks {
-			rs = append(rs, retrieve.Ranked{Candidate: index.Candidate{Chunk: c}})
+			rs = append(rs, retrieve.Ranked{Candidate: index.Candidate{Chunk: &c}})
 		}
 		return rs
 	}
 	found := func(chunks ...index.Chunk) (f retrieve.Found) {
 		for _, c := range chunks {
-			f.Legs.Candidates = append(f.Legs.Candidates, index.Candidate{Chunk: c})
+			f.Legs.Candidates = append(f.Legs.Candidates, index.Candidate{Chunk: &c})
 		}
 		return f
 	}

@@ -57,8 +57,8 @@ func (r *run) recall(ctx context.Context, jobs []*job) error {
 		if !ok || j.again {
 			continue
 		}
-		j.old = prior{record: rec, known: true, damaged: r.damaged[j.item.ID]}
-		if r.inScope(rec) {
+		j.old = prior{record: *rec, known: true, damaged: r.damaged[j.item.ID]}
+		if r.inScope(*rec) {
 			r.found++
 		}
 	}

@@ -20,7 +20,7 @@ import (
 // memory is an exact index in memory.
 type memory struct {
 	points     []index.Point
-	rec        map[text.DocID]index.Record
+	rec        map[text.DocID]*index.Record
 	fail       func(s index.Search) error // of Legs
 	recFail    error
 	parentFail error
@@ -46,11 +46,12 @@ func (m *memory) Legs(ctx context.Context, s index.Search) (index.Legs, error) {
 		}
 	}
 	var all []index.Candidate
-	for _, p := range m.points {
+	for i := range m.points {
+		p := &m.points[i]
 		if len(s.Filter.Docs) > 0 && !slices.Contains(s.Filter.Docs, p.Chunk.Doc) {
 			continue
 		}
-		c := index.Candidate{Chunk: p.Chunk}
+		c := index.Candidate{Chunk: &p.Chunk}
 		for i, x := range s.Dense {
 			c.Dense += float64(x * p.Dense[i])
 		}
@@ -104,8 +105,8 @@ func (m *memory) IDF(_ context.Context, terms []uint32) (map[uint32]float64, err
 	return out, m.idfFail
 }
 
-func (m *memory) Records(ctx context.Context, docs []text.DocID) (map[text.DocID]index.Record, error) {
-	out := map[text.DocID]index.Record{}
+func (m *memory) Records(ctx context.Context, docs []text.DocID) (map[text.DocID]*index.Record, error) {
+	out := map[text.DocID]*index.Record{}
 	for _, d := range docs {
 		if r, ok := m.rec[d]; ok {
 			out[d] = r
@@ -200,7 +201,7 @@ func build(t testing.TB, docs map[text.DocID][]string) *memory {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &memory{rec: map[text.DocID]index.Record{}}
+	m := &memory{rec: map[text.DocID]*index.Record{}}
 	for doc, chunks := range docs {
 		at := 0
 		for i, s := range chunks {
@@ -215,7 +216,7 @@ func build(t testing.TB, docs map[text.DocID][]string) *memory {
 			})
 			at += len(s)
 		}
-		m.rec[doc] = index.Record{Doc: doc, Rev: "new", State: index.Indexed, Title: "Title of " + string(doc), ChunkCount: len(chunks)}
+		m.rec[doc] = &index.Record{Doc: doc, Rev: "new", State: index.Indexed, Title: "Title of " + string(doc), ChunkCount: len(chunks)}
 	}
 	return m
 }

@@ -107,7 +107,7 @@ func TestFeedbackGone(t *testing.T) {
 	m := library(t)
 	r := retriever(t, m, letters{})
 	q := finding{r: r, p: params(func(p *Params) { p.Feedback = 1 }), search: index.Search{Dense: []float32{1, 0, 0, 0, 0, 0, 0, 0}}}
-	moved, err := q.feedback(t.Context(), []index.Candidate{{Chunk: index.Chunk{ID: "gone"}, DenseRank: 1}})
+	moved, err := q.feedback(t.Context(), []index.Candidate{{Chunk: &index.Chunk{ID: "gone"}, DenseRank: 1}})
 	if err != nil || moved || q.search.Dense[0] != 1 {
 		t.Errorf("feedback from a chunk that is gone: moved %v, error %v, query %v", moved, err, q.search.Dense)
 	}

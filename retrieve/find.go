@@ -32,7 +32,7 @@ func (r *Retriever) Find(ctx context.Context, query string, p Params) (Found, er
 	}
 	chunks := make([]index.Chunk, len(f.Legs.Candidates))
 	for i, c := range f.Legs.Candidates {
-		chunks[i] = c.Chunk
+		chunks[i] = *c.Chunk
 	}
 	if f, err = r.neighbours(ctx, f, chunks, p.Neighbours); err != nil {
 		return Found{}, contextFirst(ctx, err)
@@ -90,14 +90,14 @@ func (r *Retriever) find(ctx context.Context, query string, p Params, want legs)
 	}
 	return Found{
 		Legs: index.Legs{Candidates: visible}, Records: records, Parents: parents,
-		Phrases: shares, Titles: q.titles(visible, records), Relevance: newAsked(r.analyzer, q.terms),
+		Phrases: shares, Titles: q.titles(visible, records), Relevance: q.asked.relevance(),
 		Degraded: q.degraded, Warnings: append(warnings, missing...), Stages: q.stages,
 	}, nil
 }
 
 // visible runs the legs as deep as it takes and returns the visible candidates
 // with the records of their documents.
-func (q *finding) visible(ctx context.Context) ([]index.Candidate, map[text.DocID]index.Record, error) {
+func (q *finding) visible(ctx context.Context) ([]index.Candidate, map[text.DocID]*index.Record, error) {
 	for limit := q.p.Candidates; ; limit = min(2*limit, MaxCandidates) {
 		hits, err := q.run(ctx, limit)
 		if err != nil {
@@ -122,7 +122,7 @@ type finding struct {
 	p        Params
 	want     legs
 	search   index.Search
-	terms    []term // of the query as it was asked, those that the index has
+	asked    *asked // what the query asks for, as far as the index has it; nil: nothing, or nobody asked
 	degraded []string
 	stages   []Stage
 }
@@ -252,7 +252,7 @@ func (r *Retriever) legs(ctx context.Context, s index.Search) (index.Legs, error
 }
 
 // records returns the records of all hits' documents.
-func (q *finding) records(ctx context.Context, hits index.Legs) (map[text.DocID]index.Record, error) {
+func (q *finding) records(ctx context.Context, hits index.Legs) (map[text.DocID]*index.Record, error) {
 	if len(hits.Candidates) == 0 {
 		return nil, nil
 	}
@@ -267,6 +267,15 @@ func (q *finding) records(ctx context.Context, hits index.Legs) (map[text.DocID]
 		return nil, fmt.Errorf("read the records of the hits: %w", err)
 	}
 	return records, nil
+}
+
+// record returns the record of a candidate's document, a zero one where it is
+// unknown.
+func (f *Found) record(doc text.DocID) *index.Record {
+	if r := f.Records[doc]; r != nil {
+		return r
+	}
+	return &index.Record{}
 }
 
 // maxAsked bounds the fields of a filter that are looked for: each costs a
@@ -301,18 +310,18 @@ func lexicalRank(c *index.Candidate) *int { return &c.LexicalRank }
 
 // keepVisible returns the candidates whose revision is the one of their
 // document's record, with ranks counted anew, by chunk id. It reuses cs.
-func keepVisible(cs []index.Candidate, records map[text.DocID]index.Record) []index.Candidate {
+func keepVisible(cs []index.Candidate, records map[text.DocID]*index.Record) []index.Candidate {
 	out := cs[:0]
 	sorted := true
 	for i := range cs {
-		c := &cs[i].Chunk
-		if r, ok := records[c.Doc]; ok && r.State == index.Indexed && r.Rev == c.Rev {
+		c := cs[i].Chunk
+		if r := records[c.Doc]; r != nil && r.State == index.Indexed && r.Rev == c.Rev {
 			sorted = sorted && (len(out) == 0 || out[len(out)-1].Chunk.ID <= c.ID)
 			out = append(out, cs[i])
 		}
 	}
 	clear(cs[len(out):])
-	ranked := make([]*int, 0, len(out)) // candidates are large: their ranks are sorted instead
+	ranked := make([]*int, 0, len(out)) // sorted in place of the candidates, which stay by id
 	for _, rank := range []func(*index.Candidate) *int{denseRank, lexicalRank} {
 		ranked = ranked[:0]
 		for i := range out {

@@ -1,6 +1,7 @@
 package retrieve
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -9,23 +10,47 @@ import (
 	"github.com/ragloop/ragloop/retrieve/pack"
 )
 
-// asked is what a query asks for, word by word; a [pack.Relevance]. It never
+// asked is what a query asks for, term by term; a [pack.Relevance]. It never
 // changes.
 type asked struct {
 	analyzer *lexical.Analyzer
-	terms    []term // of the query, by id
+	ids      []uint32  // of the terms, ascending
+	weights  []float64 // above 0
 }
 
-// maxWords bounds the terms of a query that sentences are looked through for.
-const maxWords = 64
+// maxAskedTerms is how many terms texts are looked through for: the bits of a set.
+const maxAskedTerms = 64
 
-// newAsked returns what the terms of a query ask for, nil where it has none. A
-// term counts its weight.
-func newAsked(a *lexical.Analyzer, terms []term) pack.Relevance {
-	if len(terms) == 0 {
+// newAsked returns what terms ask for, ids being distinct, without those of weight
+// 0; of many the heaviest, of equals the least. Nil where nothing is left.
+func newAsked(a *lexical.Analyzer, ids []uint32, weight func(id uint32) float64) *asked {
+	var kept []uint32
+	for _, id := range ids {
+		if weight(id) > 0 {
+			kept = append(kept, id)
+		}
+	}
+	if len(kept) > maxAskedTerms {
+		slices.SortFunc(kept, func(x, y uint32) int { return cmp.Or(cmp.Compare(weight(y), weight(x)), cmp.Compare(x, y)) })
+		kept = kept[:maxAskedTerms]
+	}
+	if len(kept) == 0 {
 		return nil
 	}
-	return &asked{a, terms[:min(len(terms), maxWords)]}
+	slices.Sort(kept)
+	out := &asked{analyzer: a, ids: kept, weights: make([]float64, len(kept))}
+	for i, id := range kept {
+		out.weights[i] = weight(id)
+	}
+	return out
+}
+
+// relevance returns a for the packer, nil for nil.
+func (a *asked) relevance() pack.Relevance {
+	if a == nil {
+		return nil
+	}
+	return a
 }
 
 // Shares returns which share of the query each sentence has, by the weight of its
@@ -39,38 +64,29 @@ func (a *asked) Shares(chunks []pack.Chunk, sentences [][]text.Span) [][]float64
 		}
 		out[i] = make([]float64, len(sentences[i]))
 		said := a.in(about(ch))
-		all := a.weight(said)
+		all := a.lacking(said)
 		if all == 0 {
 			continue
 		}
 		for k, s := range sentences[i] {
-			out[i][k] = 1 - a.weight(said|a.in(ch.Text[s.Start:s.End]))/all
+			out[i][k] = 1 - a.lacking(said|a.in(ch.Text[s.Start:s.End]))/all
 		}
 	}
 	return out
 }
 
-// set is some of the terms of a query, a bit for each.
+// set is some of the terms that are asked for, a bit for each.
 type set uint64
 
 // in returns those that s has.
-func (a *asked) in(s string) set {
-	var found set
-	has := a.analyzer.Document(s).Indices
-	for i, t := range a.terms {
-		if _, ok := slices.BinarySearch(has, t.id); ok {
-			found |= 1 << i
-		}
-	}
-	return found
-}
+func (a *asked) in(s string) set { return set(a.analyzer.Has(s, a.ids)) }
 
-// weight returns the weight of those that are not in s.
-func (a *asked) weight(s set) float64 {
+// lacking returns the weight of the terms that are not in s.
+func (a *asked) lacking(s set) float64 {
 	sum := 0.0
-	for i, t := range a.terms {
+	for i, w := range a.weights {
 		if s&(1<<i) == 0 {
-			sum += t.weight
+			sum += w
 		}
 	}
 	return sum

@@ -16,13 +16,6 @@ func TestSharesOfSentences(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	weigh := func(weights map[string]float64) []term {
-		var out []term
-		for w, x := range weights {
-			out = append(out, term{a.Query(w).Indices[0], x})
-		}
-		return out
-	}
 	const said = "The warranty lasts. Heat meters have warranties. Nothing else."
 	chunk := pack.Chunk{Doc: "heat_meter.pdf", Text: said}
 	sentences := text.Sentences(said)
@@ -42,12 +35,9 @@ func TestSharesOfSentences(t *testing.T) {
 		if tc.change != nil {
 			tc.change(&ch)
 		}
-		got := newAsked(a, weigh(tc.terms)).Shares([]pack.Chunk{ch, chunk}, [][]text.Span{sentences, nil})
+		got := asking(a, tc.terms).Shares([]pack.Chunk{ch, chunk}, [][]text.Span{sentences, nil})
 		if d := cmp.Diff([][]float64{tc.want, nil}, got, cmpopts.EquateApprox(0, 1e-9)); d != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.name, d)
 		}
-	}
-	if newAsked(a, nil) != nil {
-		t.Error("a query without terms asks for something")
 	}
 }

@@ -92,7 +92,7 @@ func hits(rows ...[4]float64) []index.Candidate {
 	var out []index.Candidate
 	for i, r := range rows {
 		id := string(rune('a' + i))
-		out = append(out, index.Candidate{Chunk: index.Chunk{ID: index.ChunkID(id), Doc: text.DocID(id)},
+		out = append(out, index.Candidate{Chunk: &index.Chunk{ID: index.ChunkID(id), Doc: text.DocID(id)},
 			Dense: r[0], DenseRank: int(r[1]), Lexical: r[2], LexicalRank: int(r[3])})
 	}
 	return out
@@ -266,7 +266,7 @@ func randomFound(r *rand.Rand, n int) Found {
 	var cs []index.Candidate
 	for i := range n {
 		cs = append(cs, index.Candidate{
-			Chunk: index.Chunk{ID: index.ChunkID(fmt.Sprintf("%03d", i)), Doc: text.DocID(fmt.Sprint(i % 7)), Ordinal: i / 7},
+			Chunk: &index.Chunk{ID: index.ChunkID(fmt.Sprintf("%03d", i)), Doc: text.DocID(fmt.Sprint(i % 7)), Ordinal: i / 7},
 			Dense: float64(r.IntN(9))/10 - 0.3, Lexical: float64(r.IntN(6)),
 		})
 	}
@@ -281,7 +281,7 @@ func randomFound(r *rand.Rand, n int) Found {
 
 func TestRescore(t *testing.T) {
 	chunk := func(doc text.DocID, ordinal int) index.Candidate {
-		return index.Candidate{Chunk: index.Chunk{Doc: doc, Ordinal: ordinal}}
+		return index.Candidate{Chunk: &index.Chunk{Doc: doc, Ordinal: ordinal}}
 	}
 	cs := []index.Candidate{chunk("a", 0), chunk("a", 1), chunk("a", 2), chunk("a", 9), chunk("b", 1), chunk("c", 0)}
 	fused := []float64{1, -1, 2, 0.5, 3, -2}

@@ -56,7 +56,7 @@ func (r *Retriever) neighbours(ctx context.Context, f Found, chunks []index.Chun
 	missing := 0
 	for _, c := range chunks {
 		if c.ParentLast == 0 {
-			before, after := c.Ordinal, f.Records[c.Doc].ChunkCount-1-c.Ordinal
+			before, after := c.Ordinal, f.record(c.Doc).ChunkCount-1-c.Ordinal
 			missing += max(min(n, before)+min(n, after)-len(near[c.ID]), 0)
 		}
 	}
@@ -72,7 +72,7 @@ func (r *Retriever) neighbours(ctx context.Context, f Found, chunks []index.Chun
 func chunksOf(ranked []Ranked) []index.Chunk {
 	out := make([]index.Chunk, len(ranked))
 	for i, r := range ranked {
-		out[i] = r.Chunk
+		out[i] = *r.Chunk
 	}
 	return out
 }

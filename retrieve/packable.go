@@ -18,7 +18,7 @@ func Packable(ranked []Ranked) []pack.Chunk {
 	for i := range ranked {
 		r := &ranked[i]
 		if r.Parent == nil {
-			out = append(out, r.packable(&r.Chunk))
+			out = append(out, r.packable(r.Chunk))
 			continue
 		}
 		p := r.packable(r.Parent)

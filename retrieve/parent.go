@@ -14,7 +14,7 @@ func (q *finding) parents(ctx context.Context, cs []index.Candidate) (map[index.
 	var children []index.Chunk
 	for i := range cs {
 		if cs[i].Chunk.ParentLast > 0 {
-			children = append(children, cs[i].Chunk)
+			children = append(children, *cs[i].Chunk)
 		}
 	}
 	if len(children) == 0 {

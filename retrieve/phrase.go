@@ -118,7 +118,7 @@ func (r *Retriever) held(ps phrases, cs []index.Candidate, titles func(*index.Ch
 		c := &cs[i]
 		texts = append(texts[:0], c.Chunk.Text)
 		if r.prefix {
-			texts = append(append(texts, titles(&c.Chunk)), c.Chunk.Heading...)
+			texts = append(append(texts, titles(c.Chunk)), c.Chunk.Heading...)
 		}
 		n := 0.0
 		for i, held := range r.analyzer.Holds(ps.parsed, texts...) {

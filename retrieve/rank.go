@@ -65,7 +65,7 @@ func order(f Found, p Params) (sorted []Ranked, own []float64) {
 		r.Candidate = *c.Candidate
 		r.Dense, r.Lexical, r.DenseRank, r.LexicalRank = c.Dense, c.Lexical, c.DenseRank, c.LexicalRank
 		r.Score, r.Fused, r.Title, r.Phrases = final[i], fused[i], f.Titles[c.Chunk.Doc], f.Phrases[c.Chunk.ID]
-		r.Record, r.Parent = f.Records[c.Chunk.Doc], f.Parents[c.Chunk.ID]
+		r.Record, r.Parent = f.record(c.Chunk.Doc), f.Parents[c.Chunk.ID]
 		own[to] = fused[i] + phrases(i)
 	}
 	return sorted, own

@@ -75,7 +75,7 @@ func (r *Retriever) Rerank(ctx context.Context, query string, f Found, ps ...Par
 	passages := make([]string, len(ids))
 	for i, id := range ids {
 		c := chosen[id].Chunk
-		passages[i] = r.passage(c, f.Records[c.Doc].Title)
+		passages[i] = r.passage(c, f.record(c.Doc).Title)
 	}
 	scores, err := r.reranker.Score(ctx, query, passages)
 	if err != nil {
@@ -100,7 +100,7 @@ func (r *Retriever) Rerank(ctx context.Context, query string, f Found, ps ...Par
 }
 
 // passage returns what the reranker reads of a chunk.
-func (r *Retriever) passage(c index.Chunk, title string) string {
+func (r *Retriever) passage(c *index.Chunk, title string) string {
 	if !r.prefix {
 		return c.Text
 	}

@@ -75,14 +75,14 @@ func DefaultParams() Params {
 // Ranked is one chunk of the final order.
 type Ranked struct {
 	index.Candidate
-	Rank    int      // 1-based
-	Score   float64  // after fusion and rescoring; comparable within one query only
-	Fused   float64  // before rescoring
-	Title   float64  // share of the query's terms that the document's title has, by idf^Params.IDFPower, 0..1
-	Phrases float64  // share of the query's phrases that the chunk holds, identifiers half, 0..1
-	Rerank  Reranked // where it is not zero, it decided Rank
-	Record  index.Record
-	Parent  *index.Chunk // what is delivered instead of the chunk; nil: the chunk
+	Rank    int           // 1-based
+	Score   float64       // after fusion and rescoring; comparable within one query only
+	Fused   float64       // before rescoring
+	Title   float64       // share of the query's terms that the document's title has, by idf^Params.IDFPower, 0..1
+	Phrases float64       // share of the query's phrases that the chunk holds, identifiers half, 0..1
+	Rerank  Reranked      // where it is not zero, it decided Rank
+	Record  *index.Record // of its document; never nil, shared: nobody may change it
+	Parent  *index.Chunk  // what is delivered instead of the chunk; nil: the chunk
 	// Neighbours are the chunks up to Params.Neighbours away, in the order of
 	// index.Generation.Neighbours. Of a search only Result.Chunks have them.
 	Neighbours []*index.Chunk
@@ -111,7 +111,7 @@ type Found struct {
 	// Legs holds the visible candidates by chunk id. The ranks of each leg are
 	// without holes: invisible chunks are not counted.
 	Legs     index.Legs
-	Records  map[text.DocID]index.Record    // of every candidate's document
+	Records  map[text.DocID]*index.Record   // of every candidate's document; shared: nobody may change them
 	Reranked map[index.ChunkID]float64      // the reranker's scores, of the candidates that it has seen
 	Phrases  map[index.ChunkID]float64      // 0..1: share of the query's phrases that a candidate holds, identifiers half; missing: none
 	Titles   map[text.DocID]float64         // 0..1: share of the query's terms that the title of a candidate's document has; nil: titles count for nothing
@@ -129,9 +129,10 @@ type Found struct {
 // searcher is what retrieval needs of an index; implemented by
 // [index.Generation].
 type searcher interface {
-	// Legs returns candidates that the caller owns, but for what they point to.
+	// Legs returns candidates that the caller owns, but for the chunks and what else
+	// they point to.
 	Legs(ctx context.Context, s index.Search) (index.Legs, error)
-	Records(ctx context.Context, docs []text.DocID) (map[text.DocID]index.Record, error)
+	Records(ctx context.Context, docs []text.DocID) (map[text.DocID]*index.Record, error)
 	Vectors(ctx context.Context, ids []index.ChunkID) (map[index.ChunkID][]float32, error)
 	Parents(ctx context.Context, chunks []index.Chunk) (map[index.ChunkID]*index.Chunk, error)
 	Neighbours(ctx context.Context, chunks []index.Chunk, n int) (map[index.ChunkID][]*index.Chunk, error)

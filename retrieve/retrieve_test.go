@@ -102,7 +102,7 @@ func TestInvisibleChunks(t *testing.T) {
 			dirty.points = append(dirty.points, p)
 		}
 	}
-	dirty.rec["failed"] = index.Record{Doc: "failed", Rev: "old", State: index.Failed}
+	dirty.rec["failed"] = &index.Record{Doc: "failed", Rev: "old", State: index.Failed}
 	for _, f := range allFusions() {
 		// How rare a term is counts superseded chunks, too, as an index does.
 		p := params(func(p *Params) { p.Fusion, p.TopK, p.IDFPower = f, 10, 1 })

@@ -10,16 +10,10 @@ import (
 	"github.com/ragloop/ragloop/internal/text"
 )
 
-// term is a word of the query, as the lexical leg sees it.
-type term struct {
-	id     uint32
-	weight float64 // idf^Params.IDFPower
-}
-
 // weigh makes rare words count more: the weight of each term of the lexical query
 // is multiplied by idf^(p.IDFPower-1), and the index itself multiplies by idf.
-// BM25 has idf, Lucene's TFIDFSimilarity idf². It also fills in the terms that
-// titles and sentences are compared with, own being those of the query as it was asked.
+// BM25 has idf, Lucene's TFIDFSimilarity idf². It also fills in what titles and
+// sentences are compared with, own being the terms of the query as it was asked.
 //
 // Where the frequencies cannot be had the leg is BM25, and degraded says so.
 func (q *finding) weigh(ctx context.Context, own []uint32) error {
@@ -46,15 +40,16 @@ func (q *finding) weigh(ctx context.Context, own []uint32) error {
 		return nil
 	}
 	for i, id := range sparse.Indices {
-		if x, ok := idf[id]; ok && q.p.IDFPower != 1 {
+		if x, ok := idf[id]; ok && x > 0 && q.p.IDFPower != 1 {
 			sparse.Values[i] = float32(sparse.Values[i] * float32(power(x, q.p.IDFPower-1)))
 		}
 	}
-	for _, id := range own {
-		if x, ok := idf[id]; ok {
-			q.terms = append(q.terms, term{id, power(x, q.p.IDFPower)})
+	q.asked = newAsked(q.r.analyzer, own, func(id uint32) float64 {
+		if x, ok := idf[id]; ok && x > 0 {
+			return power(x, q.p.IDFPower)
 		}
-	}
+		return 0 // nowhere, or everywhere
+	})
 	return nil
 }
 
@@ -68,37 +63,19 @@ func power(x, exponent float64) float64 {
 }
 
 // titles returns how much of the query is in the title of each candidate's
-// document: the share of its terms, by weight, 0 to 1. Nil where titles count for nothing: they
-// do not where they are not indexed.
-func (q *finding) titles(cs []index.Candidate, records map[text.DocID]index.Record) map[text.DocID]float64 {
-	if q.p.TitleBoost == 0 || !q.r.prefix {
+// document: the share of its terms, by weight, 0 to 1. Nil where titles count for
+// nothing: they do not where they are not indexed.
+func (q *finding) titles(cs []index.Candidate, records map[text.DocID]*index.Record) map[text.DocID]float64 {
+	if q.asked == nil || q.p.TitleBoost == 0 || !q.r.prefix {
 		return nil
 	}
-	all := 0.0
-	for _, t := range q.terms {
-		all += t.weight
-	}
-	if all == 0 {
-		return nil
-	}
+	all := q.asked.lacking(0)
 	shares := make(map[text.DocID]float64, len(records))
 	for i := range cs {
 		doc := cs[i].Chunk.Doc
 		if _, known := shares[doc]; !known {
-			shares[doc] = q.share(records[doc].Title) / all
+			shares[doc] = 1 - q.asked.lacking(q.asked.in(records[doc].Title))/all
 		}
 	}
 	return shares
-}
-
-// share returns the weight of the query's terms that a title has.
-func (q *finding) share(title string) float64 {
-	has := q.r.analyzer.Document(title).Indices
-	n := 0.0
-	for _, t := range q.terms {
-		if _, ok := slices.BinarySearch(has, t.id); ok {
-			n += t.weight
-		}
-	}
-	return n
 }

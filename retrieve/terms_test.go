@@ -3,6 +3,7 @@ package retrieve
 import (
 	"context"
 	"errors"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -110,25 +111,55 @@ func TestTitleBoost(t *testing.T) {
 	}
 }
 
+// asking is what a query of these words asks for.
+func asking(a *lexical.Analyzer, words map[string]float64) *asked {
+	weights := map[uint32]float64{}
+	for w, x := range words {
+		weights[a.Query(w).Indices[0]] = x
+	}
+	return newAsked(a, slices.Collect(maps.Keys(weights)), func(id uint32) float64 { return weights[id] })
+}
+
+// TestAsked: of many terms the heaviest count, whatever order they come in, and
+// none that weighs nothing.
+func TestAsked(t *testing.T) {
+	weight := func(id uint32) float64 { return float64(id % 100) }
+	var ids []uint32
+	for id := range uint32(200) {
+		ids = append(ids, id)
+	}
+	got := newAsked(nil, ids, weight)
+	slices.Reverse(ids)
+	if again := newAsked(nil, ids, weight); !slices.Equal(got.ids, again.ids) || !slices.Equal(got.weights, again.weights) {
+		t.Error("the order of terms matters")
+	}
+	if len(got.ids) != maxAskedTerms || !slices.IsSorted(got.ids) || slices.Min(got.weights) != 68 {
+		t.Errorf("%d of 200 terms are kept, the least of weight %v", len(got.ids), slices.Min(got.weights))
+	}
+	if newAsked(nil, []uint32{0, 100}, weight) != nil || newAsked(nil, nil, weight).relevance() != nil {
+		t.Error("terms of weight 0 ask for something")
+	}
+}
+
 func TestTitleShares(t *testing.T) {
 	a, err := lexical.New(lexical.Default())
 	if err != nil {
 		t.Fatal(err)
 	}
-	weigh := func(word string, weight float64) term { return term{a.Query(word).Indices[0], weight} }
-	q := finding{r: &Retriever{analyzer: a, prefix: true}, p: Params{TitleBoost: 1}, terms: []term{weigh("travel", 1), weigh("policy", 3), weigh("limits", 4)}}
-	records := map[text.DocID]index.Record{
+	q := finding{r: &Retriever{analyzer: a, prefix: true}, p: Params{TitleBoost: 1}}
+	q.asked = asking(a, map[string]float64{"travel": 1, "policy": 3, "limits": 4})
+	records := map[text.DocID]*index.Record{
 		"all": {Title: "Limits of the Travel Policy"}, "some": {Title: "Travels; policies"}, "none": {Title: "Expenses"}, "empty": {},
 	}
 	var cs []index.Candidate
 	for doc := range records {
-		cs = append(cs, index.Candidate{Chunk: index.Chunk{Doc: doc}}, index.Candidate{Chunk: index.Chunk{Doc: doc}})
+		cs = append(cs, index.Candidate{Chunk: &index.Chunk{Doc: doc}}, index.Candidate{Chunk: &index.Chunk{Doc: doc}})
 	}
 	want := map[text.DocID]float64{"all": 1, "some": 0.5, "none": 0, "empty": 0}
 	if d := cmp.Diff(want, q.titles(cs, records), cmpopts.EquateApprox(0, 1e-12)); d != "" {
 		t.Errorf("titles (-want +got):\n%s", d)
 	}
-	q.terms = nil
+	q.asked = nil
 	if got := q.titles(cs, records); got != nil {
 		t.Errorf("titles of a query without terms = %v, want nil", got)
 	}

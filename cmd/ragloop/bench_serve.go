@@ -114,6 +114,7 @@ func (a *app) benchServe(ctx context.Context, b servingLoad) (err error) {
 		return err
 	}
 	defer closing(&err, t.close)
+	defer collectSeldom()() // what it takes, the service lacks
 	var out loadResults
 	busy := t.busy()
 	highest, plan := b.plan.Rate, b.plan

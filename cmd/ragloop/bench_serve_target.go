@@ -119,7 +119,11 @@ func (t *loadTarget) call(ctx context.Context, n int) load.Reply {
 	}
 	resp, err := t.retrieval.Retrieve(ctx, t.request(query))
 	if err != nil {
-		return load.Reply{Outcome: outcome(err), Err: describe(err)}
+		reply := load.Reply{Outcome: outcome(err)}
+		if reply.Outcome == load.Failed {
+			reply.Err = describe(err)
+		}
+		return reply
 	}
 	out := load.Reply{}
 	if len(resp.Degraded) > 0 {

@@ -331,7 +331,7 @@ func (a *app) retryDocs(ctx context.Context, names []string, reason extract.Reas
 			switch r, ok := stored[doc]; {
 			case !ok:
 				absent = append(absent, string(doc))
-			case !ingest.Quarantines(r):
+			case !ingest.Quarantines(*r):
 				a.say("%s is not in quarantine", printable(string(doc)))
 			}
 		}

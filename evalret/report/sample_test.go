@@ -111,7 +111,7 @@ func (f finder) Find(_ context.Context, query string, _ retrieve.Params) (retrie
 		return retrieve.Found{}, fmt.Errorf("find %q: no such query", query)
 	}
 	rng := rand.New(rand.NewPCG(uint64(len(query)), uint64(t.sentence)*977+uint64(len(t.doc))+uint64(f.n)))
-	found := retrieve.Found{Records: map[text.DocID]index.Record{}}
+	found := retrieve.Found{Records: map[text.DocID]*index.Record{}}
 	docs := make([]text.DocID, 0, len(f.w.docs))
 	for doc := range f.w.docs {
 		docs = append(docs, doc)
@@ -130,7 +130,7 @@ func (f finder) Find(_ context.Context, query string, _ retrieve.Params) (retrie
 				}
 			}
 			found.Legs.Candidates = append(found.Legs.Candidates, index.Candidate{
-				Chunk: index.Chunk{
+				Chunk: &index.Chunk{
 					ID: index.ChunkID(fmt.Sprintf("%s#%02d", doc, from)), Doc: doc, Rev: "r", Ordinal: from / f.n,
 					Span: span, Text: f.w.docs[doc][span.Start:span.End], Gap: " ",
 				},
@@ -138,7 +138,7 @@ func (f finder) Find(_ context.Context, query string, _ retrieve.Params) (retrie
 				Lexical: 10 + 3*(signal*0.8+0.7*rng.NormFloat64()+0.2*t.noise[1]),
 			})
 		}
-		found.Records[doc] = index.Record{Doc: doc, Rev: "r", Title: f.w.titles[doc], State: index.Indexed}
+		found.Records[doc] = &index.Record{Doc: doc, Rev: "r", Title: f.w.titles[doc], State: index.Indexed}
 	}
 	cs := found.Legs.Candidates
 	slices.SortFunc(cs, func(a, b index.Candidate) int { return cmp.Compare(b.Dense, a.Dense) })

@@ -98,7 +98,7 @@ func (f finder) Rerank(_ context.Context, _ string, found retrieve.Found, _ ...r
 func (f finder) Find(_ context.Context, query string, _ retrieve.Params) (retrieve.Found, error) {
 	f.b.finds++ // the tests search one query at a time
 	doc := text.DocID(strings.TrimSuffix(query, "?"))
-	found := retrieve.Found{Records: map[text.DocID]index.Record{doc: {Doc: doc, Rev: "r", State: index.Indexed}}}
+	found := retrieve.Found{Records: map[text.DocID]*index.Record{doc: {Doc: doc, Rev: "r", State: index.Indexed}}}
 	var i int
 	if _, err := fmt.Sscanf(query, "d%d?", &i); err != nil {
 		return found, err
@@ -116,7 +116,7 @@ func (f finder) Find(_ context.Context, query string, _ retrieve.Params) (retrie
 			break
 		}
 		found.Legs.Candidates = append(found.Legs.Candidates, index.Candidate{
-			Chunk: index.Chunk{
+			Chunk: &index.Chunk{
 				ID: index.ChunkID(fmt.Sprintf("%02d", i)), Doc: doc, Rev: "r", Ordinal: i,
 				Span: text.RuneSpan{Start: start, End: start + width}, Text: string(body[start : start+width]),
 			},

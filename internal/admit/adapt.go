@@ -40,12 +40,17 @@ func (l *Limiter) adapt(now time.Time) {
 func (l *Limiter) step(w window, slow float64, full bool) {
 	if float64(w.expired) > expiredMost*float64(w.calls) {
 		l.limit *= decrease
+		l.fallen = true
 	} else if slow > 0 {
 		next := tolerance/slow*l.limit + 1
-		if next < l.limit {
+		switch {
+		case next < l.limit:
 			l.limit += falling * (next - l.limit)
-		} else if full {
+			l.fallen = true
+		case full && l.fallen:
 			l.limit += rising * (next - l.limit)
+		case full:
+			l.limit += risingFirst * (next - l.limit)
 		}
 	}
 	l.limit = min(max(l.limit, float64(l.c.Min)), float64(l.c.Max))

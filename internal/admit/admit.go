@@ -81,18 +81,24 @@ func (r *Refusal) Unwrap() error { return r.Err }
 // Min for one window, and where there was none for 30 seconds a quarter, and a
 // quarter of that for another window as long as calls become faster by it.
 //
+// A limiter begins with such a window, and then with twice Min: a service that has
+// just started and is overrun must not find out by too many at once that they are
+// too many. Until the limit falls for the first time it grows as far as the aim.
+//
 // # The queue
 //
 // Calls wait for their turn, first come first served, so that a burst is no
 // overload: as many as get it within 25 ms at the rate of the last window that was
-// full, and no fewer than the limit. They are never refused later, unless their
-// time runs out.
+// full, and no fewer than the limit; 20 where there was no such window yet. They are
+// never refused later, unless their time runs out.
 type Limiter struct {
 	c Config
 
 	mu      sync.Mutex
 	limit   float64
+	fallen  bool // it has been lowered
 	running int
+	coming  int // announced, and on their way
 	waiting []*waiter
 	kinds   map[string]*kind
 	window  window
@@ -135,8 +141,9 @@ const (
 
 	tolerance   = 1.5
 	rising      = 0.1
+	risingFirst = 1 // until the limit falls for the first time
 	falling     = 0.5
-	startLimit  = 20
+	firstRoom   = 20
 	decrease    = 0.9
 	expiredMost = 0.1
 
@@ -160,9 +167,9 @@ func New(c Config) *Limiter {
 	if c.Jitter == nil {
 		c.Jitter = rand.Float64
 	}
-	l := &Limiter{c: c, limit: float64(min(max(startLimit, c.Min), c.Max)), kinds: map[string]*kind{}, probe: 1, pushed: 1}
+	l := &Limiter{c: c, limit: float64(min(2*c.Min, c.Max)), kinds: map[string]*kind{}, pushed: 1}
 	if c.Fixed {
-		l.limit = float64(c.Max)
+		l.limit, l.probe = float64(c.Max), 1
 	}
 	l.window.begin = c.Now()
 	return l
@@ -194,19 +201,32 @@ func (l *Limiter) room() int {
 	if l.c.Fixed {
 		return 0
 	}
-	return min(int(math.Round(max(l.limit, l.rate*mostWait.Seconds()))), l.c.Max)
+	room := max(l.limit, l.rate*mostWait.Seconds())
+	if l.rate == 0 {
+		room = max(room, firstRoom)
+	}
+	return min(int(math.Round(room)), l.c.Max)
 }
 
-// Peek returns the error of a call that would be refused if it came now. It
-// counts as one that came and was refused; one for which it returns nil has yet
-// to come.
-func (l *Limiter) Peek() error {
+// Announce says that a call is on its way to Enter. It returns the error of one for
+// which there would be no place, which counts as one that came and was refused.
+// Otherwise arrived must be called once, right before Enter or where the call does
+// not get that far: until then it takes a place of those that wait, or else any
+// number of calls could be on their way, unseen.
+func (l *Limiter) Announce() (arrived func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.running < l.allowed() || len(l.waiting) < l.room() {
-		return nil
+	if len(l.waiting)+l.coming >= l.room()+max(l.allowed()-l.running, 0) {
+		return nil, l.refuse()
 	}
-	return l.refuse()
+	l.coming++
+	return l.arrived, nil
+}
+
+func (l *Limiter) arrived() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.coming--
 }
 
 // refuse counts a call and returns why it is refused. l.mu is held.

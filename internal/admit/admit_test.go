@@ -35,19 +35,24 @@ func TestFixed(t *testing.T) {
 		err.Error() != "too many calls at once: this server handles 2, try again later" {
 		t.Errorf("third call = %v, %+v", err, refused)
 	}
-	if err := l.Peek(); !errors.Is(err, ErrBusy) {
-		t.Errorf("Peek = %v", err)
+	if _, err := l.Announce(); !errors.Is(err, ErrBusy) {
+		t.Errorf("Announce = %v", err)
 	}
 	if got, want := l.State(), (State{Limit: 2, Running: 2, Busy: 2}); got != want {
 		t.Errorf("State = %+v, want %+v", got, want)
 	}
 	first.Leave(Done)
-	if err := l.Peek(); err != nil {
-		t.Errorf("Peek with a free place = %v", err)
+	arrived, err := l.Announce()
+	if err != nil {
+		t.Errorf("Announce with a free place = %v", err)
 	}
+	if _, err := l.Announce(); !errors.Is(err, ErrBusy) {
+		t.Errorf("Announce beside one on its way = %v", err)
+	}
+	arrived()
 	enter(t, l).Leave(Other)
 	second.Leave(Expired)
-	if got, want := l.State(), (State{Limit: 2, Busy: 2}); got != want {
+	if got, want := l.State(), (State{Limit: 2, Busy: 3}); got != want {
 		t.Errorf("State at the end = %+v, want %+v", got, want)
 	}
 }
@@ -56,7 +61,7 @@ func TestFixed(t *testing.T) {
 // place to the others.
 func TestQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := New(Config{Max: 2})
+		l := New(Config{Max: 2, Min: 2})
 		first, second := enter(t, l), enter(t, l)
 		came := make(chan string, 3)
 		leave := make(chan struct{})
@@ -126,7 +131,8 @@ func TestGrantedToTheGone(t *testing.T) {
 	})
 }
 
-// measured returns a limiter of two cores that has seen calls of 10 ms.
+// measured returns a limiter of two cores that has seen calls of 10 ms and lets 20
+// in at once.
 func measured(c *clock) *Limiter {
 	l := New(Config{Max: 100, Min: 2, Now: c.now, Jitter: fixed(0)})
 	for range windowCalls {
@@ -134,6 +140,7 @@ func measured(c *clock) *Limiter {
 		c.t = c.t.Add(10 * time.Millisecond)
 		ticket.Leave(Done)
 	}
+	l.limit = 20
 	return l
 }
 

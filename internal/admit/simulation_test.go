@@ -77,6 +77,27 @@ func TestSimulated(t *testing.T) {
 			}
 		})
 	})
+	t.Run("four times too much from the start on", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, l := &service{cores: make(chan struct{}, 2), work: 2 * ms}, New(Config{Max: 256, Min: 2})
+			r := s.run(t, l, 4000, time.Second)
+			if g := r.Goodput(); g < 900 {
+				t.Errorf("goodput %.0f, want at least 900 of 1000", g)
+			}
+			if slowest := r.Of(load.Answered).Max(); slowest > 60*ms {
+				t.Errorf("an answer took %v, want 60 ms at most", slowest)
+			}
+		})
+	})
+	t.Run("waits for others from the start on", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s, l := &service{cores: make(chan struct{}, 2), work: 200 * time.Microsecond, wait: 100 * ms}, New(Config{Max: 256, Min: 2})
+			r := s.run(t, l, 500, 10*time.Second)
+			if r.Share(load.Answered) < 0.8 || l.State().Limit < 50 {
+				t.Errorf("%v, limit %d; want 80 %% answered and room for 50 at once", r.Outcomes, l.State().Limit)
+			}
+		})
+	})
 	t.Run("waits for others", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			// A remote embedder: 100 calls are at work at a time, and 10 % of the cores.

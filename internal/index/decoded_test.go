@@ -55,7 +55,7 @@ func TestLegsShowLabels(t *testing.T) {
 	g := create(t, c)
 	e := document("a", "r1", "one word")
 	put(t, g, e)
-	search := func() Chunk {
+	search := func() *Chunk {
 		t.Helper()
 		l, err := g.Legs(t.Context(), Search{Dense: vector("q"), Sparse: terms("word"), Limit: 5})
 		if err != nil || len(l.Candidates) != 1 {

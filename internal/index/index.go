@@ -177,7 +177,7 @@ type Filter struct {
 // ("completed"): a leg that did not return it was asked for its score. A
 // lexical score of 0 means that no term is shared.
 type Candidate struct {
-	Chunk                  Chunk
+	Chunk                  *Chunk // shared: nobody may change it
 	Dense, Lexical         float64
 	DenseRank, LexicalRank int // 1-based rank in the leg's own result; 0: the leg did not return it
 }

@@ -21,8 +21,8 @@ const completionGroup = 500
 // order equal scores by chunk id too. A leg that was not asked for leaves its
 // score and rank 0. Candidates may belong to superseded revisions: compare them
 // with their records. A chunk that vanished between the two batches is left
-// out, which can leave a gap in the ranks. What the fields of a chunk point to is
-// shared with later results: nobody may change it.
+// out, which can leave a gap in the ranks. The candidates are the caller's, their
+// chunks are shared with later results: nobody may change them.
 func (g *Generation) Legs(ctx context.Context, s Search) (Legs, error) {
 	l, err := g.legs(ctx, s)
 	if err != nil {
@@ -51,7 +51,7 @@ func (g *Generation) legs(ctx context.Context, s Search) (Legs, error) {
 	f := newFound(results)
 	for i, l := range legs {
 		for rank, p := range byScore(results[i]) {
-			if err := g.read(l, p, f.at(p), rank+1); err != nil {
+			if err := g.read(l, p, f.of(p), rank+1); err != nil {
 				return Legs{}, err
 			}
 		}
@@ -64,10 +64,11 @@ func (g *Generation) legs(ctx context.Context, s Search) (Legs, error) {
 	return Legs{Candidates: f.sorted()}, nil
 }
 
-// found holds candidates, which are large, by id.
+// found holds candidates by id.
 type found struct {
-	all []Candidate
-	ids map[ChunkID]int // position in all
+	all []Candidate       // those whose chunk is not known yet have none
+	ids []*qdrant.PointId // of all
+	at  map[ChunkID]int
 }
 
 // newFound returns one with room for all results.
@@ -76,39 +77,30 @@ func newFound(results [][]*qdrant.ScoredPoint) *found {
 	for _, r := range results {
 		n += len(r)
 	}
-	return &found{all: make([]Candidate, 0, n), ids: make(map[ChunkID]int, n)}
+	return &found{make([]Candidate, 0, n), make([]*qdrant.PointId, 0, n), make(map[ChunkID]int, n)}
 }
 
-// at returns the candidate of a point, until the next call.
-func (f *found) at(p *qdrant.ScoredPoint) *Candidate {
+// of returns the candidate of a point, until the next call.
+func (f *found) of(p *qdrant.ScoredPoint) *Candidate {
 	id := ChunkID(p.GetId().GetUuid())
-	i, ok := f.ids[id]
+	i, ok := f.at[id]
 	if !ok {
 		i = len(f.all)
-		f.ids[id] = i
-		f.all = append(f.all, Candidate{})
-		f.all[i].Chunk.ID = id
+		f.at[id] = i
+		f.all, f.ids = append(f.all, Candidate{}), append(f.ids, p.GetId())
 	}
 	return &f.all[i]
 }
 
-// sorted returns the candidates whose chunk is known, by id.
+// sorted returns the candidates whose chunk is known, by id. f must not be used
+// afterwards.
 func (f *found) sorted() []Candidate {
-	order := make([]int, 0, len(f.all))
-	for i := range f.all {
-		if f.all[i].Chunk.Doc != "" {
-			order = append(order, i)
-		}
-	}
-	if len(order) == 0 {
+	known := slices.DeleteFunc(f.all, func(c Candidate) bool { return c.Chunk == nil })
+	if len(known) == 0 {
 		return nil
 	}
-	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(f.all[a].Chunk.ID, f.all[b].Chunk.ID) })
-	out := make([]Candidate, len(order))
-	for k, i := range order {
-		out[k] = f.all[i]
-	}
-	return out
+	slices.SortFunc(known, func(a, b Candidate) int { return cmp.Compare(a.Chunk.ID, b.Chunk.ID) })
+	return known
 }
 
 // leg is one of the two searches.
@@ -133,7 +125,7 @@ func (g *Generation) read(l leg, p *qdrant.ScoredPoint, c *Candidate, rank int) 
 		if err != nil {
 			return err
 		}
-		c.Chunk = *chunk
+		c.Chunk = chunk
 	}
 	return nil
 }
@@ -205,7 +197,7 @@ func (g *Generation) completeScores(ctx context.Context, legs []leg, f *found) e
 		var missing []*qdrant.PointId
 		for i := range f.all {
 			if l.rank(&f.all[i]) == 0 {
-				missing = append(missing, qdrant.NewIDUUID(string(f.all[i].Chunk.ID)))
+				missing = append(missing, f.ids[i])
 			}
 		}
 		for group := range slices.Chunk(missing, completionGroup) {
@@ -225,7 +217,7 @@ func (g *Generation) completeScores(ctx context.Context, legs []leg, f *found) e
 	for i, l := range asked {
 		for _, p := range results[i] {
 			id := ChunkID(p.GetId().GetUuid())
-			at, ok := f.ids[id]
+			at, ok := f.at[id]
 			if !ok {
 				return fmt.Errorf("complete the scores: %w: the server answers with chunk %s, which was not asked for", ErrDamaged, id)
 			}

@@ -168,10 +168,11 @@ func (m *mender) mark(ctx context.Context) error {
 		}
 		var points []*qdrant.PointStruct
 		for _, doc := range docs {
-			r, ok := records[doc]
+			stored, ok := records[doc]
 			if !ok {
 				continue // removed meanwhile
 			}
+			r := *stored
 			r.Damage = m.marks[doc]
 			point := m.g.recordPoint(r)
 			if m.altered[doc] {
@@ -234,7 +235,7 @@ func (m *mender) rewrite(ctx context.Context, ids []string, embed map[string]boo
 	for i, p := range made {
 		c := &p.Chunk
 		if r, ok := records[c.Doc]; ok {
-			c.label(r)
+			c.label(*r)
 		}
 		if err := checkDense(p.Dense, m.g.Recipe.Embedder.Dimension); err != nil {
 			return fmt.Errorf("chunk %s: %w", c.ID, err)

@@ -32,24 +32,24 @@ func (g *Generation) Record(ctx context.Context, doc text.DocID) (Record, error)
 	if !ok {
 		return Record{}, fmt.Errorf("read the record of %q in %s: %w", doc, g, ErrNoDocument)
 	}
-	return r, nil
+	return *r, nil
 }
 
 // Records returns the records of docs that exist, by id, in one round trip.
-// Documents may be named more than once. What the fields of a record point to is
-// shared with later results: nobody may change it.
-func (g *Generation) Records(ctx context.Context, docs []text.DocID) (map[text.DocID]Record, error) {
+// Documents may be named more than once. The map is the caller's, records are
+// shared with later results: nobody may change them.
+func (g *Generation) Records(ctx context.Context, docs []text.DocID) (map[text.DocID]*Record, error) {
 	points, err := g.recordPoints(ctx, docs)
 	if err != nil {
 		return nil, err
 	}
-	out := make(map[text.DocID]Record, len(points))
+	out := make(map[text.DocID]*Record, len(points))
 	for _, p := range points {
 		r, err := g.c.records.read(p.GetId(), p.GetPayload(), decodeRecord)
 		if err != nil {
 			return nil, err
 		}
-		out[r.Doc] = *r
+		out[r.Doc] = r
 	}
 	return out, nil
 }

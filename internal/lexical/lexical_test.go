@@ -366,3 +366,22 @@ func TestHighestCount(t *testing.T) {
 		}
 	}
 }
+
+// TestHas: a text has the terms that are dimensions of its vector.
+func TestHas(t *testing.T) {
+	for _, change := range []func(*Params){nil, func(p *Params) { p.Tokenizer = Prefix }, func(p *Params) { p.CaseSensitive = true }} {
+		a := analyzer(t, change)
+		ids := a.Document("Pumps pumping, the filter of a PUMP; warranty limits").Indices
+		for _, s := range []string{"", "the of", "a pump", "Limited warranties of filters", "Pump PUMP pumps xyz"} {
+			in, want := a.Document(s).Indices, uint64(0)
+			for i, id := range ids {
+				if slices.Contains(in, id) {
+					want |= 1 << i
+				}
+			}
+			if got := a.Has(s, ids); got != want {
+				t.Errorf("Has(%q) = %b, want %b", s, got, want)
+			}
+		}
+	}
+}

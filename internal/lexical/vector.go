@@ -55,6 +55,21 @@ func (a *Analyzer) Document(s string) Vector {
 	return v
 }
 
+// Has returns which of ids, ascending and distinct, are dimensions of the vector
+// that Document makes of s: bit i for ids[i], of the first 64.
+func (a *Analyzer) Has(s string, ids []uint32) uint64 {
+	an := a.begin()
+	defer an.end()
+	ids = ids[:min(len(ids), 64)]
+	var has uint64
+	a.each(an, s, func(t *term) {
+		if i, ok := slices.BinarySearch(ids, t.id); ok {
+			has |= 1 << i
+		}
+	})
+	return has
+}
+
 // countIDs returns the number of dimensions of sorted keys.
 func countIDs(keys []uint64) (n int) {
 	for i, k := range keys {

@@ -161,14 +161,16 @@ func (s *Store) dump(w *checkpointWriter) {
 			}})
 		}
 		order := c.inOrder()
-		o := output{payload: func(pl payload) payload { return pl }, vectors: c.vectorNames()}
+		o := output{vectors: c.vectorNames()}
 		if o.vectors == nil {
 			o.vectors = []string{}
 		}
 		for batch := range slices.Chunk(order, checkpointBatch) {
 			res := &qdrant.BatchResult{}
 			for _, sl := range batch {
-				res.Result = append(res.Result, o.scored(c, hit{slot: sl, version: c.versions[sl]}))
+				res.Result = append(res.Result, &qdrant.ScoredPoint{
+					Id: c.points[sl].proto(), Version: c.versions[sl], Payload: c.payloads[sl], Vectors: o.vectorsOf(c, sl),
+				})
 			}
 			w.record(record{op: opRestore, collection: name, msg: res})
 		}

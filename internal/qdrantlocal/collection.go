@@ -24,7 +24,8 @@ type collection struct {
 	ops     uint64                   // number of updates so far
 
 	ids      map[pointID]slot
-	points   []pointID // by slot, like the following
+	points   []pointID                        // by slot, like the following
+	shown    []atomic.Pointer[qdrant.PointId] // points as answers have them, made when a search first finds them
 	payloads []payload
 	versions []uint64 // value of ops at the last change
 	sizes    []uint32 // encoded size, an estimate
@@ -115,6 +116,17 @@ func (c *collection) hasVectorName(name string) bool {
 	return c.dense[name] != nil || c.multi[name] != nil || c.sparse[name] != nil
 }
 
+// id returns the id of a point as the answer to a search has it, which is kept for
+// the next one: points that are found once are found again. Nobody may change it.
+func (c *collection) id(s slot) *qdrant.PointId {
+	p := c.shown[s].Load()
+	if p == nil {
+		p = c.points[s].proto()
+		c.shown[s].Store(p)
+	}
+	return p
+}
+
 // insert returns the slot of id, giving it one if it is new.
 func (c *collection) insert(id pointID) (s slot, isNew bool) {
 	if s, ok := c.ids[id]; ok {
@@ -123,9 +135,11 @@ func (c *collection) insert(id pointID) (s slot, isNew bool) {
 	if n := len(c.free); n > 0 {
 		s, c.free = c.free[n-1], c.free[:n-1]
 		c.points[s] = id
+		c.shown[s].Store(nil)
 	} else {
 		s = slot(len(c.points))
 		c.points = append(c.points, id)
+		c.shown = append(c.shown, atomic.Pointer[qdrant.PointId]{})
 		c.payloads = append(c.payloads, nil)
 		c.versions = append(c.versions, 0)
 		c.sizes = append(c.sizes, 0)

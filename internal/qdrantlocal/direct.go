@@ -19,8 +19,8 @@ func (s *Store) Direct() grpc.DialOption { return grpc.WithChainUnaryInterceptor
 // the server; what is left out is to encode and decode messages that do not leave
 // the process, which is most of the work of a search in a small collection.
 //
-// Answers share payloads with the store, which never changes one in place; nor
-// may the caller.
+// Answers share payloads and ids with the store, which never changes one in place;
+// nor may the caller.
 func (s *Store) direct(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, next grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	if cc.GetState() == connectivity.Shutdown { // closed: next says so
 		return next(ctx, method, req, reply, cc, opts...)

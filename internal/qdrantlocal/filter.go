@@ -79,7 +79,7 @@ func compileCondition(in *qdrant.Condition, c *collection, under jsonPath) (cond
 		return isNullCondition{p, c.indexAt(under, p) != nil}, nil
 	case *qdrant.Condition_HasId:
 		ids, err := parseIDs(o.HasId.GetHasId())
-		var set bitset
+		set := make(bitset, len(c.live))
 		for _, id := range ids {
 			if s, ok := c.ids[id]; ok {
 				set.set(s)

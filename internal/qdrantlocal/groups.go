@@ -174,11 +174,7 @@ func (g *grouping) best() []*group {
 func (g *grouping) result(o output) []*qdrant.PointGroup {
 	var out []*qdrant.PointGroup
 	for _, gr := range g.best() {
-		pg := &qdrant.PointGroup{Id: gr.key.proto()}
-		for _, h := range gr.hits[:min(g.size, len(gr.hits))] {
-			pg.Hits = append(pg.Hits, o.scored(g.c, h))
-		}
-		out = append(out, pg)
+		out = append(out, &qdrant.PointGroup{Id: gr.key.proto(), Hits: o.scored(g.c, gr.hits[:min(g.size, len(gr.hits))])})
 	}
 	return out
 }
@@ -347,7 +343,7 @@ func (c *collection) addLookups(groups []*qdrant.PointGroup, l *qdrant.WithLooku
 			continue
 		}
 		if s, ok := c.ids[id]; ok {
-			g.Lookup = o.retrieved(c, s)
+			g.Lookup = o.retrieved(c, s, c.points[s].proto())
 		}
 	}
 	return nil

@@ -62,15 +62,19 @@ func (c *collection) newOutput(p *qdrant.WithPayloadSelector, v *qdrant.WithVect
 	return o, nil
 }
 
-func (o output) retrieved(c *collection, s slot) *qdrant.RetrievedPoint {
-	return &qdrant.RetrievedPoint{Id: c.points[s].proto(), Payload: o.payloadOf(c, s), Vectors: o.vectorsOf(c, s)}
+func (o output) retrieved(c *collection, s slot, id *qdrant.PointId) *qdrant.RetrievedPoint {
+	return &qdrant.RetrievedPoint{Id: id, Payload: o.payloadOf(c, s), Vectors: o.vectorsOf(c, s)}
 }
 
-func (o output) scored(c *collection, h hit) *qdrant.ScoredPoint {
-	return &qdrant.ScoredPoint{
-		Id: c.points[h.slot].proto(), Score: h.score, Version: h.version, OrderValue: h.order,
-		Payload: o.payloadOf(c, h.slot), Vectors: o.vectorsOf(c, h.slot),
+func (o output) scored(c *collection, hits []hit) []*qdrant.ScoredPoint {
+	points, out := make([]qdrant.ScoredPoint, len(hits)), make([]*qdrant.ScoredPoint, len(hits))
+	for i, h := range hits {
+		p := &points[i]
+		p.Id, p.Score, p.Version, p.OrderValue = c.id(h.slot), h.score, h.version, h.order
+		p.Payload, p.Vectors = o.payloadOf(c, h.slot), o.vectorsOf(c, h.slot)
+		out[i] = p
 	}
+	return out
 }
 
 func (o output) payloadOf(c *collection, s slot) payload {

@@ -119,11 +119,7 @@ func (c *collection) query(ctx context.Context, r *qdrant.QueryPoints, root *qdr
 		return nil, err
 	}
 	hits = hits[min(offset, uint64(len(hits))):]
-	out := make([]*qdrant.ScoredPoint, len(hits))
-	for i, h := range hits {
-		out[i] = o.scored(c, h)
-	}
-	return out, nil
+	return o.scored(c, hits), nil
 }
 
 // addLimits adds without overflow, to a value that fits an int.

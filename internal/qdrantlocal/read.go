@@ -45,12 +45,12 @@ func (ps *pointsServer) Get(_ context.Context, r *qdrant.GetPoints) (*qdrant.Get
 	if err != nil {
 		return nil, err
 	}
-	out := &qdrant.GetResponse{}
-	seen := make(map[pointID]bool, len(ids))
+	out := &qdrant.GetResponse{Result: make([]*qdrant.RetrievedPoint, 0, len(ids))}
+	seen := make(bitset, len(c.live))
 	for _, id := range ids {
-		if s, ok := c.ids[id]; ok && !seen[id] {
-			seen[id] = true
-			out.Result = append(out.Result, o.retrieved(c, s))
+		if s, ok := c.ids[id]; ok && !seen.has(s) {
+			seen.set(s)
+			out.Result = append(out.Result, o.retrieved(c, s, c.id(s)))
 		}
 	}
 	out.Time = since(start)
@@ -129,7 +129,7 @@ func (ps *pointsServer) Scroll(ctx context.Context, r *qdrant.ScrollPoints) (*qd
 			return nil, err
 		}
 		for _, h := range hits {
-			p := o.retrieved(c, h.slot)
+			p := o.retrieved(c, h.slot, c.points[h.slot].proto())
 			p.OrderValue = h.order
 			out.Result = append(out.Result, p)
 		}
@@ -141,7 +141,7 @@ func (ps *pointsServer) Scroll(ctx context.Context, r *qdrant.ScrollPoints) (*qd
 			out.NextPageOffset = c.points[s].proto()
 			break
 		}
-		out.Result = append(out.Result, o.retrieved(c, s))
+		out.Result = append(out.Result, o.retrieved(c, s, c.points[s].proto()))
 	}
 	out.Time = since(start)
 	return out, nil

@@ -58,18 +58,27 @@ func (l *limits) limiter(method string) *admit.Limiter {
 
 // tap refuses calls for which there is no place before they are read and get a
 // goroutine: what is refused must cost next to nothing. The place itself is taken
-// later, in bounded.
+// later, in bounded, which a call does not reach whose message cannot be read.
 func (l *limits) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if !own(info.FullMethodName) {
 		return ctx, nil
 	}
-	if err := l.limiter(info.FullMethodName).Peek(); err != nil {
+	arrived, err := l.limiter(info.FullMethodName).Announce()
+	if err != nil {
 		st := statusOf(ctx, err)
 		l.metrics.Refused(path.Base(info.FullMethodName), st.Code())
 		return nil, st.Err()
 	}
-	return ctx, nil
+	stop := context.AfterFunc(ctx, arrived)
+	return context.WithValue(ctx, announced{}, func() {
+		if stop() {
+			arrived()
+		}
+	}), nil
 }
+
+// announced is the key of the function that a call calls on arrival, in its context.
+type announced struct{}
 
 func (l *limits) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (resp any, err error) {
 	err = l.around(ctx, info.FullMethod, func(ctx context.Context) (err error) {
@@ -149,6 +158,9 @@ func (l *limits) bounded(ctx context.Context, method string, call func(context.C
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, l.maxSearch)
 		defer cancel()
+	}
+	if arrived, ok := ctx.Value(announced{}).(func()); ok {
+		arrived()
 	}
 	place, err := l.limiter(method).Enter(ctx, method)
 	if err != nil {

@@ -66,6 +66,9 @@ func (r random) fill(v reflect.Value) {
 		for i := range n {
 			r.fill(v.Index(i))
 		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		r.fill(v.Elem())
 	case reflect.Map:
 		v.Set(reflect.MakeMap(v.Type()))
 		for range 1 + r.r.IntN(2) {
@@ -158,26 +161,29 @@ func rerankedOf(r *ragloopv1.Reranked) retrieve.Reranked {
 func TestRoundTripChunk(t *testing.T) {
 	roundTrips(t, chunk, func(m *ragloopv1.Chunk) retrieve.Ranked {
 		c := candidateOf(m.Dense, m.Lexical)
-		c.Chunk = index.Chunk{
+		c.Chunk = &index.Chunk{
 			ID: index.ChunkID(m.Id), Doc: text.DocID(m.Document), Rev: m.Revision, Ordinal: int(m.Ordinal), Span: runeSpan(m.Span),
 			Text: m.Text, Heading: m.Heading, PageStart: int(m.PageStart), PageEnd: int(m.PageEnd), Tokens: int(m.Tokens), Tags: m.Tags, Meta: fieldsOf(m.Fields),
 		}
-		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Title: m.InTitle, Phrases: m.Phrases, Rerank: rerankedOf(m.Reranked), Record: index.Record{URI: m.Uri, Title: m.Title}}
+		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Title: m.InTitle, Phrases: m.Phrases, Rerank: rerankedOf(m.Reranked), Record: &index.Record{URI: m.Uri, Title: m.Title}}
 	}, onlyFields[index.Record]("URI", "Title"), onlyFields[index.Chunk]("ID", "Doc", "Rev", "Ordinal", "Span", "Text", "Heading",
-		"PageStart", "PageEnd", "Tokens", "Tags", "Meta"), cmpopts.IgnoreFields(retrieve.Ranked{}, "Neighbours"))
+		"PageStart", "PageEnd", "Tokens", "Tags", "Meta"), cmpopts.IgnoreFields(retrieve.Ranked{}, "Parent", "Neighbours"))
 }
 
 func TestRoundTripCandidate(t *testing.T) {
 	encode := func(r retrieve.Ranked) *ragloopv1.Candidate { return candidates([]retrieve.Ranked{r}, nil)[0] }
 	roundTrips(t, encode, func(m *ragloopv1.Candidate) retrieve.Ranked {
 		c := candidateOf(m.Dense, m.Lexical)
-		c.Chunk = index.Chunk{ID: index.ChunkID(m.Id), Doc: text.DocID(m.Document), Span: runeSpan(m.Span)}
+		c.Chunk = &index.Chunk{ID: index.ChunkID(m.Id), Doc: text.DocID(m.Document), Span: runeSpan(m.Span)}
 		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Title: m.InTitle, Phrases: m.Phrases, Rerank: rerankedOf(m.Reranked)}
-	}, onlyFields[index.Record](), onlyFields[index.Chunk]("ID", "Doc", "Span"), cmpopts.IgnoreFields(retrieve.Ranked{}, "Neighbours"))
+	}, onlyFields[index.Chunk]("ID", "Doc", "Span"), cmpopts.IgnoreFields(retrieve.Ranked{}, "Record", "Parent", "Neighbours"))
 }
 
 func TestRoundTripSegment(t *testing.T) {
-	ranked := []retrieve.Ranked{{Rank: 1}, {Rank: 2}, {Rank: 3}}
+	var ranked []retrieve.Ranked
+	for i := range 3 {
+		ranked = append(ranked, retrieve.Ranked{Candidate: index.Candidate{Chunk: &index.Chunk{}}, Rank: i + 1})
+	}
 	normal := func(s pack.Segment) pack.Segment {
 		for i := range s.Chunks {
 			s.Chunks[i] = s.Chunks[i] % len(ranked)
