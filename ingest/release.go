@@ -50,8 +50,11 @@ func release(ctx context.Context, g *index.Generation, pick func(index.Record) b
 			left[i] = true
 			damaged = append(damaged, err)
 		})
-		if err != nil {
-			return docs, errors.Join(append(damaged, err)...)
+		if err != nil { // which is no index.ErrDamaged, whatever was before it
+			if len(damaged) > 0 {
+				err = fmt.Errorf("%w; before that: %v", err, errors.Join(damaged...))
+			}
+			return docs, err
 		}
 		for i, r := range part {
 			if !left[i] {

@@ -53,7 +53,6 @@ It writes a self-contained HTML report.
    "answerable":true,"answer":"…","tags":["…"]}
 --beir takes a folder in BEIR's layout (corpus.jsonl, queries.jsonl,
 qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
-		Args: args(0),
 		// Instead of that of the root: a configuration that cannot be read is in the
 		// JUnit file, too.
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
@@ -73,6 +72,19 @@ qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 			return f.end(f.command, a.eval(cmd, f))
 		},
 	}
+	// So is a command line that cannot be read, as far as the flags in front of the
+	// mistake say where.
+	wrong := func(err error) error {
+		if err == nil || f.grounded.dryRun {
+			return err
+		}
+		if begun := f.begin(); begun != nil {
+			return errors.Join(err, begun)
+		}
+		return f.end(a.commandLine(), err)
+	}
+	cmd.Args = func(cmd *cobra.Command, got []string) error { return wrong(args(0)(cmd, got)) }
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return wrong(cmd.Root().FlagErrorFunc()(cmd, err)) })
 	fl := cmd.Flags()
 	fl.StringVar(&f.set, "set", "", "query set (JSON Lines)")
 	fl.StringVar(&f.beir, "beir", "", "folder in BEIR's layout")
@@ -377,8 +389,12 @@ func checkOut(flag, name string) error {
 	if name == "" {
 		return nil
 	}
-	if info, err := os.Stat(name); err == nil && info.IsDir() {
+	switch info, err := os.Stat(name); {
+	case err != nil: // mostly, it is to be made
+	case info.IsDir():
 		return fmt.Errorf("%s %s is a directory, the name of a file is expected", flag, name)
+	case !info.Mode().IsRegular(): // a file would take the place of /dev/null for everybody
+		return fmt.Errorf("%s %s is no regular file", flag, name)
 	}
 	dir := filepath.Dir(name)
 	switch info, err := os.Stat(dir); {

@@ -264,9 +264,12 @@ func describe(err error) error {
 		return err
 	}
 	message, code := s.Message(), s.Code().String()
-	// What gRPC says when it has tried again is in front of a text of its own.
-	if _, last, retried := strings.Cut(message, "rpc error: code = "+code+" desc = "); retried {
-		message, code = last, code+", tried several times"
+	// What gRPC says when it has tried again is in front of a text of its own. Behind
+	// other words such a text is of what the service asked, and the words are about it.
+	if strings.HasPrefix(message, "max retries exhausted: ") {
+		if _, last, ok := strings.Cut(message, "rpc error: code = "+code+" desc = "); ok {
+			message, code = last, code+", tried several times"
+		}
 	}
 	var fields []string
 	for _, d := range s.Details() {

@@ -18,6 +18,7 @@ import (
 	"github.com/ragloop/ragloop/ingest/extract"
 	"github.com/ragloop/ragloop/ingest/extract/isolate"
 	"github.com/ragloop/ragloop/internal/embed"
+	"github.com/ragloop/ragloop/internal/endpoint"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
 	"github.com/ragloop/ragloop/internal/querycache"
@@ -327,7 +328,7 @@ func (p pushed) Put(ctx context.Context, d server.NewDocument) (server.PutResult
 		ID: d.ID, URI: d.URI, MediaType: d.MediaType, Title: d.Title, Tags: d.Tags, ACL: d.ACL, Meta: d.Meta,
 		Deleted: d.Deleted, Open: ingest.Bytes(d.Content),
 	})
-	if errors.Is(err, embed.ErrUnavailable) || errors.Is(err, isolate.ErrUnavailable) {
+	if errors.Is(err, embed.ErrUnavailable) || errors.Is(err, endpoint.ErrUnavailable) || errors.Is(err, isolate.ErrUnavailable) {
 		err = fmt.Errorf("%w: %w", server.ErrUnavailable, err)
 	}
 	if err != nil {

@@ -6,11 +6,16 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
@@ -68,5 +73,28 @@ func TestWording(t *testing.T) {
 	writeDocs(t, docs, map[string]string{"c.md": "# C\n\nMore.\n"})
 	if code, _, stderr := command(t, "ingest", "--data", data, docs); code == 0 || !strings.Contains(stderr, "recipe") {
 		t.Errorf("ingesting without the model: code %d\n%s", code, stderr)
+	}
+}
+
+// Who puts a document while the language model is away is told to come back.
+func TestPutWithoutTheModel(t *testing.T) {
+	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "the model is being loaded", http.StatusInternalServerError)
+	}))
+	defer model.Close()
+	dir := t.TempDir()
+	config := filepath.Join(dir, "c.yaml")
+	if err := os.WriteFile(config, []byte("chunk: {context: llm}\nllm: {base_url: "+model.URL+", model: fake}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, "--config", config, "--data", filepath.Join(dir, "data"), "serve", "--listen", "127.0.0.1:0")
+	conn, err := grpc.NewClient(s.addr, append(ragloopv1.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = ragloopv1.NewIngestionClient(conn).PutDocument(t.Context(), &ragloopv1.PutDocumentRequest{Document: &ragloopv1.NewDocument{Id: "a.txt", Content: []byte("A text.")}})
+	if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "being loaded") {
+		t.Errorf("PutDocument = %v, want Unavailable, and why", err)
 	}
 }

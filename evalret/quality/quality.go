@@ -4,9 +4,10 @@
 // Every system goes the same way: a [Builder] indexes the documents with its
 // chunking, evalret.Evaluate searches, packs and scores. So systems differ in
 // what [System] says and in nothing else: in chunks, fusion and rescoring. All
-// index titles and headings with the text, all contexts are packed alike, the
-// first chunk that does not fit is cut, and evidence that its document has twice
-// counts at either place. The package searches and embeds nothing itself.
+// index titles and headings with the text, all contexts are packed with the same
+// options, the first chunk that does not fit is cut, and evidence that its document
+// has twice counts at either place. Chunks of frameworks are delivered whole
+// otherwise: they do not ask for how rare words are, which focused contexts need. The package searches and embeds nothing itself.
 //
 // Nouns. A [Set] is a labelled collection; a set with evidence is measured by
 // evidence recall at token budgets, another one by nDCG@10 and R@100. A system is

@@ -3,9 +3,12 @@
 //
 // A file that is damaged is moved aside to NAME.damaged, never deleted, and who
 // opened it is told. If that is found out later than at opening, nothing is read or
-// written any more, and the next one to open it begins a new file. It is for damage
-// of pages, which bbolt panics about and the processor faults at; what a value is
-// worth its owner checks. It knows no keys and no values, and forgets nothing.
+// written any more, and the next one to open it begins a new file. One that is in use
+// elsewhere, that cannot be read or written, or that a newer version made is not
+// damaged, and stays.
+//
+// It is for damage of pages, which bbolt panics about and the processor faults at; what
+// a value is worth its owner checks. It knows no keys and no values, and forgets nothing.
 package boltfile
 
 import (
@@ -36,6 +39,9 @@ const lockTimeout = time.Second
 type File struct {
 	path   string
 	db     *bbolt.DB
+	file   *os.File    // db's
+	opened fs.FileInfo // of file
+	least  int64       // bytes that every transaction reads
 	warn   func(error) // may be nil
 	broken atomic.Bool // nobody may use db, not even to close it: its locks may be held
 
@@ -44,17 +50,19 @@ type File struct {
 
 // Open opens or creates the file at path, which has the buckets then. Close the file
 // after use. warn is told of damage, with an error that wraps [ErrDamaged]; nil:
-// nobody is. Errors: [ErrLocked], those of the file system, and [ErrDamaged] where
-// the file cannot be moved aside.
+// nobody is. Errors: [ErrLocked], those of the file system, one about a format that is
+// not known, and [ErrDamaged] where the file cannot be moved aside.
 func Open(path string, warn func(error), buckets ...string) (*File, error) {
 	f := &File{path: path, warn: warn}
 	err := f.open(buckets)
 	if errors.Is(err, ErrDamaged) {
-		to, moved := setAside(path)
+		to, moved := f.setAside()
 		if moved != nil {
 			return nil, fmt.Errorf("%w; it may be deleted; move it aside: %w", err, moved)
 		}
-		f.tell(fmt.Errorf("%s: %w; it was moved to %s and a new one begun", path, err, to))
+		if to != "" { // else whoever did tells
+			f.tell(fmt.Errorf("%s: %w; it was moved to %s and a new one begun", path, err, to))
+		}
 		err = f.open(buckets)
 	}
 	if err != nil {
@@ -65,7 +73,10 @@ func Open(path string, warn func(error), buckets ...string) (*File, error) {
 
 func (f *File) open(buckets []string) error {
 	err := guarded(func() (err error) {
-		f.db, err = bbolt.Open(f.path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType})
+		f.db, err = bbolt.Open(f.path, 0o600, &bbolt.Options{Timeout: lockTimeout, FreelistType: bbolt.FreelistMapType, OpenFile: f.openFile})
+		if err == nil {
+			f.least = 2 * int64(f.db.Info().PageSize)
+		}
 		return err
 	})
 	var path *fs.PathError
@@ -73,6 +84,8 @@ func (f *File) open(buckets []string) error {
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return ErrLocked
+	case errors.Is(err, bolterrors.ErrVersionMismatch):
+		return fmt.Errorf("its format is not known, a newer version may have made it: %w", err)
 	case errors.Is(err, ErrDamaged), errors.As(err, &path), errors.As(err, &system):
 		return err
 	case err != nil: // about what is in it
@@ -94,6 +107,16 @@ func (f *File) open(buckets []string) error {
 	return err
 }
 
+func (f *File) openFile(name string, flag int, mode os.FileMode) (_ *os.File, err error) {
+	if f.file, err = os.OpenFile(name, flag, mode); err != nil {
+		return nil, err
+	}
+	if f.opened, err = f.file.Stat(); err != nil {
+		return nil, errors.Join(err, f.file.Close())
+	}
+	return f.file, nil
+}
+
 // Path returns what [Open] was given.
 func (f *File) Path() string { return f.path }
 
@@ -102,7 +125,7 @@ func (f *File) View(read func(*bbolt.Tx) error) (bool, error) {
 	if f.broken.Load() {
 		return false, nil
 	}
-	return f.unless(guarded(func() error { return f.db.View(read) }))
+	return f.unless(f.whole(func() error { return f.db.View(read) }))
 }
 
 // Update writes in one transaction, which is on disk when it returns. Nothing is
@@ -113,8 +136,17 @@ func (f *File) Update(write func(*bbolt.Tx) error) error {
 	if f.broken.Load() {
 		return nil
 	}
-	_, err := f.unless(guarded(func() error { return f.db.Update(write) }))
+	_, err := f.unless(f.whole(func() error { return f.db.Update(write) }))
 	return err
+}
+
+// whole calls do, guarded, unless the file lacks the pages that a transaction begins
+// with: bbolt would fault there with a lock that those at work need to end.
+func (f *File) whole(do func() error) error {
+	if info, err := f.file.Stat(); err == nil && info.Size() < f.least { // a closed one has an error: do, too
+		return fmt.Errorf("%w: it has been cut to %d bytes", ErrDamaged, info.Size())
+	}
+	return guarded(do)
 }
 
 // unless passes an error on unless the file is damaged, which is told once.
@@ -124,7 +156,10 @@ func (f *File) unless(err error) (bool, error) {
 	}
 	if f.broken.CompareAndSwap(false, true) {
 		done := "it may be deleted"
-		if to, moved := setAside(f.path); moved == nil {
+		switch to, moved := f.setAside(); {
+		case moved == nil && to == "":
+			done = "it is no longer there"
+		case moved == nil:
 			done = "it was moved to " + to
 		}
 		f.tell(fmt.Errorf("%s: %w; %s, and nothing is kept until the next start", f.path, err, done))
@@ -159,17 +194,24 @@ func guarded(do func() error) (err error) {
 	return do()
 }
 
-// setAside renames a file to the first of NAME.damaged, NAME.damaged-2 and so on that
-// is free, which it returns.
-func setAside(path string) (string, error) {
-	to := path + ".damaged"
+// setAside renames the file to the first of NAME.damaged, NAME.damaged-2 and so on that
+// is free, which it returns: "" where there is another file by now, or none, since
+// another process has done so.
+func (f *File) setAside() (string, error) {
+	switch now, err := os.Stat(f.path); {
+	case errors.Is(err, fs.ErrNotExist), err == nil && !os.SameFile(now, f.opened):
+		return "", nil
+	case err != nil:
+		return "", err
+	}
+	to := f.path + ".damaged"
 	for n := 2; ; n++ {
 		switch _, err := os.Lstat(to); {
 		case errors.Is(err, fs.ErrNotExist):
-			return to, os.Rename(path, to)
+			return to, os.Rename(f.path, to)
 		case err != nil:
 			return "", err
 		}
-		to = fmt.Sprintf("%s.damaged-%d", path, n)
+		to = fmt.Sprintf("%s.damaged-%d", f.path, n)
 	}
 }

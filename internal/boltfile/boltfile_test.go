@@ -135,3 +135,82 @@ func TestSetAside(t *testing.T) {
 		}
 	}
 }
+
+// A read that is at work when another finds the damage ends, and so does what comes
+// after it: nobody holds a lock of the file for ever.
+func TestReadBesideDamage(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	f, warnings := open(t, path)
+	began, finish, ended := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		_, err := f.View(func(*bbolt.Tx) error {
+			close(began)
+			<-finish
+			return nil
+		})
+		ended <- err
+	}()
+	<-began
+	if err := os.Truncate(path, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, sound, err := values(f, 1); sound || err != nil {
+		t.Errorf("View = %v, %v, want false and no error", sound, err)
+	}
+	close(finish)
+	if err := <-ended; err != nil {
+		t.Errorf("the other View = %v", err)
+	}
+	if len(*warnings) != 1 {
+		t.Errorf("warnings %v, want one", *warnings)
+	}
+}
+
+// What stands at the path by now may be the sound file of another process, which has
+// moved the damaged one aside before: it stays where it is.
+func TestAnotherFileStays(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	f, warnings := open(t, path)
+	if err := os.Rename(path, path+".old"); err != nil {
+		t.Fatal(err)
+	}
+	other, _ := open(t, path)
+	defer other.Close()
+	if err := os.Truncate(path+".old", 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, sound, err := values(f, 1); sound || err != nil || len(*warnings) != 1 {
+		t.Errorf("View = %v, %v, warnings %v, want false and one of the damage", sound, err, *warnings)
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("the other file: %v", err)
+	}
+	if _, err := os.Lstat(path + ".damaged"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("aside: %v, want nothing", err)
+	}
+}
+
+// A file in a format that only a newer version knows is not damaged.
+func TestNewerFormat(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.db")
+	f, _ := open(t, path)
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	body, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for page := range 2 {
+		body[page*os.Getpagesize()+16+4]++ // behind the page's header and bbolt's magic number
+	}
+	if err := os.WriteFile(path, body, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path, nil, "b"); err == nil || errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "version") {
+		t.Errorf("Open = %v, want an error about the version", err)
+	}
+	if now, err := os.ReadFile(path); err != nil || string(now) != string(body) {
+		t.Errorf("the file has %d bytes, %v, want it as it was", len(now), err)
+	}
+}

@@ -99,7 +99,8 @@ func (e *Endpoint) Host() string { return e.host }
 //
 // Status 429, 5xx and network errors are retried with growing pauses, or after
 // the pause that the endpoint asks for in Retry-After, for five minutes at most and
-// never in vain: a pause beyond ctx's deadline ends the call at once. A call keeps
+// never in vain: a pause beyond ctx's deadline ends the call at once, and so does a
+// status 500 that gives the same reason twice in a row. A call keeps
 // its place among Config.Concurrency meanwhile. Other statuses are not retried and
 // are a [*StatusError]. When all attempts have failed the error wraps
 // [ErrUnavailable], unless the endpoint asks for a pause of more than five minutes.

@@ -111,6 +111,7 @@ func TestRetry(t *testing.T) {
 		{"other words each time", attempts{response(500, "a"), response(500, "b"), response(500, "a"), response(500, "a")}, time.Second, 4 * time.Second, "500 Internal Server Error: a", true},
 		{"the same 500, not at once", attempts{response(500, "a"), broken, response(500, "a"), ok}, time.Second, 4 * time.Second, "", false},
 		{"the same 500 with a pause", attempts{response(500, "a"), response(500, "a", "Retry-After", "1"), ok}, 1200 * time.Millisecond, 2 * time.Second, "", false},
+		{"the same 500 without words of its own", attempts{response(500, "Internal Server Error"), response(500, "Internal Server Error"), response(500, "<h1>500 Internal Server Error</h1>"), ok}, time.Second, 4 * time.Second, "", false},
 		{"the same 502", attempts{response(502, "a"), response(502, "a"), ok}, 600 * time.Millisecond, 3 * time.Second, "", false},
 		{"the same 503", attempts{response(503, "a"), response(503, "a"), ok}, 600 * time.Millisecond, 3 * time.Second, "", false},
 		{"the same 504", attempts{response(504, "a"), response(504, "a"), ok}, 600 * time.Millisecond, 3 * time.Second, "", false},

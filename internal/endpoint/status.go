@@ -25,12 +25,15 @@ func (e *StatusError) Error() string {
 }
 
 // again reports whether err says word for word what e did, by a status that means
-// anything and without asking for a pause. A nil e says nothing.
+// anything and without asking for a pause: some endpoints refuse so what they do not
+// like. A nil e says nothing, and neither does the name of the status alone, which is
+// what frameworks say of any failure.
 func (e *StatusError) again(err error) bool {
 	var now *StatusError
 	var after *backoff.RetryAfterError
 	return e != nil && errors.As(err, &now) && !errors.As(err, &after) &&
-		now.Code == http.StatusInternalServerError && *now == *e && e.Message != noMessage
+		now.Code == http.StatusInternalServerError && *now == *e && e.Message != noMessage &&
+		!strings.Contains(strings.ToLower(e.Message), "internal server error")
 }
 
 const (

@@ -58,7 +58,9 @@ func (l *limits) limiter(method string) *admit.Limiter {
 
 // tap refuses calls for which there is no place before they are read and get a
 // goroutine: what is refused must cost next to nothing. The place itself is taken
-// later, in bounded, which a call does not reach whose message cannot be read.
+// later, in bounded, which a call does not reach whose message cannot be read. One
+// whose message does not come is not waited for any longer after a while, or clients
+// that stand still would keep others out.
 func (l *limits) tap(ctx context.Context, info *tap.Info) (context.Context, error) {
 	if !own(info.FullMethodName) {
 		return ctx, nil
@@ -69,13 +71,19 @@ func (l *limits) tap(ctx context.Context, info *tap.Info) (context.Context, erro
 		l.metrics.Refused(path.Base(info.FullMethodName), st.Code())
 		return nil, st.Err()
 	}
-	stop := context.AfterFunc(ctx, arrived)
+	coming, cancel := context.WithTimeout(ctx, arrivesWithin)
+	stop := context.AfterFunc(coming, arrived)
 	return context.WithValue(ctx, announced{}, func() {
 		if stop() {
 			arrived()
 		}
+		cancel()
 	}), nil
 }
+
+// arrivesWithin is how long the message of a call may take before the call is let go
+// of as one that is on its way. It may come later all the same.
+const arrivesWithin = time.Second
 
 // announced is the key of the function that a call calls on arrival, in its context.
 type announced struct{}

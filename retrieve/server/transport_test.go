@@ -315,3 +315,29 @@ func TestLongestQuery(t *testing.T) {
 		}
 	}
 }
+
+// TestRequestsThatDoNotCome: calls of which only the headers come, as of clients that
+// were stopped or mean no good, keep no place for long.
+func TestRequestsThatDoNotCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, _ := serveCounted(t, fake{}.collection(), func(c *Config) { c.MaxConcurrent, c.Cores = 2, 1 })
+		for range 8 {
+			if _, err := c.conn.NewStream(t.Context(), &grpc.StreamDesc{}, ragloopv1.Retrieval_Search_FullMethodName); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait() // the headers are there
+		search := func() error {
+			_, err := ragloopv1.NewRetrievalClient(c.conn).Search(t.Context(), &ragloopv1.SearchRequest{Query: "q"})
+			return err
+		}
+		if err := search(); status.Code(err) != codes.ResourceExhausted {
+			t.Errorf("a call at once = %v, want ResourceExhausted", err)
+		}
+		time.Sleep(arrivesWithin) // of the fake clock
+		synctest.Wait()
+		if err := search(); err != nil {
+			t.Errorf("a call after %v = %v", arrivesWithin, err)
+		}
+	})
+}
