@@ -172,8 +172,12 @@ func (o Options) resolve(evidence bool) (Options, error) {
 		if s.Params.Expands() && o.Provenance.Expander == "" {
 			return bad("setting %s expands queries by %s, but the provenance names no expander", s.Name, s.Params.Expand)
 		}
-		if first := o.Settings[0]; s.Params.Feedback != first.Params.Feedback || s.Params.Expand != first.Params.Expand || s.Params.IDFPower != first.Params.IDFPower {
+		first := o.Settings[0]
+		if s.Params.Feedback != first.Params.Feedback || s.Params.Expand != first.Params.Expand || s.Params.IDFPower != first.Params.IDFPower {
 			return bad("setting %s has another feedback, expansion or idf power than %s; a query is searched once for all settings", s.Name, first.Name)
+		}
+		if (s.Params.TitleBoost == 0) != (first.Params.TitleBoost == 0) {
+			return bad("of the settings %s and %s one has a title boost, the other none; a query is searched once for all settings", first.Name, s.Name)
 		}
 		if s.Params.Rerank > 0 && o.Provenance.Reranker == "" {
 			return bad("setting %s reranks %d candidates, but the provenance names no reranker", s.Name, s.Params.Rerank)
@@ -181,8 +185,8 @@ func (o Options) resolve(evidence bool) (Options, error) {
 		if s.Pack.BudgetTokens != 0 {
 			return bad("setting %s: the budget %d is given by metrics, not by the packing options", s.Name, s.Pack.BudgetTokens)
 		}
-		if !reflect.DeepEqual(s.Params.Filter, o.Settings[0].Params.Filter) {
-			return bad("setting %s has another filter than %s; a query is searched once for all settings", s.Name, o.Settings[0].Name)
+		if !reflect.DeepEqual(s.Params.Filter, first.Params.Filter) {
+			return bad("setting %s has another filter than %s; a query is searched once for all settings", s.Name, first.Name)
 		}
 	}
 	if o.Reference == "" {

@@ -320,6 +320,7 @@ func TestEvaluateFails(t *testing.T) {
 		"no expander":     {change(func(o *evalret.Options) { o.Settings[0].Params.Expand = retrieve.HyDE }), "names no expander"},
 		"other feedback":  {change(func(o *evalret.Options) { o.Settings[1].Params.Feedback = 0.5 }), "another feedback, expansion or idf power"},
 		"other idf power": {change(func(o *evalret.Options) { o.Settings[1].Params.IDFPower = 1 }), "another feedback, expansion or idf power"},
+		"titles in one":   {change(func(o *evalret.Options) { o.Settings[0].Params.TitleBoost = 0 }), "title boost"},
 		"other filter":    {change(func(o *evalret.Options) { o.Settings[1].Params.Filter.Tags = []string{"x"} }), "another filter"},
 		"other reference": {change(func(o *evalret.Options) { o.Reference = "best" }), `reference "best" is not among`},
 		"bad metric":      {change(func(o *evalret.Options) { o.Metrics = []metric.Metric{{Name: "MAP"}} }), "unknown metric"},

@@ -139,8 +139,8 @@ func (q *finding) measure(name string, begin time.Time) {
 	q.stages = append(q.stages, Stage{name, elapsed, begin})
 }
 
-// prepare fills in the query of each leg, terms being that of the lexical one. A dense leg that cannot be had is
-// given up where the lexical one can answer.
+// prepare fills in the query of each leg, terms being that of the lexical one. A
+// dense leg that cannot be had is given up where the lexical one can answer.
 func (q *finding) prepare(ctx context.Context, query string, terms lexical.Vector) error {
 	q.search.Filter = q.p.Filter
 	if q.want.lexical {

@@ -59,9 +59,12 @@ func identifiers(query string) []string {
 	return out
 }
 
+var operators = []string{"AND", "OR", "NOT"}
+
 // acronyms returns the words of a query in capital letters that are stop words in
 // small ones, in order, each once: to the lexical leg, "IT" is "it" and not there.
-// A query without small letters has none.
+// A query without small letters has none, and AND, OR and NOT are none: who is used
+// to search engines means operators by them.
 func (r *Retriever) acronyms(query string) []string {
 	if !strings.ContainsFunc(query, unicode.IsLower) {
 		return nil
@@ -69,7 +72,7 @@ func (r *Retriever) acronyms(query string) []string {
 	var out []string
 	for word := range strings.FieldsFuncSeq(query, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsNumber(c) }) {
 		capital := utf8.RuneCountInString(word) > 1 && !strings.ContainsFunc(word, func(c rune) bool { return !unicode.IsUpper(c) })
-		if capital && len(r.analyzer.Query(word).Indices) == 0 && !slices.Contains(out, word) {
+		if capital && !slices.Contains(operators, word) && len(r.analyzer.Query(word).Indices) == 0 && !slices.Contains(out, word) {
 			out = append(out, word)
 		}
 	}
@@ -106,7 +109,8 @@ func (r *Retriever) phrases(query string) phrases {
 
 // held returns the share of the phrases that each candidate holds, by weight, in
 // its text or, if the recipe has the index prefix, in its title or a heading;
-// candidates that hold none are left out. The warnings name the phrases that none holds.
+// candidates that hold none are left out. The warnings name the phrases that none
+// holds.
 func (r *Retriever) held(ps phrases, cs []index.Candidate, titles func(*index.Chunk) string) (map[index.ChunkID]float64, []string) {
 	if len(ps.texts) == 0 || len(cs) == 0 {
 		return nil, nil

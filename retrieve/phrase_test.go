@@ -55,6 +55,7 @@ func TestAcronyms(t *testing.T) {
 		"NASA and ESA":                    nil, // the lexical leg knows them
 		"Who is it? I am, A. Or":          nil,
 		"WHAT IS IT":                      nil, // all in capitals
+		"heat AND meter OR pump, NOT IT":  {"IT"},
 		"":                                nil,
 	} {
 		if got := r.acronyms(query); !slices.Equal(got, want) {

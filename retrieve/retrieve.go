@@ -15,8 +15,8 @@
 // Nouns: a leg is one way to score chunks; a candidate is a chunk that at least
 // one leg returned, with the exact scores of both ("completed"); the fused
 // score is the one number made of both; the final score is the fused score with
-// what the document, its title, the neighbours and the query's phrases add. Fused, final and reranker's
-// scores may be negative and compare within one query only.
+// what the document, its title, the neighbours and the query's phrases add. Fused,
+// final and reranker's scores may be negative and compare within one query only.
 package retrieve
 
 import (

@@ -187,7 +187,11 @@ func load(path string) (Saved, error) {
 		return s, fmt.Errorf("%s: %w", filepath.Base(file), err)
 	}
 	for i := range s.Evaluation.Runs {
-		restore(s.Evaluation.Runs[i].PerQuery)
+		r := &s.Evaluation.Runs[i]
+		restore(r.PerQuery)
+		if r.Parameters.IDFPower == 0 {
+			r.Parameters.IDFPower = 1 // of a program that knew BM25 alone
+		}
 	}
 	if file == path {
 		return s, nil

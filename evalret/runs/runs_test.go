@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,7 +41,7 @@ func sample(t *testing.T, n int, lift float64, seed uint64) evalret.Evaluation {
 	runs := []evalret.Run{{Name: "lexical"}, {Name: "hybrid"}}
 	for i := range runs {
 		runs[i].Fingerprints = evalret.Fingerprints{Corpus: "c0", QuerySet: "q0", Recipe: "r0", Code: "v1"}
-		runs[i].Parameters = evalret.Parameters{Fusion: runs[i].Name, TopK: 10, Tokenizer: "words"}
+		runs[i].Parameters = evalret.Parameters{Fusion: runs[i].Name, TopK: 10, IDFPower: 1, Tokenizer: "words"}
 		runs[i].Metrics = map[string]evalret.Summary{}
 	}
 	for i := range n {
@@ -236,6 +237,21 @@ func TestIncomparableRunsAreRefusedByName(t *testing.T) {
 	}
 	if _, err := Compare(base, []Side{base}, Options{Metrics: metrics(t, "R@5")}); err == nil || !strings.Contains(err.Error(), "R@5 was not computed") {
 		t.Errorf("a metric that is not there: %v", err)
+	}
+}
+
+// A run of an older program, which knew BM25 alone, differs in nothing from one of
+// BM25.
+func TestRunBeforeIDFPower(t *testing.T) {
+	now := sample(t, 40, 0.05, 1)
+	before := now
+	before.Runs = slices.Clone(now.Runs)
+	for i := range before.Runs {
+		before.Runs[i].Parameters.IDFPower = 0 // is not written
+	}
+	c, err := Compare(opened(t, saved(t, now)), []Side{opened(t, saved(t, before))}, Options{Resamples: 200})
+	if err != nil || len(c.Differs) > 0 {
+		t.Errorf("what differs: %v, %v", c.Differs, err)
 	}
 }
 

@@ -53,8 +53,9 @@ func Default() Params { return Params{K: 1.2, B: 0.75, AvgLen: 256, Language: "e
 
 // ForChunks returns what chunks are indexed with: Default with the k and b of
 // Trotman, Jia and Crane, "Towards an Efficient and Effective Search Engine" (OSIR
-// 2012), which Anserini has for its defaults. Chunks are short and differ little in length, so that to have a word
-// twice, or to be short, says less than of whole documents.
+// 2012), which Anserini has for its defaults. Chunks are short and differ little in
+// length, so that to have a word twice, or to be short, says less than of whole
+// documents.
 func ForChunks() Params {
 	p := Default()
 	p.K, p.B = 0.9, 0.4

@@ -42,29 +42,25 @@ const (
 
 // focus returns chunks, best first, as they are to compete under o, and which of
 // chunks each is: those that stay are cut to the sentences that are worth more
-// than what they would displace, the displaced ones follow, whole.
+// than what they would displace, the displaced ones follow, whole. Nil where they
+// are to compete as they are.
 func focus(chunks []Chunk, m meter, o Options) (parts []Chunk, order []int) {
-	order = make([]int, len(chunks))
-	for i := range order {
-		order[i] = i
-	}
 	if o.Relevance == nil || o.NoTrim || o.Diversity > 0 || o.BudgetTokens > maxFocusTokens {
-		return chunks, order
+		return nil, nil
 	}
 	for _, ch := range chunks {
 		if ch.Neighbour || ch.found().Span != ch.Span {
-			return chunks, order // more than what was found is wanted
+			return nil, nil // more than what was found is wanted
 		}
 	}
 	cs, tokens := contenders(chunks, m, o)
 	if tokens <= o.BudgetTokens {
-		return chunks, order // all of them fit
+		return nil, nil // all of them fit
 	}
 	value(cs, chunks, o.Relevance)
 	prune(cs, tokens-o.BudgetTokens)
 
-	parts = make([]Chunk, 0, len(chunks))
-	order = order[:0]
+	parts, order = make([]Chunk, 0, len(chunks)), make([]int, 0, len(chunks))
 	for i, c := range cs {
 		if c.kept() {
 			parts = append(parts, c.part(chunks[i], m))
@@ -87,7 +83,9 @@ type contender struct {
 	worth         []float64 // of a token of each
 	lo, hi        int       // what is kept of sentences
 	left          int       // tokens of that
+	total         float64   // worth of all tokens of that
 	whole         bool      // is not cut, but may be displaced
+	solid         bool      // no segment of it may become two
 	header        int       // tokens around its text, were it alone
 	before, after *contender
 }
@@ -107,9 +105,10 @@ func contenders(chunks []Chunk, m meter, o Options) ([]*contender, int) {
 		if total > o.BudgetTokens+spareTokens {
 			break
 		}
-		c := &contender{}
+		c := &contender{solid: o.MaxPerSource > 0}
 		body := strings.TrimSpace(ch.Text)
-		for k, other := range chunks[:i] {
+		for k := range i {
+			other := &chunks[k]
 			if other.Doc != ch.Doc || other.Rev != ch.Rev {
 				continue
 			}
@@ -160,7 +159,8 @@ func (c *contender) measure(ch Chunk, m meter, f frame) {
 	c.tokens = make([]int, len(c.sentences))
 	for k, s := range c.sentences {
 		// Shares of all by length: the tokens of each sentence are not worth counting.
-		c.tokens[k] = all*s.End/len(ch.Text) - c.left
+		// Each has one, or the first and the last could not give way.
+		c.tokens[k] = max(1, all*s.End/len(ch.Text)-c.left)
 		c.left += c.tokens[k]
 	}
 }
@@ -200,9 +200,19 @@ func value(cs []*contender, chunks []Chunk, r Relevance) {
 					share = max(share, nearWeight*shares[i][near])
 				}
 			}
-			c.worth[k] = math.Exp(float64(shareWeight*share) - float64(scoreWeight*behind))
+			c.worth[k] = coarse(math.Exp(float64(shareWeight*share) - float64(scoreWeight*behind)))
+			c.total += c.sum(k)
 		}
 	}
+}
+
+// coarse returns x to 12 bits. Behind them an exponential depends on the kind of
+// processor; with them worths times tokens, and their sums in a chunk, are exact, so
+// that equals are equal.
+func coarse(x float64) float64 {
+	const unit = 1 << 12
+	fraction, exp := math.Frexp(x)
+	return math.Ldexp(math.Round(fraction*unit)/unit, exp)
 }
 
 // deviation returns the standard deviation of the scores of chunks, 0 where there
@@ -271,41 +281,36 @@ func prune(cs []*contender, excess int) {
 
 // removals calls f with what may be taken away of c, where that saves anything,
 // and with what it is worth. What is taken out of a segment leaves two, which need
-// two headers.
+// two headers, and may be one too many.
 func (c *contender) removals(f func(r removal, worth float64)) {
-	try := func(r removal, from, to int) {
-		if r.saved > 0 {
-			worth := 0.0
-			for k := from; k < to; k++ {
-				worth += float64(c.worth[k] * float64(c.tokens[k]))
-			}
-			f(r, worth)
+	try := func(kind, saved int, worth float64) {
+		if saved > 0 {
+			f(removal{c, kind, saved}, worth)
 		}
 	}
-	saved := c.left + c.header
-	if c.before != nil {
-		saved -= c.header
+	header := func(other *contender) int { // that a gap beside other needs
+		if other != nil {
+			return c.header
+		}
+		return 0
 	}
-	if c.after != nil {
-		saved -= c.header
+	if !c.solid || c.before == nil || c.after == nil {
+		try(all, c.left+c.header-header(c.before)-header(c.after), c.total)
 	}
-	try(removal{c, all, saved}, c.lo, c.hi)
 	if c.whole || c.hi-c.lo < 2 {
 		return
 	}
-	if n := c.tokens[c.lo]; c.left-n >= minFocusTokens {
-		if c.before != nil {
-			n -= c.header
+	end := func(kind, k int, other *contender) {
+		if n := c.tokens[k]; c.left-n >= minFocusTokens && !(c.solid && other != nil) {
+			try(kind, n-header(other), c.sum(k))
 		}
-		try(removal{c, front, n}, c.lo, c.lo+1)
 	}
-	if n := c.tokens[c.hi-1]; c.left-n >= minFocusTokens {
-		if c.after != nil {
-			n -= c.header
-		}
-		try(removal{c, back, n}, c.hi-1, c.hi)
-	}
+	end(front, c.lo, c.before)
+	end(back, c.hi-1, c.after)
 }
+
+// sum returns the worth of all tokens of sentence k.
+func (c *contender) sum(k int) float64 { return float64(c.worth[k] * float64(c.tokens[k])) }
 
 // make takes it away.
 func (r removal) make() {
@@ -318,13 +323,13 @@ func (r removal) make() {
 	}
 	switch r.kind {
 	case front:
-		c.left -= c.tokens[c.lo]
+		c.left, c.total = c.left-c.tokens[c.lo], c.total-c.sum(c.lo)
 		c.lo++
 	case back:
 		c.hi--
-		c.left -= c.tokens[c.hi]
+		c.left, c.total = c.left-c.tokens[c.hi], c.total-c.sum(c.hi)
 	case all:
-		c.lo, c.left = c.hi, 0
+		c.lo, c.left, c.total = c.hi, 0, 0
 	}
 }
 

@@ -1,6 +1,7 @@
 package pack
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -190,5 +191,97 @@ func TestFocusWithoutScores(t *testing.T) {
 		if want := []string{"a: One Heat Two", "b: Five Heat Six", "c: Seven Heat Eight"}; !cmp.Equal(want, kept(got)) {
 			t.Errorf("scores %v: %q, want %q", scores, kept(got), want)
 		}
+	}
+}
+
+// What fits without focus fits with it, however little room there is.
+func TestFocusInNoRoom(t *testing.T) {
+	// To keep what is asked for, the best chunk loses its beginning, the only text
+	// that fits.
+	best, other := about("a", 3, "One", "Heat", "Heat"), about("b", 2.9, "Heat", "Heat", "Heat")
+	last := strings.LastIndex(best.Text, ". Heat")
+	best.Text = best.Text[:last] + ", heat" + best.Text[last+len(", heat"):]
+	other.Text = strings.ReplaceAll(other.Text, ". Heat", ", heat")
+	chunks := slices.Concat([]Chunk{best, other}, tail())
+	for budget := 1; budget < 160; budget++ {
+		plain, plainErr := Pack(chunks, words{}, Options{BudgetTokens: budget})
+		got, err := Pack(chunks, words{}, Options{BudgetTokens: budget, Relevance: mentions("Heat")})
+		if plainErr == nil && err != nil {
+			t.Errorf("budget %d: %v, but %q fits", budget, err, kept(plain))
+		}
+		var small *BudgetError
+		if errors.As(err, &small) {
+			if _, err := Pack(chunks, words{}, Options{BudgetTokens: small.NeedTokens, Relevance: mentions("Heat")}); err != nil {
+				t.Errorf("budget %d: needed are %d, and with them %v", budget, small.NeedTokens, err)
+			}
+		}
+		if err == nil && got.Tokens > budget {
+			t.Errorf("budget %d: %d tokens", budget, got.Tokens)
+		}
+	}
+}
+
+// Segments are in the order of their best chunks, also of those that come in last.
+func TestFocusedOrder(t *testing.T) {
+	best, table, third := about("a", 3, "Heat", "Heat", "Heat"), about("b", 2.95, "One", "Two", "Three", "Four", "Five"), about("c", 2.9, "Heat", "Heat", "Heat")
+	table.Text = strings.Replace(table.Text, " Five", "\n|ive", 1)
+	chunks := slices.Concat([]Chunk{best, table, third}, tail())
+	for order, want := range map[string][]string{
+		ByRank:     {"a: Heat Heat Heat", "b: One Two", "c: Heat Heat Heat"},
+		ByDocument: {"a: Heat Heat Heat", "b: One Two", "c: Heat Heat Heat"},
+		ByEnds:     {"a: Heat Heat Heat", "c: Heat Heat Heat", "b: One Two"},
+	} {
+		got := packed(t, chunks, Options{BudgetTokens: 175, Relevance: mentions("Heat"), Order: order})
+		if d := cmp.Diff(want, kept(got)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", order, d)
+		}
+	}
+}
+
+// A cut between chunks that follow each other makes two segments of one, which a
+// cap may have no room for.
+func TestFocusUnderCap(t *testing.T) {
+	body := about("f", 0, "Heat", "Heat", "Two", "Three", "Heat", "Heat").Text
+	sentences := text.Sentences(body)
+	front, back := cut("f", body, 0, sentences[2].End-1, " "), cut("f", body, sentences[2].End, len(body), "")
+	front.Score, back.Score = 3, 2.99
+	chunks := slices.Concat([]Chunk{front, back, about("c", 2.98, "Heat", "Heat", "Heat")}, tail())
+	got := packed(t, chunks, Options{BudgetTokens: 170, MaxPerSource: 1, Relevance: mentions("Heat")})
+	if got.Tokens < 140 || slices.ContainsFunc(got.Dropped, func(d Drop) bool { return d.Reason == SourceCap }) {
+		t.Errorf("%q, %d tokens, dropped %v", kept(got), got.Tokens, got.Dropped[:1])
+	}
+}
+
+// Of ends that are worth the same the last goes, whatever numbers their worth is
+// made of.
+func TestFocusOfEquals(t *testing.T) {
+	for n := range 50 {
+		firsts := slices.Repeat([]string{"Heat"}, 5)
+		firsts[0] += strings.Repeat(" more", n)
+		chunks := []Chunk{about("a", 3, "One"), about("b", 3-float64(n)/7, firsts...), about("c", -3, "One")}
+		cs, _ := contenders(chunks, newMeter(words{}), Options{BudgetTokens: 1000})
+		value(cs, chunks, mentions("Heat"))
+		var last removal
+		least := 0.0
+		cs[1].removals(func(r removal, worth float64) {
+			if w := worth / float64(r.saved); r.kind != all && (last.of == nil || w <= least) {
+				last, least = r, w
+			}
+		})
+		if last.kind != back {
+			t.Errorf("%d: the first of equal sentences goes", n)
+		}
+	}
+}
+
+// A sentence too short to count does not keep those behind it.
+func TestFocusShortSentences(t *testing.T) {
+	long := about("a", 3, "One", "Two", "Heat", "Heat")
+	long.Text = "!\n\n" + long.Text
+	long.Span.End = len(long.Text)
+	chunks := slices.Concat([]Chunk{long, about("b", 2.9, "Heat", "Heat", "Heat")}, tail())
+	got := packed(t, chunks, Options{BudgetTokens: 120, Relevance: mentions("Heat")})
+	if want := []string{"a: Heat Heat", "b: Heat Heat Heat"}; !slices.Equal(kept(got), want) {
+		t.Errorf("%q, want %q", kept(got), want)
 	}
 }

@@ -127,7 +127,8 @@ type Options struct {
 	// the least to do with the query make room for more chunks, as far as those are
 	// worth more. What is left of a chunk is whole sentences without a gap. Nil: only
 	// the first chunk that does not fit is cut. Nor are chunks focused with NoTrim
-	// or Diversity, where some are parents or neighbours, or where they overlap.
+	// or Diversity, where some are parents or neighbours, where they overlap, or where
+	// nothing of what is left fits.
 	Relevance Relevance
 }
 
@@ -202,16 +203,17 @@ func Pack(chunks []Chunk, c Counter, o Options) (Context, error) {
 		return Context{}, err
 	}
 	order := settleTies(chunks)
-	whole := inOrder(chunks, order)
+	ranked := make([]Chunk, len(chunks))
+	for i, at := range order {
+		ranked[i] = chunks[at]
+	}
 	m := newMeter(c)
-	parts, focused := focus(whole, m, o)
-	whole, order = inOrder(whole, focused), inOrder(order, focused)
-	out, err := pack(parts, whole, m, o)
+	out, err := packRanked(ranked, m, o)
 	var small *BudgetError
 	for probe := o; errors.As(err, &small); {
 		// What is needed may need more again, as another text needs another frame.
 		probe.BudgetTokens = small.NeedTokens
-		_, more := pack(parts, whole, m, probe)
+		_, more := packRanked(ranked, m, probe)
 		if more == nil {
 			return Context{}, &BudgetError{o.BudgetTokens, small.NeedTokens}
 		}
@@ -230,17 +232,30 @@ func Pack(chunks []Chunk, c Counter, o Options) (Context, error) {
 	return out, err
 }
 
-// inOrder returns those of list that order says.
-func inOrder[T any](list []T, order []int) []T {
-	out := make([]T, len(order))
-	for i, at := range order {
-		out[i] = list[at]
+// packRanked packs chunks among which there are no ties: as [focus] says, or, where
+// nothing fits of what that leaves, as they are.
+func packRanked(chunks []Chunk, m meter, o Options) (Context, error) {
+	var focused *BudgetError
+	if parts, order := focus(chunks, m, o); order != nil {
+		if out, err := pack(parts, order, chunks, m, o); !errors.As(err, &focused) {
+			return out, err
+		}
 	}
-	return out
+	order := make([]int, len(chunks))
+	for i := range order {
+		order[i] = i
+	}
+	out, err := pack(chunks, order, chunks, m, o)
+	var small *BudgetError
+	if focused != nil && errors.As(err, &small) && focused.NeedTokens < small.NeedTokens {
+		return Context{}, focused
+	}
+	return out, err
 }
 
-// pack packs chunks, parts of whole, among which there are no ties.
-func pack(chunks, whole []Chunk, m meter, o Options) (Context, error) {
+// pack packs chunks in the order in which they compete; chunks[i] is part or all of
+// whole[order[i]], and whole is in rank order.
+func pack(chunks []Chunk, order []int, whole []Chunk, m meter, o Options) (Context, error) {
 	// Costs are estimated while packing, and exact once the text is there. With
 	// the tokenizers we know both agree; with any other one the limit shrinks by
 	// the excess until they do. It ends: with a limit of 0 only the first
@@ -250,7 +265,7 @@ func pack(chunks, whole []Chunk, m meter, o Options) (Context, error) {
 		f.brackets = freeBrackets(chunks, 1)
 	}
 	for limit := o.BudgetTokens; ; {
-		p := newPacking(chunks, whole, m, o, limit, f)
+		p := newPacking(chunks, order, whole, m, o, limit, f)
 		p.all()
 		if len(p.segments) == 0 && p.need > 0 {
 			return Context{}, &BudgetError{o.BudgetTokens, p.need}

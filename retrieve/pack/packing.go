@@ -12,8 +12,9 @@ import (
 
 // packing is the state of one pass over the chunks.
 type packing struct {
-	chunks  []Chunk
-	whole   []Chunk // the same before they were cut to what matters
+	chunks  []Chunk // in the order in which they compete
+	order   []int   // where in whole each of them is
+	whole   []Chunk // the same by rank, before they were cut to what matters
 	options Options
 	limit   int // of the estimated cost; at most options.BudgetTokens
 	frame   frame
@@ -36,9 +37,9 @@ type source struct {
 	rev string
 }
 
-func newPacking(chunks, whole []Chunk, m meter, o Options, limit int, f frame) *packing {
+func newPacking(chunks []Chunk, order []int, whole []Chunk, m meter, o Options, limit int, f frame) *packing {
 	return &packing{
-		chunks: chunks, whole: whole, options: o, limit: limit, frame: f, meter: m,
+		chunks: chunks, order: order, whole: whole, options: o, limit: limit, frame: f, meter: m,
 		segments: map[source][]*segment{}, perDoc: map[text.DocID]int{},
 		labels: []int{0}, texts: map[string]bool{},
 	}
@@ -48,18 +49,17 @@ func newPacking(chunks, whole []Chunk, m meter, o Options, limit int, f frame) *
 // compete, then their neighbours.
 func (p *packing) all() {
 	for _, i := range p.competing() {
-		p.place(i)
+		p.place(p.chunks[i], p.order[i])
 	}
 	for i, ch := range p.chunks {
 		if ch.Neighbour {
-			p.expand(i)
+			p.expand(ch, p.order[i])
 		}
 	}
 }
 
-// place takes chunk i into the context or drops it.
-func (p *packing) place(i int) {
-	ch := p.chunks[i]
+// place takes ch, which is part or all of whole[i], into the context or drops it.
+func (p *packing) place(ch Chunk, i int) {
 	body := strings.TrimSpace(p.whole[i].Text)
 	if p.covered(ch) || p.texts[body] {
 		p.drop(i, Duplicate)
@@ -95,9 +95,8 @@ func (p *packing) place(i int) {
 	p.drop(i, OverBudget)
 }
 
-// expand takes the neighbour i where it makes a segment longer and fits.
-func (p *packing) expand(i int) {
-	ch := p.chunks[i]
+// expand takes ch, the neighbour i, where it makes a segment longer and fits.
+func (p *packing) expand(ch Chunk, i int) {
 	switch g := p.grow(ch, i); {
 	case p.covered(ch):
 		p.drop(i, Duplicate)
@@ -131,8 +130,7 @@ type growth struct {
 	absorbed []*segment // of the same source, by start
 }
 
-// grow returns the change that chunk i makes, of which ch is the whole or the
-// beginning.
+// grow returns the change that ch makes, which is part or all of whole[i].
 func (p *packing) grow(ch Chunk, i int) growth {
 	var g growth
 	for _, s := range p.segments[source{ch.Doc, ch.Rev}] {

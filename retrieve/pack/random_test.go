@@ -92,6 +92,13 @@ func TestProperties(t *testing.T) {
 			if small.NeedTokens <= o.BudgetTokens {
 				t.Fatalf("pack %d: %v, but the budget is enough", n, err)
 			}
+			if o.Relevance != nil {
+				plain := o
+				plain.Relevance = nil
+				if _, err := Pack(chunks, c, plain); err == nil {
+					t.Fatalf("pack %d: %v, but without focus something fits", n, small)
+				}
+			}
 			o.BudgetTokens = small.NeedTokens
 			if got, err = Pack(chunks, c, o); err == nil && len(got.Segments) == 0 {
 				t.Fatalf("pack %d: nothing packed with the budget that was said to be needed", n)
@@ -162,7 +169,10 @@ func estimateIsExact(chunks []Chunk, c Counter, o Options, got Context) bool {
 		settled = append(settled, chunks[i])
 	}
 	parts, order := focus(settled, newMeter(c), o)
-	p := newPacking(parts, inOrder(settled, order), newMeter(c), o, o.BudgetTokens, f)
+	if order == nil {
+		parts, order = settled, settleTies(settled) // as they are: there are none
+	}
+	p := newPacking(parts, order, settled, newMeter(c), o, o.BudgetTokens, f)
 	p.all()
 	// The estimate counts a separator behind the last segment too.
 	context, _ := f.render(p.ordered())

@@ -18,7 +18,7 @@ type segment struct {
 	gap                string // white space of the document behind span; "" where unknown
 	score              float64
 	edits              []Edit
-	chunks             []int // ascending
+	chunks             []int // places in packing.whole, ascending
 
 	// Set by price, textCost before that where the segment is made of others.
 	textCost int // cost of text
@@ -35,8 +35,8 @@ func (s *segment) touches(ch Chunk) bool {
 // follows reports whether b starts where a and its gap end.
 func follows(a text.RuneSpan, gap string, b text.RuneSpan) bool { return a.End+runes(gap) == b.Start }
 
-// merge returns the segment made of chunk i, of which ch is the whole or the
-// beginning, and of the segments that it touches, which come by start. The
+// merge returns the segment made of ch, which is part or all of whole[i], and of
+// the segments that it touches, which come by start. The
 // segments stay whole; ch fills what lies before, between and behind them. What it
 // costs is not known yet.
 func (p *packing) merge(ch Chunk, i int, touched []*segment) *segment {

@@ -1595,7 +1595,8 @@ type Segment struct {
 	Score float64 `protobuf:"fixed64,12,opt,name=score,proto3" json:"score,omitempty"`
 	// Chunks that the segment is made of, by rank; neighbours last.
 	Chunks []*SegmentChunk `protobuf:"bytes,13,rep,name=chunks,proto3" json:"chunks,omitempty"`
-	// True: only a part of a chunk is in the segment, because the rest did not fit.
+	// True: only a part of a chunk is in the segment, because the rest did not fit or
+	// made room for more chunks; see PackOptions.no_trim.
 	Trimmed bool `protobuf:"varint,14,opt,name=trimmed,proto3" json:"trimmed,omitempty"`
 	// Where `text`, with `edits` made in it, is in the context, in code points.
 	ContextSpan *Span `protobuf:"bytes,15,opt,name=context_span,json=contextSpan,proto3" json:"context_span,omitempty"`
