@@ -19,7 +19,7 @@ func tellHits(out *tell) {
 }
 
 // TestKillAtFailpoints kills an ingesting process at every named step, at one of
-// its occurrences; with -kills 300 and more also at the first and at the last.
+// its occurrences; with -kills 300 and more also at the first and near the last.
 // A step that is never reached fails.
 func TestKillAtFailpoints(t *testing.T) {
 	u := uninterrupted(t)
@@ -40,6 +40,8 @@ func TestKillAtFailpoints(t *testing.T) {
 			t.Errorf("nobody comes to %s", p)
 			continue
 		}
+		// How often varies a little from one life to the next.
+		reached = max(reached*95/100, 1)
 		occurrences := []int{1 + rnd.IntN(reached)}
 		if *kills >= 300 {
 			occurrences = append(occurrences, 1, reached)
