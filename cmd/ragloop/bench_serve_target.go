@@ -8,20 +8,25 @@ import (
 	"sync/atomic"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	statuspb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/ragloop/ragloop/evalret/labels"
 	"github.com/ragloop/ragloop/ingest"
 	"github.com/ragloop/ragloop/internal/demo"
 	"github.com/ragloop/ragloop/internal/load"
+	"github.com/ragloop/ragloop/internal/unary"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 )
 
 // loadTarget is a service under load.
 type loadTarget struct {
-	retrieval ragloopv1.RetrievalClient
+	retrieval *unary.Client
 	request   func(query string) *ragloopv1.RetrieveRequest
 	queries   []string
 	unique    bool // no query twice
@@ -67,12 +72,14 @@ func (a *app) loadTarget(ctx context.Context, b servingLoad) (t *loadTarget, err
 			return t, err
 		}
 	}
+	t.retrieval = unary.New(addr, ragloopv1.Retrieval_Retrieve_FullMethodName)
+	t.closers = append(t.closers, t.retrieval.Close)
 	conn, done, err := a.connect(ctx, addr)
 	if err != nil {
 		return t, err
 	}
 	t.closers = append(t.closers, done)
-	t.retrieval, t.ingestion = ragloopv1.NewRetrievalClient(conn), ragloopv1.NewIngestionClient(conn)
+	t.ingestion = ragloopv1.NewIngestionClient(conn)
 	t.request = func(query string) *ragloopv1.RetrieveRequest { return a.retrieveRequest(query, b.addr != "") }
 	return t, nil
 }
@@ -117,38 +124,82 @@ func (t *loadTarget) call(ctx context.Context, n int) load.Reply {
 	if t.unique {
 		query = fmt.Sprintf("%s (%d)", query, t.asked.Add(1)) // n begins anew with every measurement
 	}
-	resp, err := t.retrieval.Retrieve(ctx, t.request(query))
+	request, err := proto.Marshal(t.request(query))
 	if err != nil {
-		reply := load.Reply{Outcome: outcome(err)}
-		if reply.Outcome == load.Failed {
-			reply.Err = describe(err)
+		return load.Reply{Outcome: load.Failed, Err: fmt.Errorf("encode the request: %w", err)}
+	}
+	reply, err := t.retrieval.Call(ctx, request)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return load.Reply{Outcome: load.Expired}
+	case err != nil:
+		return load.Reply{Outcome: load.Failed, Err: err}
+	case reply.Code != uint32(codes.OK):
+		return refusal(reply)
+	}
+	return answered(reply.Body)
+}
+
+// The parts of a response that are looked at. Decoding all of it would take as long
+// as the rest of the call.
+var (
+	stagesField   = responseField("stages")
+	degradedField = responseField("degraded")
+)
+
+func responseField(name protoreflect.Name) protowire.Number {
+	return (&ragloopv1.RetrieveResponse{}).ProtoReflect().Descriptor().Fields().ByName(name).Number()
+}
+
+// answered reads an encoded response.
+func answered(body []byte) (out load.Reply) {
+	for len(body) > 0 {
+		number, kind, n := protowire.ConsumeTag(body)
+		if n < 0 {
+			return load.Reply{Outcome: load.Failed, Err: fmt.Errorf("decode the response: %w", protowire.ParseError(n))}
 		}
-		return reply
-	}
-	out := load.Reply{}
-	if len(resp.Degraded) > 0 {
-		out.Outcome = load.Degraded
-	}
-	for _, s := range resp.Stages {
-		out.Stages = append(out.Stages, load.Stage{Name: s.Name, Elapsed: s.Elapsed.AsDuration()})
+		size := protowire.ConsumeFieldValue(number, kind, body[n:])
+		if size < 0 {
+			return load.Reply{Outcome: load.Failed, Err: fmt.Errorf("decode the response: %w", protowire.ParseError(size))}
+		}
+		value := body[n : n+size]
+		body = body[n+size:]
+		switch number {
+		case degradedField:
+			out.Outcome = load.Degraded
+		case stagesField:
+			encoded, _ := protowire.ConsumeBytes(value) // it has just been measured
+			var s ragloopv1.StageTiming
+			if err := proto.Unmarshal(encoded, &s); err != nil {
+				return load.Reply{Outcome: load.Failed, Err: fmt.Errorf("decode the response: %w", err)}
+			}
+			out.Stages = append(out.Stages, load.Stage{Name: s.Name, Elapsed: s.Elapsed.AsDuration()})
+		}
 	}
 	return out
 }
 
-// outcome tells a call that was refused as it should be, with the time to come
+// refusal tells a call that was refused as it should be, with the time to come
 // again, from one that failed.
-func outcome(err error) load.Outcome {
-	switch st := status.Convert(err); st.Code() {
+func refusal(r unary.Reply) load.Reply {
+	st := &statuspb.Status{Code: int32(r.Code), Message: r.Message}
+	if len(r.Details) > 0 {
+		st = &statuspb.Status{}
+		if err := proto.Unmarshal(r.Details, st); err != nil {
+			return load.Reply{Outcome: load.Failed, Err: fmt.Errorf("decode the status: %w", err)}
+		}
+	}
+	switch codes.Code(st.Code) {
 	case codes.DeadlineExceeded:
-		return load.Expired
+		return load.Reply{Outcome: load.Expired}
 	case codes.ResourceExhausted:
-		for _, d := range st.Details() {
-			if _, ok := d.(*errdetails.RetryInfo); ok {
-				return load.Rejected
+		for _, d := range st.Details {
+			if d.MessageIs(&errdetails.RetryInfo{}) {
+				return load.Reply{Outcome: load.Rejected}
 			}
 		}
 	}
-	return load.Failed
+	return load.Reply{Outcome: load.Failed, Err: describe(status.FromProto(st).Err())}
 }
 
 // startIngest puts documents into the service, embedded by the model, one stream

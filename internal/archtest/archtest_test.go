@@ -47,7 +47,7 @@ var allow = []struct {
 	{"retrieve", []string{"retrieve/pack", "internal/index", "internal/embed", "internal/lexical", "internal/text", "internal/tokens"}},
 	{"retrieve/pack", []string{"internal/recent", "internal/text"}},
 	{"retrieve/expand", []string{"internal/chat"}},
-	{"retrieve/server", []string{"retrieve", "retrieve/expand", "retrieve/pack", "proto/*/*", "internal/admit", "internal/filter", "internal/index", "internal/meta", "internal/telemetry", "internal/text", "internal/tokens"}},
+	{"retrieve/server", []string{"retrieve", "retrieve/expand", "retrieve/pack", "proto/*/*", "internal/admit", "internal/away", "internal/filter", "internal/index", "internal/meta", "internal/telemetry", "internal/text", "internal/tokens"}},
 
 	{"ingest", []string{"ingest/extract", "ingest/situate", "ingest/chunk", "internal/index", "internal/embed", "internal/failpoint", "internal/lexical", "internal/meta", "internal/strictjson", "internal/text", "internal/tokens"}},
 	{"ingest/extract", []string{"internal/meta", "internal/text"}},
@@ -58,7 +58,7 @@ var allow = []struct {
 	{"ingest/chunk/preview", []string{"ingest/chunk", "ingest/extract", "internal/text", "internal/webpage"}},
 
 	{"proto/*/*", nil},
-	{"internal/index", []string{"internal/qdrantlocal", "internal/qdrantwire", "internal/failpoint", "internal/filter", "internal/lexical", "internal/meta", "internal/recent", "internal/text"}},
+	{"internal/index", []string{"internal/away", "internal/qdrantlocal", "internal/qdrantwire", "internal/failpoint", "internal/filter", "internal/lexical", "internal/meta", "internal/recent", "internal/text"}},
 	{"internal/qdrantlocal", []string{"internal/qdrantwire", "internal/failpoint", "internal/simd", "internal/lexical"}},
 	{"internal/embed", []string{"internal/boltfile", "internal/embed/bert", "internal/embed/modelfile", "internal/embed/wordpiece", "internal/endpoint", "internal/simd", "internal/text"}},
 	{"internal/embed/bert", []string{"internal/embed/modelfile", "internal/simd"}},
@@ -66,8 +66,9 @@ var allow = []struct {
 	{"internal/embed/wordpiece", []string{"internal/text"}},
 	{"internal/embed/*", nil},
 	{"internal/filter", []string{"internal/meta"}},
-	{"internal/chat", []string{"internal/boltfile", "internal/endpoint"}},
-	{"internal/querycache", []string{"internal/embed"}},
+	{"internal/chat", []string{"internal/away", "internal/boltfile", "internal/endpoint"}},
+	{"internal/querycache", []string{"internal/away", "internal/embed"}},
+	{"internal/endpoint", []string{"internal/away"}},
 	{"internal/*", nil}, // leaves: the standard library and outside modules only
 }
 

@@ -1,0 +1,109 @@
+// Package unary makes unary gRPC calls with as little work as they take, for who
+// measures a service on cores that both share: what the one who asks takes, the
+// service lacks. Requests and responses are bytes, which are its user's to encode and
+// to look at, as far as is needed.
+//
+// It speaks gRPC over HTTP/2 without TLS, over one connection at a time, and nothing
+// else: no streams, compression, metadata, retries or balancing. An app has
+// google.golang.org/grpc for that.
+package unary
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// Client calls one method of one server. It connects when it is asked to call, and
+// anew when the connection has ended. Safe for concurrent use.
+type Client struct {
+	addr, path string
+
+	mu     sync.Mutex
+	conn   *conn // nil: none yet
+	closed bool
+}
+
+// New returns a client of a method, such as "/ragloop.v1.Retrieval/Retrieve", of the
+// server at addr, host:port. It does not connect.
+func New(addr, method string) *Client { return &Client{addr: addr, path: method} }
+
+// Reply is what the server answered.
+type Reply struct {
+	Body    []byte // the encoded response, where Code is 0
+	Code    uint32 // of gRPC; 0: OK
+	Message string
+	Details []byte // encoded google.rpc.Status; empty: none
+}
+
+// MaxRequestBytes is how long a request may be. It is what a server takes in before
+// it says more.
+const MaxRequestBytes = initialWindow - prefixBytes
+
+// dialTimeout bounds the wait for a connection.
+const dialTimeout = 5 * time.Second
+
+var (
+	// ErrClosed: the client is.
+	ErrClosed = errors.New("the client is closed")
+	// ErrConnection: the server could not be reached, the connection ended before the
+	// reply, or what came was no gRPC.
+	ErrConnection = errors.New("the connection failed")
+)
+
+// Call makes a call and waits for the reply. The deadline of ctx, which it needs, is
+// told to the server; when ctx ends the call is taken back, and the error is that of
+// ctx. Otherwise an error means that there is no reply.
+func (c *Client) Call(ctx context.Context, request []byte) (Reply, error) {
+	if len(request) > MaxRequestBytes {
+		return Reply{}, fmt.Errorf("call %s: the request has %d bytes, allowed are up to %d", c.path, len(request), MaxRequestBytes)
+	}
+	for ctx.Err() == nil {
+		conn, err := c.connection()
+		if err != nil {
+			return Reply{}, fmt.Errorf("call %s: %w", c.path, err)
+		}
+		reply, err := conn.call(ctx, request)
+		if errors.Is(err, errUnused) {
+			continue // the server has not seen the call
+		}
+		if err != nil {
+			err = fmt.Errorf("call %s: %w", c.path, err)
+		}
+		return reply, err
+	}
+	return Reply{}, fmt.Errorf("call %s: %w", c.path, ctx.Err())
+}
+
+// connection returns one that takes calls.
+func (c *Client) connection() (*conn, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil, ErrClosed
+	}
+	if c.conn != nil && c.conn.usable() {
+		return c.conn, nil
+	}
+	nc, err := net.DialTimeout("tcp", c.addr, dialTimeout)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConnection, err)
+	}
+	c.conn = newConn(nc, c.addr, c.path)
+	return c.conn, nil
+}
+
+// Close ends the connection. Calls that wait for their reply fail.
+func (c *Client) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	if c.conn != nil {
+		c.conn.close()
+		c.conn = nil
+	}
+	return nil
+}

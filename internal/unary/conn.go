@@ -1,0 +1,411 @@
+package unary
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+const (
+	// initialWindow is HTTP/2's, for what a connection and a stream may send before
+	// the other side says more (RFC 9113, 6.9.2).
+	initialWindow = 65535
+	// maxFrame is how long a frame may be (6.5.2). Both sides leave it at that.
+	maxFrame = 16384
+	// A response may be as long as streamWindow; connWindow is for all that come at once.
+	streamWindow = 64 << 20
+	connWindow   = 1 << 30
+	// prefixBytes come before a message: whether it is compressed, and its length.
+	prefixBytes = 5
+	// writeTimeout is for a server that reads nothing.
+	writeTimeout = 5 * time.Second
+	// maxStream is the last number of a stream that a client may take.
+	maxStream = 1<<31 - 1
+)
+
+// errUnused: the connection takes no more calls, and the server has not seen this one.
+var errUnused = errors.New("the connection takes no more calls")
+
+// conn is one connection. One goroutine reads from it. Whoever has something to
+// write puts it behind what is to be written already and, where nobody else does so
+// now, writes until nothing is left: many short frames go out with few system calls.
+type conn struct {
+	net             net.Conn
+	authority, path string
+
+	mu      sync.Mutex
+	room    sync.Cond // the server takes more, or the connection has ended
+	out     bytes.Buffer
+	frames  *http2.Framer // writes to out
+	writing bool
+	written []byte         // what was written last, for its memory
+	fields  *hpack.Encoder // writes to block
+	block   bytes.Buffer
+
+	calls   map[uint32]*call // by stream
+	next    uint32           // stream of the next call
+	most    uint32           // calls at once that the server takes; none before it has said so
+	window  int              // bytes that the server takes
+	unread  int              // bytes that the server was not yet told are read
+	settled bool             // the server has said most
+	going   bool             // the server takes no more calls
+	err     error            // nil: the connection has not ended
+}
+
+// call is a call without reply.
+type call struct {
+	done  chan struct{} // closed when the next two are set
+	reply Reply
+	err   error
+
+	begun bool // the prefix has come
+	size  int  // of the response
+	head  []byte
+}
+
+func newConn(nc net.Conn, authority, path string) *conn {
+	c := &conn{net: nc, authority: authority, path: path, calls: map[uint32]*call{}, next: 1, window: initialWindow}
+	c.room.L = &c.mu
+	c.frames, c.fields = http2.NewFramer(&c.out, nil), hpack.NewEncoder(&c.block)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out.WriteString(http2.ClientPreface)
+	c.wrote(c.frames.WriteSettings(
+		http2.Setting{ID: http2.SettingEnablePush, Val: 0},
+		http2.Setting{ID: http2.SettingInitialWindowSize, Val: streamWindow}))
+	c.wrote(c.frames.WriteWindowUpdate(0, connWindow-initialWindow))
+	go c.read()
+	c.flush()
+	return c
+}
+
+// wrote notes what cannot be: a frame goes to a buffer, and its contents are ours.
+func (c *conn) wrote(err error) {
+	if err != nil {
+		c.end(err)
+	}
+}
+
+func (c *conn) usable() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err == nil && !c.going
+}
+
+func (c *conn) close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end(ErrClosed)
+}
+
+// end fails all calls. c.mu is held.
+func (c *conn) end(err error) {
+	if c.err != nil {
+		return
+	}
+	c.err = err
+	for id, call := range c.calls {
+		c.finish(id, call, err)
+	}
+	c.room.Broadcast()
+	_ = c.net.Close() // nothing that comes of it matters any longer
+}
+
+// finish ends a call, without error or with one. c.mu is held.
+func (c *conn) finish(id uint32, call *call, err error) {
+	call.err = err
+	delete(c.calls, id)
+	close(call.done)
+	c.room.Signal()
+}
+
+// call makes one call.
+func (c *conn) call(ctx context.Context, request []byte) (Reply, error) {
+	id, call, err := c.send(ctx, request)
+	if err != nil {
+		return Reply{}, err
+	}
+	select {
+	case <-call.done:
+		return call.reply, call.err
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.calls[id] == call {
+		delete(c.calls, id)
+		c.wrote(c.frames.WriteRSTStream(id, http2.ErrCodeCancel))
+		c.room.Signal()
+		c.flush()
+	}
+	return Reply{}, ctx.Err()
+}
+
+// send writes a call as soon as the server takes it.
+func (c *conn) send(ctx context.Context, request []byte) (uint32, *call, error) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return 0, nil, errors.New("the call has no deadline")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	size := prefixBytes + len(request)
+	full := func() bool {
+		return c.err == nil && !c.going && (c.window < size || uint32(len(c.calls)) >= c.most)
+	}
+	if full() {
+		defer context.AfterFunc(ctx, c.wake)()
+	}
+	for full() && ctx.Err() == nil {
+		c.room.Wait()
+	}
+	left := time.Until(deadline)
+	switch {
+	case ctx.Err() != nil || left <= 0:
+		c.room.Signal() // the room is somebody else's
+		return 0, nil, cmp.Or(ctx.Err(), context.DeadlineExceeded)
+	case c.going:
+		return 0, nil, errUnused
+	case c.err != nil:
+		return 0, nil, c.err
+	}
+	id := c.next
+	if c.next += 2; c.next > maxStream {
+		c.going = true
+	}
+	c.window -= size
+	call := &call{done: make(chan struct{})}
+	c.calls[id] = call
+
+	c.block.Reset()
+	for _, f := range [...]hpack.HeaderField{
+		{Name: ":method", Value: "POST"}, {Name: ":scheme", Value: "http"},
+		{Name: ":path", Value: c.path}, {Name: ":authority", Value: c.authority},
+		{Name: "content-type", Value: "application/grpc"}, {Name: "user-agent", Value: "ragloop-bench"},
+		{Name: "te", Value: "trailers"},
+		{Name: "grpc-timeout", Value: strconv.FormatInt(left.Milliseconds()+1, 10) + "m"},
+	} {
+		c.wrote(c.fields.WriteField(f))
+	}
+	c.wrote(c.frames.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.block.Bytes(), EndHeaders: true}))
+	message := binary.BigEndian.AppendUint32(make([]byte, 1, size), uint32(len(request)))
+	message = append(message, request...)
+	for len(message) > maxFrame {
+		c.wrote(c.frames.WriteData(id, false, message[:maxFrame]))
+		message = message[maxFrame:]
+	}
+	c.wrote(c.frames.WriteData(id, true, message))
+	c.flush()
+	return id, call, nil
+}
+
+// wake has those who wait for room look again.
+func (c *conn) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.room.Broadcast()
+}
+
+// flush writes what is to be written, unless somebody does so already. c.mu is held,
+// and released meanwhile.
+func (c *conn) flush() {
+	if c.writing {
+		return
+	}
+	c.writing = true
+	for c.out.Len() > 0 && c.err == nil {
+		frames := append(c.written[:0], c.out.Bytes()...)
+		c.out.Reset()
+		c.mu.Unlock()
+		err := c.net.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if err == nil {
+			_, err = c.net.Write(frames)
+		}
+		c.mu.Lock()
+		c.written = frames
+		if err != nil {
+			c.end(fmt.Errorf("%w: %w", ErrConnection, err))
+		}
+	}
+	c.writing = false
+}
+
+// read takes in what the server sends, until the connection ends.
+func (c *conn) read() {
+	in := http2.NewFramer(nil, bufio.NewReaderSize(c.net, 64<<10))
+	in.SetMaxReadFrameSize(maxFrame)
+	in.SetReuseFrames()
+	in.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	for {
+		frame, err := in.ReadFrame()
+		c.mu.Lock()
+		if stream := (http2.StreamError{}); errors.As(err, &stream) {
+			if call := c.calls[stream.StreamID]; call != nil {
+				c.finish(stream.StreamID, call, fmt.Errorf("%w: %w", ErrConnection, err))
+			}
+		} else if err != nil {
+			c.end(fmt.Errorf("%w: %w", ErrConnection, err))
+		} else {
+			c.take(frame)
+		}
+		if c.going && len(c.calls) == 0 {
+			c.end(errUnused)
+		}
+		ended := c.err != nil
+		c.flush()
+		c.mu.Unlock()
+		if ended {
+			return
+		}
+	}
+}
+
+// take takes a frame in. c.mu is held.
+func (c *conn) take(frame http2.Frame) {
+	id := frame.Header().StreamID
+	call := c.calls[id] // nil where it was taken back
+	switch f := frame.(type) {
+	case *http2.DataFrame:
+		c.consumed(int(f.Length))
+		if call == nil {
+			return
+		}
+		if err := call.data(f.Data()); err != nil {
+			c.finish(id, call, err)
+		} else if f.StreamEnded() {
+			c.finish(id, call, fmt.Errorf("%w: the response has no status", ErrConnection))
+		}
+	case *http2.MetaHeadersFrame:
+		if call == nil {
+			return
+		}
+		if f.StreamEnded() {
+			c.finish(id, call, call.trailers(f))
+		} else if status := f.PseudoValue("status"); status != "200" {
+			c.finish(id, call, fmt.Errorf("%w: HTTP status %q", ErrConnection, status))
+		}
+	case *http2.RSTStreamFrame:
+		if call != nil {
+			c.finish(id, call, fmt.Errorf("%w: the server gave the call up: %v", ErrConnection, f.ErrCode))
+		}
+	case *http2.SettingsFrame:
+		if !f.IsAck() {
+			c.settings(f)
+		}
+	case *http2.WindowUpdateFrame:
+		if id == 0 { // those of streams do not matter: a request fits the first window
+			c.window += int(f.Increment)
+			c.room.Broadcast()
+		}
+	case *http2.PingFrame:
+		if !f.IsAck() {
+			c.wrote(c.frames.WritePing(true, f.Data))
+		}
+	case *http2.GoAwayFrame:
+		c.going = true
+		for id, call := range c.calls {
+			if id > f.LastStreamID {
+				c.finish(id, call, errUnused)
+			}
+		}
+		c.room.Broadcast()
+	}
+}
+
+// settings takes in what the server wants, as far as it matters. c.mu is held.
+func (c *conn) settings(f *http2.SettingsFrame) {
+	if !c.settled {
+		c.settled, c.most = true, math.MaxUint32 // unless it says less
+	}
+	if most, ok := f.Value(http2.SettingMaxConcurrentStreams); ok {
+		c.most = most
+	}
+	if size, ok := f.Value(http2.SettingHeaderTableSize); ok {
+		c.fields.SetMaxDynamicTableSizeLimit(size)
+	}
+	if size, ok := f.Value(http2.SettingInitialWindowSize); ok && size < initialWindow {
+		c.end(fmt.Errorf("%w: the server takes %d bytes of a request, fewer than %d", ErrConnection, size, initialWindow))
+	}
+	c.room.Broadcast()
+	c.wrote(c.frames.WriteSettingsAck())
+}
+
+// consumed tells the server now and then that what it sent was read. c.mu is held.
+func (c *conn) consumed(n int) {
+	if c.unread += n; c.unread >= connWindow/1024 {
+		c.wrote(c.frames.WriteWindowUpdate(0, uint32(c.unread)))
+		c.unread = 0
+	}
+}
+
+// data takes in a part of the response.
+func (c *call) data(b []byte) error {
+	if !c.begun {
+		n := min(prefixBytes-len(c.head), len(b))
+		c.head, b = append(c.head, b[:n]...), b[n:]
+		if len(c.head) < prefixBytes {
+			return nil
+		}
+		size := binary.BigEndian.Uint32(c.head[1:])
+		if c.head[0] != 0 || size > streamWindow-prefixBytes {
+			return fmt.Errorf("%w: a response that is compressed or longer than %d bytes", ErrConnection, streamWindow-prefixBytes)
+		}
+		c.begun, c.size = true, int(size)
+		c.reply.Body = make([]byte, 0, min(c.size, 1<<20))
+	}
+	if len(c.reply.Body)+len(b) > c.size {
+		return fmt.Errorf("%w: the response is longer than it says", ErrConnection)
+	}
+	c.reply.Body = append(c.reply.Body, b...)
+	return nil
+}
+
+// trailers takes in the status.
+func (c *call) trailers(f *http2.MetaHeadersFrame) error {
+	known := false
+	for _, h := range f.Fields {
+		switch h.Name {
+		case "grpc-status":
+			code, err := strconv.ParseUint(h.Value, 10, 32)
+			if err != nil {
+				return fmt.Errorf("%w: the status is %q", ErrConnection, h.Value)
+			}
+			known, c.reply.Code = true, uint32(code)
+		case "grpc-message":
+			c.reply.Message = h.Value
+			if s, err := url.PathUnescape(h.Value); err == nil {
+				c.reply.Message = s
+			}
+		case "grpc-status-details-bin":
+			details, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(h.Value, "="))
+			if err != nil {
+				return fmt.Errorf("%w: the status has details that are no base64", ErrConnection)
+			}
+			c.reply.Details = details
+		}
+	}
+	switch {
+	case !known:
+		return fmt.Errorf("%w: the response has no status", ErrConnection)
+	case c.reply.Code != 0:
+		c.reply.Body = nil
+	case !c.begun || len(c.reply.Body) != c.size:
+		return fmt.Errorf("%w: the response ends early", ErrConnection)
+	}
+	return nil
+}
