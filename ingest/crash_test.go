@@ -227,7 +227,7 @@ func TestReadersNeverSeeAMixture(t *testing.T) {
 			}
 		})
 	}
-	for v := 1; v < 15; v++ {
+	for v := 1; v < 15 || reads.Load() == 0 && !t.Failed(); v++ {
 		if s, err := w.Run(ctx, version(v%3)); err != nil || s.Replaced != docs {
 			t.Errorf("run %d: %+v, %v", v, s, err)
 			break
@@ -235,8 +235,5 @@ func TestReadersNeverSeeAMixture(t *testing.T) {
 	}
 	stop.Store(true)
 	readers.Wait()
-	if reads.Load() == 0 {
-		t.Error("nothing was read meanwhile")
-	}
 	dump(t, g)
 }

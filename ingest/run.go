@@ -26,6 +26,7 @@ type run struct {
 	stored  int                 // of them, those in scope
 	damaged map[text.DocID]bool // of what the index held before
 	recent  *recent             // the embed stage's alone
+	repeats chan struct{}       // of capacity 1: taken by the extractor that repeats what failed
 	sum     Summary             // the count stage's alone while the pipeline runs
 	progress
 
@@ -90,11 +91,15 @@ func (r *run) takeStock(ctx context.Context) error {
 }
 
 func (r *run) pipeline(ctx context.Context, src Source) error {
+	// What is embedded is stored although something else has failed: a write that is
+	// called off may still be applied, and that when the run is over.
+	whole := ctx
 	group, ctx := errgroup.WithContext(ctx)
 	// A stop ends what runs ahead of embedding, and nothing else.
 	ahead, cancel := stopping(ctx, r.w.o.Stop)
 	defer cancel()
-	ended := func() bool { return ahead.Err() != nil && ctx.Err() == nil }
+	// The context hears of a stop a little later.
+	ended := func() bool { return (ahead.Err() != nil || stopped(r.w.o.Stop)) && ctx.Err() == nil }
 	workers := r.w.o.Workers
 	listed := make(chan *job, lookUpBatch)
 	known := make(chan []*job, 1)
@@ -129,7 +134,7 @@ func (r *run) pipeline(ctx context.Context, src Source) error {
 	for range workers {
 		group.Go(func() error {
 			for j := range work {
-				p, err := r.w.prep.prepare(ahead, j.item, j.old)
+				p, err := r.w.prep.prepare(ahead, j.item, j.old, r.inTurn)
 				if err != nil && ended() {
 					return nil
 				}
@@ -149,7 +154,7 @@ func (r *run) pipeline(ctx context.Context, src Source) error {
 		defer close(storing)
 		for b := range batches {
 			group.Go(func() error {
-				err := r.outlast(ctx, func() error { return r.w.store(ctx, b.docs) })
+				err := r.outlast(ctx, func() error { return r.w.store(whole, b.docs) })
 				b.stored <- err
 				return err
 			})

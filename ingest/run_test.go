@@ -14,7 +14,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/ragloop/ragloop/ingest/extract"
 	"github.com/ragloop/ragloop/internal/index"
@@ -278,6 +281,55 @@ func TestSourceErrors(t *testing.T) {
 	}
 	if _, err := w.Generation().Record(t.Context(), "odd"); err != nil {
 		t.Errorf("pruned after a failed list: %v", err)
+	}
+}
+
+// Of two batches that are stored at once one fails. The other is not called off,
+// after which it might still be applied when the run is over: it is stored as a whole.
+func TestFailedBatchLeavesTheOther(t *testing.T) {
+	var upserts atomic.Int32
+	both, ended := make(chan struct{}), make(chan struct{})
+	fail := func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, next grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		if method == qdrant.Points_Upsert_FullMethodName {
+			switch upserts.Add(1) {
+			case 1:
+				<-both
+				return status.Error(codes.FailedPrecondition, "disk full")
+			case 2:
+				close(both)
+				<-ended
+			}
+		}
+		return next(ctx, method, req, reply, cc, opts...)
+	}
+	c := dial(t, index.Options{Interceptors: []grpc.UnaryClientInterceptor{fail}})
+	e := &hashed{}
+	g := generation(t, c, e)
+	src := ending{Documents([]Item{Text("a", "", "One."), Text("b", "", "Two.")}), ended}
+	_, err := worker(t, g, Options{Embedder: e, Extractor: InProcess{}, BatchChunks: 1}).Run(t.Context(), src)
+	if status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("Run = %v, want that the disk is full", err)
+	}
+	if s, err := g.Stats(t.Context()); err != nil || s.Documents != 1 || s.Chunks != 1 || s.Hidden != 0 {
+		t.Errorf("Stats = %+v, %v, want one document", s, err)
+	}
+}
+
+// ending is a source that goes on after its documents until it is told to end.
+type ending struct {
+	Source
+	ended chan struct{} // closed then
+}
+
+func (s ending) Items(ctx context.Context) iter.Seq2[Item, error] {
+	return func(yield func(Item, error) bool) {
+		for item, err := range s.Source.Items(ctx) {
+			if !yield(item, err) {
+				return
+			}
+		}
+		<-ctx.Done()
+		close(s.ended)
 	}
 }
 

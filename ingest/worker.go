@@ -140,8 +140,8 @@ func NewWorker(g *index.Generation, o Options) (*Worker, error) {
 func (w *Worker) Generation() *index.Generation { return w.g }
 
 // Put ingests one document, or removes it if it is deleted, and returns when
-// that is durable and findable. The error is that of the index or the embedder;
-// a document that cannot be ingested is a Result with outcome Failed.
+// that is durable and findable. The error is that of the index, the embedder or the
+// language model; a document that cannot be ingested is a Result with outcome Failed.
 func (w *Worker) Put(ctx context.Context, item Item) (Result, error) {
 	what := fmt.Sprintf("ingest %q", item.ID)
 	var old prior
@@ -152,7 +152,7 @@ func (w *Worker) Put(ctx context.Context, item Item) (Result, error) {
 	case !errors.Is(err, index.ErrNoDocument):
 		return Result{}, fmt.Errorf("%s: %w", what, err)
 	}
-	p, err := w.prep.prepare(ctx, item, old)
+	p, err := w.prep.prepare(ctx, item, old, once)
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: %w", what, err)
 	}
@@ -180,6 +180,9 @@ func (w *Worker) Delete(ctx context.Context, doc text.DocID) (bool, error) {
 // ended it; nothing is pruned then, and nothing where a part of src could not be
 // listed, which is no error but Summary.Unlisted.
 //
+// When Run returns, with an error too, nothing of it is under way any more; only a
+// write that the end of ctx called off may still be applied by a Qdrant server.
+//
 // Only one Run, Put or Delete of all processes together may be at work on a
 // document; a Run also repairs what interrupted writes left behind and must not
 // meet writers of other processes at all.
@@ -197,6 +200,7 @@ func (w *Worker) run(ctx context.Context, src Source, mayEmpty bool) (Summary, e
 		damaged:  make(map[text.DocID]bool),
 		seen:     newIDSet(),
 		recent:   newRecent(),
+		repeats:  make(chan struct{}, 1),
 		progress: progress{on: w.o.OnEvent},
 	}
 	if err := r.takeStock(ctx); err != nil {

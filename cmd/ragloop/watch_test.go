@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -56,21 +57,20 @@ func TestWatch(t *testing.T) {
 	defer cancel()
 	dir := t.TempDir()
 	docs, data := filepath.Join(dir, "docs"), filepath.Join(dir, "data")
-	write := func(name, text string) {
-		t.Helper()
-		file := filepath.Join(docs, name)
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
 	check := func(err error) {
 		t.Helper()
 		if err != nil {
 			t.Fatal(err)
 		}
+	}
+	// write makes a file that is complete as soon as it is there: one that is still
+	// empty when the quiet is over would be a document of its own.
+	write := func(name, text string) {
+		t.Helper()
+		file, part := filepath.Join(docs, name), filepath.Join(dir, "part")
+		check(os.MkdirAll(filepath.Dir(file), 0o755))
+		check(os.WriteFile(part, []byte(text), 0o644))
+		check(os.Rename(part, file))
 	}
 	write("a.md", "# Valve\n\nOpen the valve by hand.\n")
 	write("sub/b.md", "# Pump\n\nThe pump takes water.\n")
@@ -113,7 +113,10 @@ func TestWatch(t *testing.T) {
 			}
 		}
 	}
-	write("a.md", "# Valve\n\nOpen the valve by motor.\n")
+	valve, err := os.OpenFile(filepath.Join(docs, "a.md"), os.O_WRONLY, 0) // in place, and at once
+	check(err)
+	_, err = valve.WriteString("# Valve\n\nOpen the valve by motor.\n")
+	check(errors.Join(err, valve.Close()))
 	rounds("changed", [4]int{0, 1, 0, 0})
 	wait(ctx, t, said, unmatched)
 	write("new/deep/c.md", "# Filter\n\nRinse the filter.\n")

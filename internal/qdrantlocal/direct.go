@@ -10,8 +10,10 @@ import (
 )
 
 // Direct returns the option with which a connection of [Store.Connect] takes the
-// short way for searches. It must be the last of the options: interceptors behind
-// it would not see these calls.
+// short way for searches, and sees what changes the store through to its end: the
+// end of the context keeps such a call from being made, but does not call it off,
+// after which it might still be applied, at some later time. It must be the last of
+// the options: interceptors behind it would not see all calls.
 func (s *Store) Direct() grpc.DialOption { return grpc.WithChainUnaryInterceptor(s.direct) }
 
 // direct is a client's interceptor that hands the calls a search consists of
@@ -44,7 +46,33 @@ func (s *Store) direct(ctx context.Context, method string, req, reply any, cc *g
 			return err
 		}
 	}
+	if ctx.Err() == nil && changes(method) {
+		ctx = context.WithoutCancel(ctx)
+	}
 	return next(ctx, method, req, reply, cc, opts...)
+}
+
+// changes reports whether a method changes the store.
+func changes(method string) bool {
+	switch method {
+	case qdrant.Collections_Create_FullMethodName,
+		qdrant.Collections_Update_FullMethodName,
+		qdrant.Collections_Delete_FullMethodName,
+		qdrant.Collections_UpdateAliases_FullMethodName,
+		qdrant.Points_Upsert_FullMethodName,
+		qdrant.Points_Delete_FullMethodName,
+		qdrant.Points_UpdateVectors_FullMethodName,
+		qdrant.Points_DeleteVectors_FullMethodName,
+		qdrant.Points_SetPayload_FullMethodName,
+		qdrant.Points_OverwritePayload_FullMethodName,
+		qdrant.Points_DeletePayload_FullMethodName,
+		qdrant.Points_ClearPayload_FullMethodName,
+		qdrant.Points_CreateFieldIndex_FullMethodName,
+		qdrant.Points_DeleteFieldIndex_FullMethodName,
+		qdrant.Points_UpdateBatch_FullMethodName:
+		return true
+	}
+	return false
 }
 
 // handled calls a handler as a server does: not after the end of the context, and

@@ -2,6 +2,8 @@ package qdrantlocal
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -106,4 +108,36 @@ func TestDirect(t *testing.T) {
 	}
 	_, err = short.Get(t.Context(), get)
 	expectCode(t, "Get by a closed connection", err, codes.Canceled)
+}
+
+// TestDirectSeesChangesThrough: a call that changes the store and has begun goes on
+// when its context ends; one that reads does not.
+func TestDirectSeesChangesThrough(t *testing.T) {
+	s := openStore(t, t.TempDir())
+	cc := dialDirect(t, s)
+	calledOff := []string{ // they read, or are not implemented
+		"Get", "List", "ListCollectionAliases", "ListAliases", "CollectionClusterInfo", "CollectionExists",
+		"UpdateCollectionClusterSetup", "CreateShardKey", "DeleteShardKey", "ListShardKeys",
+		"Search", "SearchBatch", "SearchGroups", "SearchMatrixPairs", "SearchMatrixOffsets",
+		"Recommend", "RecommendBatch", "RecommendGroups", "Discover", "DiscoverBatch",
+		"Query", "QueryBatch", "QueryGroups", "Scroll", "Count", "Facet",
+	}
+	for _, service := range []grpc.ServiceDesc{qdrant.Collections_ServiceDesc, qdrant.Points_ServiceDesc} {
+		for _, m := range service.Methods {
+			method := "/" + service.ServiceName + "/" + m.MethodName
+			ctx, cancel := context.WithCancel(t.Context())
+			call := func(end func()) error {
+				return s.direct(ctx, method, nil, nil, cc, func(ctx context.Context, _ string, _, _ any, _ *grpc.ClientConn, _ ...grpc.CallOption) error {
+					end()
+					return ctx.Err()
+				})
+			}
+			if err, want := call(cancel), slices.Contains(calledOff, m.MethodName); (err != nil) != want {
+				t.Errorf("%s, its context ended under way: %v", method, err)
+			}
+			if err := call(func() {}); !errors.Is(err, context.Canceled) {
+				t.Errorf("%s after the end of its context: %v", method, err)
+			}
+		}
+	}
 }

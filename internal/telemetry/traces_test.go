@@ -241,7 +241,7 @@ func TestUnreachable(t *testing.T) {
 	}
 	lis.Close()
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://"+lis.Addr().String())
-	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "50") // milliseconds
+	t.Setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "500") // milliseconds; all of them are waited for
 	exporter, err := OTLP(t.Context())
 	if err != nil {
 		t.Fatal(err)

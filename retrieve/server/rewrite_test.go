@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -65,7 +66,8 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// What fails leaves the query as it is, and is told.
+// What fails leaves the query as it is, and is told. What is slow takes its time by
+// the clock of synctest, so that the search has all that is left.
 func TestHistoryDegrades(t *testing.T) {
 	for name, test := range map[string]struct {
 		r    lastTurn
@@ -75,23 +77,24 @@ func TestHistoryDegrades(t *testing.T) {
 		"blank": {lastTurn{blank: true}, "rewrite: what was written is not a query: query is blank"},
 		"slow":  {lastTurn{wait: true}, "rewrite: context deadline exceeded"},
 	} {
-		c := serve(t, realCollection(t), func(c *Config) { c.Rewriter, c.MaxSearchTime = test.r, 200*time.Millisecond })
-		req := &ragloopv1.RetrieveRequest{Query: "badges", History: conversation}
-		got, err := c.Retrieve(t.Context(), req)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		if d := cmp.Diff([]string{test.want}, got.Degraded); d != "" || got.Query != "badges" || got.Context == "" {
-			t.Errorf("%s: searched for %q, %d bytes of context, degraded (-want +got):\n%s", name, got.Query, len(got.Context), d)
-		}
-		if test.r.wait {
-			continue
-		}
-		req.Search = &ragloopv1.SearchOptions{RequireAll: new(true)}
-		if _, err := c.Retrieve(t.Context(), req); status.Code(err) != codes.Unavailable {
-			t.Errorf("%s: with all required the error is %v, want UNAVAILABLE", name, err)
-		}
+		synctest.Test(t, func(t *testing.T) {
+			c := serve(t, realCollection(t), func(c *Config) { c.Rewriter, c.MaxSearchTime = test.r, 200*time.Millisecond })
+			req := &ragloopv1.RetrieveRequest{Query: "badges", History: conversation}
+			got, err := c.Retrieve(t.Context(), req)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if d := cmp.Diff([]string{test.want}, got.Degraded); d != "" || got.Query != "badges" || got.Context == "" {
+				t.Errorf("%s: searched for %q, %d bytes of context, degraded (-want +got):\n%s", name, got.Query, len(got.Context), d)
+			}
+			if test.r.wait {
+				return
+			}
+			req.Search = &ragloopv1.SearchOptions{RequireAll: new(true)}
+			if _, err := c.Retrieve(t.Context(), req); status.Code(err) != codes.Unavailable {
+				t.Errorf("%s: with all required the error is %v, want UNAVAILABLE", name, err)
+			}
+		})
 	}
 }
 

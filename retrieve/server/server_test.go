@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -269,7 +270,14 @@ func TestStatusOf(t *testing.T) {
 		{wrap(status.Error(codes.Unavailable, "down")), codes.Unavailable},
 		{wrap(status.Error(codes.DeadlineExceeded, "slow")), codes.Unavailable},
 		{wrap(status.Error(codes.DataLoss, "gone")), codes.DataLoss},
-		{wrap(status.Error(codes.InvalidArgument, "our request was bad")), codes.Internal},
+		{wrap(status.Error(codes.InvalidArgument, "more than strict mode allows")), codes.FailedPrecondition},
+		{wrap(fmt.Errorf("%w: dense and lexical: %w", retrieve.ErrLeg, status.Error(codes.InvalidArgument, "more than strict mode allows"))), codes.FailedPrecondition},
+		{wrap(fmt.Errorf("%w: %w", retrieve.ErrLeg, status.Error(codes.FailedPrecondition, "not now"))), codes.FailedPrecondition},
+		{wrap(fmt.Errorf("%w: %w", retrieve.ErrLeg, status.Error(codes.PermissionDenied, "read only key"))), codes.FailedPrecondition},
+		{wrap(fmt.Errorf("%w: %w", retrieve.ErrLeg, status.Error(codes.Unauthenticated, "no key"))), codes.FailedPrecondition},
+		{wrap(fmt.Errorf("%w: %w", retrieve.ErrLeg, status.Error(codes.Unimplemented, "unknown method"))), codes.Internal},
+		{wrap(fmt.Errorf("%w: %w", retrieve.ErrLeg, status.Error(codes.Internal, "panicked"))), codes.Unavailable},
+		{wrap(fmt.Errorf("%w: %w", retrieve.ErrLeg, status.Error(codes.Unavailable, "down"))), codes.Unavailable},
 		{wrap(errReadOnly), codes.Unimplemented},
 		{wrap(ErrUnavailable), codes.Unavailable},
 		{wrap(index.ErrUnavailable), codes.Unavailable},
@@ -436,55 +444,61 @@ func TestStreamEnds(t *testing.T) {
 func TestStreamContext(t *testing.T) {
 	for _, want := range []codes.Code{codes.DeadlineExceeded, codes.Canceled} {
 		for _, last := range []string{"in time", "too late to stop"} {
-			began := make(chan text.DocID, 10)
-			f := fake{put: func(ctx context.Context, d NewDocument) (PutResult, error) {
-				began <- d.ID
-				if d.ID == "first" {
-					return PutResult{Outcome: Indexed}, nil
-				}
-				<-ctx.Done()
-				if d.ID == "in time" {
-					return PutResult{}, fmt.Errorf("embed 1 chunks: %w", ctx.Err())
-				}
-				return PutResult{Outcome: Indexed}, nil
-			}}
-			c := serve(t, f.collection(), nil)
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-			if want == codes.Canceled {
-				ctx, cancel = context.WithCancel(t.Context())
-				go func() {
-					<-began
-					<-began
-					cancel()
-				}()
-			}
-			defer cancel()
-			stream, err := c.PutDocuments(ctx)
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, id := range []string{"first", last, "after"} {
-				in := &ragloopv1.PutDocumentsRequest{Document: &ragloopv1.NewDocument{Id: id, Content: []byte("x")}}
-				if err := stream.Send(in); err != nil {
-					break // CloseAndRecv tells why
-				}
-			}
-			if _, err := stream.CloseAndRecv(); status.Code(err) != want {
-				t.Errorf("%s: stream = %v, want %s", last, err, want)
-			}
-			c.stop()
-			if err := c.stopped(); err != nil {
-				t.Fatal(err)
-			}
-			for len(began) > 0 {
-				if <-began == "after" {
-					t.Errorf("%s, %s: the next document was put all the same", want, last)
-				}
-			}
-			if strings.Contains(c.log.String(), "code=OK") {
-				t.Errorf("%s, %s: a stream that broke off is logged as a success:\n%s", want, last, c.log)
-			}
+			synctest.Test(t, func(t *testing.T) { testStreamContext(t, want, last) })
 		}
+	}
+}
+
+// testStreamContext gives up while the document last is being put: by the clock of
+// synctest, which stands still before.
+func testStreamContext(t *testing.T, want codes.Code, last string) {
+	began := make(chan text.DocID, 10)
+	f := fake{put: func(ctx context.Context, d NewDocument) (PutResult, error) {
+		began <- d.ID
+		if d.ID == "first" {
+			return PutResult{Outcome: Indexed}, nil
+		}
+		<-ctx.Done()
+		if d.ID == "in time" {
+			return PutResult{}, fmt.Errorf("embed 1 chunks: %w", ctx.Err())
+		}
+		return PutResult{Outcome: Indexed}, nil
+	}}
+	c := serve(t, f.collection(), nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	if want == codes.Canceled {
+		ctx, cancel = context.WithCancel(t.Context())
+		go func() {
+			<-began
+			<-began
+			cancel()
+		}()
+	}
+	defer cancel()
+	stream, err := c.PutDocuments(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"first", last, "after"} {
+		in := &ragloopv1.PutDocumentsRequest{Document: &ragloopv1.NewDocument{Id: id, Content: []byte("x")}}
+		if err := stream.Send(in); err != nil {
+			break // CloseAndRecv tells why
+		}
+	}
+	if _, err := stream.CloseAndRecv(); status.Code(err) != want {
+		t.Errorf("%s: stream = %v, want %s", last, err, want)
+	}
+	c.stop()
+	if err := c.stopped(); err != nil {
+		t.Fatal(err)
+	}
+	for len(began) > 0 {
+		if <-began == "after" {
+			t.Errorf("%s, %s: the next document was put all the same", want, last)
+		}
+	}
+	if strings.Contains(c.log.String(), "code=OK") {
+		t.Errorf("%s, %s: a stream that broke off is logged as a success:\n%s", want, last, c.log)
 	}
 }
 
@@ -526,8 +540,8 @@ func waiting() (f fake, began chan struct{}, release chan struct{}, ended chan e
 }
 
 func TestDeadlines(t *testing.T) {
-	f, _, _, ended := waiting()
 	t.Run("the server's", func(t *testing.T) {
+		f, _, _, ended := waiting()
 		c := serve(t, f.collection(), func(c *Config) { c.MaxSearchTime = time.Nanosecond })
 		_, err := c.Retrieve(t.Context(), retrieveRequest)
 		if status.Code(err) != codes.DeadlineExceeded || !errors.Is(<-ended, context.DeadlineExceeded) {
@@ -535,16 +549,19 @@ func TestDeadlines(t *testing.T) {
 		}
 	})
 	t.Run("the client's", func(t *testing.T) {
-		c := serve(t, f.collection(), nil)
-		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		defer cancel()
-		_, err := c.Search(ctx, &ragloopv1.SearchRequest{Query: "q"})
-		if status.Code(err) != codes.DeadlineExceeded {
-			t.Errorf("error = %v, want DeadlineExceeded", err)
-		}
-		if err := <-ended; err == nil {
-			t.Error("the search went on after the client's deadline")
-		}
+		synctest.Test(t, func(t *testing.T) { // the time passes once the search has begun
+			f, _, _, ended := waiting()
+			c := serve(t, f.collection(), nil)
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			_, err := c.Search(ctx, &ragloopv1.SearchRequest{Query: "q"})
+			if status.Code(err) != codes.DeadlineExceeded {
+				t.Errorf("error = %v, want DeadlineExceeded", err)
+			}
+			if err := <-ended; err == nil {
+				t.Error("the search went on after the client's deadline")
+			}
+		})
 	})
 }
 
