@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/ragloop/ragloop/evalret/metric"
 	"github.com/ragloop/ragloop/internal/filter"
 	"github.com/ragloop/ragloop/internal/text"
 	"github.com/ragloop/ragloop/retrieve"
@@ -18,6 +19,11 @@ import (
 // packer took, and where the tokens went.
 type Explanation struct {
 	Query      string
+	Searched   string             // what a language model made of Query and of what was said before; "": it was searched for as it is
+	Expand     string             // what Written is, as in retrieve.Params; "" where nothing was written
+	Written    []string           // searched for, too
+	Phrases    []retrieve.Phrase  // looked for as they are
+	Feedback   []metric.Place     // of the chunks that the dense query was moved towards, the nearest first
 	Budget     int                // tokens allowed; 0: unknown
 	Tokens     int                // of the whole context
 	Context    string             // the whole text that a model is sent
@@ -34,15 +40,14 @@ type Explanation struct {
 type ExplainedChunk struct {
 	Doc            text.DocID
 	Span           text.RuneSpan
-	Rank           int     // from 1
-	Score          float64 // after fusion and rescoring
-	Fused          float64 // before rescoring
+	Rank           int            // from 1
+	Score          float64        // after fusion and rescoring
+	Fused          float64        // before rescoring
+	Added          retrieve.Added // what rescoring added to Fused
 	Dense, Lexical LegScore
-	Title          float64            // share of the query's terms that its document's title has, 0..1
-	Phrases        float64            // share of the query's phrases that it holds, 0..1
 	Reranked       *retrieve.Reranked // nil: not reranked
-	Segment        string             // label of the segment that it is in; "": of none
-	Dropped        pack.Reason        // why it is in none; "" too where it was not offered to the packer
+	Parent         text.RuneSpan      // what the packer was offered in its place; zero: itself
+	pack.Fate                         // zero where it was not offered to the packer
 }
 
 // LegScore is what one leg says of a chunk.
@@ -104,47 +109,57 @@ func explain(ctx context.Context, query string, own filter.Expr, f Finder, s Set
 	ranked := all[:min(len(all), s.Params.TopK)]
 	o := s.Pack
 	o.BudgetTokens, o.Relevance = budget, found.Relevance
-	packed, err := pack.Pack(retrieve.Packable(ranked), c, o)
+	chunks := retrieve.Packable(ranked)
+	packed, err := pack.Pack(chunks, c, o)
 	if err != nil && !errors.Is(err, pack.ErrBudget) {
 		return Explanation{}, err
 	}
-	x := Explanation{Query: query, Budget: budget, Tokens: packed.Tokens, Context: packed.Text, Degraded: found.Degraded, Warnings: found.Warnings}
-	for _, r := range all {
-		x.Candidates = append(x.Candidates, explained(r))
+	x := Explanation{
+		Query: query, Budget: budget, Tokens: packed.Tokens, Context: packed.Text, Degraded: found.Degraded, Warnings: found.Warnings,
+		Written: found.Reading.Written, Phrases: found.Reading.Phrases,
+	}
+	if len(x.Written) > 0 {
+		x.Expand = s.Params.Expand
+	}
+	for _, c := range found.Reading.Feedback {
+		x.Feedback = append(x.Feedback, metric.Place{Doc: c.Doc, Span: c.Span})
+	}
+	added := retrieve.Additions(all, s.Params)
+	for i, r := range all {
+		x.Candidates = append(x.Candidates, explained(r, added[i]))
 	}
 	for _, n := range retrieve.Neighbours(ranked) {
 		x.Beside = append(x.Beside, ExplainedChunk{Doc: n.Chunk.Doc, Span: n.Chunk.Span, Rank: ranked[n.Of].Rank})
 	}
-	offered := func(i int) *ExplainedChunk {
-		if i < len(ranked) {
-			return &x.Candidates[i]
+	for i, f := range packed.Fates(chunks) {
+		if i >= len(ranked) {
+			x.Beside[i-len(ranked)].Fate = f
+			continue
 		}
-		return &x.Beside[i-len(ranked)]
+		x.Candidates[i].Fate = f
+		if p := ranked[i].Parent; p != nil {
+			x.Candidates[i].Parent = p.Span
+		}
 	}
 	for _, seg := range packed.Segments {
 		shown := ExplainedSegment{
 			Label: seg.Label, Doc: seg.Doc, Title: seg.Title, Span: seg.Span, Text: seg.Text, Context: seg.Context, Tokens: seg.Tokens, Trimmed: seg.Trimmed,
 		}
 		for _, i := range seg.Chunks {
-			chunk := offered(i)
-			chunk.Segment = seg.Label
 			if i < len(ranked) {
-				shown.Ranks = append(shown.Ranks, chunk.Rank)
+				shown.Ranks = append(shown.Ranks, ranked[i].Rank)
 			} else {
 				shown.Beside++
 			}
 		}
 		x.Segments = append(x.Segments, shown)
 	}
-	for _, d := range packed.Dropped {
-		offered(d.Chunk).Dropped = d.Reason
-	}
 	return x, nil
 }
 
-func explained(r retrieve.Ranked) ExplainedChunk {
+func explained(r retrieve.Ranked, added retrieve.Added) ExplainedChunk {
 	c := ExplainedChunk{
-		Doc: r.Chunk.Doc, Span: r.Chunk.Span, Rank: r.Rank, Score: r.Score, Fused: r.Fused, Title: r.Title, Phrases: r.Phrases,
+		Doc: r.Chunk.Doc, Span: r.Chunk.Span, Rank: r.Rank, Score: r.Score, Fused: r.Fused, Added: added,
 		Dense: LegScore{r.Dense, r.DenseRank}, Lexical: LegScore{r.Lexical, r.LexicalRank},
 	}
 	if r.Rerank != (retrieve.Reranked{}) {

@@ -2,6 +2,7 @@ package evalret_test
 
 import (
 	"errors"
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,6 +10,7 @@ import (
 	"github.com/ragloop/ragloop/evalret"
 	"github.com/ragloop/ragloop/evalret/labels"
 	"github.com/ragloop/ragloop/internal/filter"
+	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/text"
 	"github.com/ragloop/ragloop/retrieve"
 	"github.com/ragloop/ragloop/retrieve/pack"
@@ -40,6 +42,29 @@ func TestExplain(t *testing.T) {
 	want := []row{{"a", 1, 1, 1, "1", ""}, {"b", 2, 2, 0, "", pack.OverBudget}, {"c", 3, 3, 2, "", ""}}
 	if diff := cmp.Diff(want, rows); diff != "" {
 		t.Errorf("candidates (-want +got):\n%s", diff)
+	}
+	for i, c := range x.Candidates {
+		if sum := c.Fused + c.Added.Document + c.Added.Title + c.Added.Neighbours + c.Added.Phrases; math.Abs(sum-c.Score) > 1e-9 {
+			t.Errorf("the score of #%d is %v, of its parts %v", c.Rank, c.Score, sum)
+		}
+		if want := []int{1, 2, 0}[i]; c.Turn != want { // only two were offered
+			t.Errorf("#%d was taken in turn %d, want %d", c.Rank, c.Turn, want)
+		}
+	}
+	if c := x.Candidates[0]; c.Delivered != c.Span || c.Cuts != nil {
+		t.Errorf("of #1 at %v, %v is delivered without %v", c.Span, c.Delivered, c.Cuts)
+	}
+	if x.Expand != "" || x.Written != nil || x.Phrases != nil || x.Feedback != nil {
+		t.Errorf("nothing was made of the query, but %+v", x)
+	}
+	read := f["q"]
+	read.Reading = retrieve.Reading{
+		Written: []string{"w"}, Phrases: []retrieve.Phrase{{Text: "p", Kind: retrieve.Quoted}}, Feedback: []*index.Chunk{read.Legs.Candidates[0].Chunk},
+	}
+	p.Expand = retrieve.HyDE
+	y, err := evalret.Explain(t.Context(), "r", filter.Expr{}, finder{"r": read}, evalret.Setting{Name: "s", Params: p}, 10, words{})
+	if err != nil || y.Expand != retrieve.HyDE || len(y.Written) != 1 || len(y.Phrases) != 1 || len(y.Feedback) != 1 || y.Feedback[0].Doc != read.Legs.Candidates[0].Chunk.Doc {
+		t.Errorf("a query of which much was made: %+v, %v", y, err)
 	}
 	if len(x.Segments) != 1 || x.Segments[0].Tokens != 4 || x.Segments[0].Text != "one two three four" || len(x.Segments[0].Ranks) != 1 {
 		t.Errorf("segments = %+v", x.Segments)

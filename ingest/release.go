@@ -20,9 +20,9 @@ func Quarantines(r index.Record) bool { return r.Reason != "" && r.FailedSHA256 
 // It returns the documents in ascending order. Nobody else may write to them
 // meanwhile.
 //
-// A record that was altered behind the back of its checksum is left as it is. The
-// others are released all the same; the error, which wraps index.ErrDamaged, then
-// comes beside them and names each that is not.
+// A record that cannot be read, or was altered behind the back of its checksum, is
+// left as it is. The others are released all the same; the error, which wraps
+// index.ErrDamaged, then comes beside them and names each that is not.
 func Release(ctx context.Context, g *index.Generation, pick func(index.Record) bool) ([]text.DocID, error) {
 	docs, err := release(ctx, g, pick)
 	if err != nil {
@@ -33,7 +33,12 @@ func Release(ctx context.Context, g *index.Generation, pick func(index.Record) b
 
 func release(ctx context.Context, g *index.Generation, pick func(index.Record) bool) (docs []text.DocID, err error) {
 	var records []index.Record
+	var damaged []error
 	for r, err := range g.List(ctx) {
+		if errors.Is(err, index.ErrDamaged) {
+			damaged = append(damaged, err)
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -43,7 +48,6 @@ func release(ctx context.Context, g *index.Generation, pick func(index.Record) b
 		}
 	}
 	slices.SortFunc(records, func(a, b index.Record) int { return cmp.Compare(a.Doc, b.Doc) })
-	var damaged []error
 	for part := range slices.Chunk(records, maxBatchDocuments) {
 		left := map[int]bool{}
 		err := updateRecords(ctx, g, part, func(i int, err error) {

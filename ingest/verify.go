@@ -2,6 +2,7 @@ package ingest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -81,7 +82,10 @@ func (v *Verifier) check(ctx context.Context, chunks []index.Stored) ([]index.Dr
 	var out []index.Drift
 	bad := func(s index.Stored, kind index.DriftKind, format string, args ...any) {
 		remedy := index.Rewrite
-		if kind == index.DriftDense && !s.Prefixed {
+		switch {
+		case kind == index.DriftRefused:
+			remedy = index.Unknown // another embedder, or the same another day
+		case kind == index.DriftDense && !s.Prefixed:
 			remedy = index.Reingest // what was embedded is not known
 		}
 		out = append(out, index.Drift{Kind: kind, Doc: s.Chunk.Doc, Ordinal: s.Chunk.Ordinal, Point: string(s.Chunk.ID), Remedy: remedy,
@@ -107,12 +111,14 @@ func (v *Verifier) check(ctx context.Context, chunks []index.Stored) ([]index.Dr
 	if len(sample) == 0 {
 		return out, nil
 	}
-	vectors, err := v.embed(ctx, sample)
+	vectors, refused, err := v.embed(ctx, sample)
 	if err != nil {
 		return nil, err
 	}
 	for i, s := range sample {
-		if c := cosine(s.Dense, vectors[i]); !(c >= DenseTolerance) {
+		if refused[i] != nil {
+			bad(s, index.DriftRefused, "its dense vector cannot be compared: %v", refused[i])
+		} else if c := cosine(s.Dense, vectors[i]); !(c >= DenseTolerance) {
 			bad(s, index.DriftDense, "its dense vector has cosine %.4f with that of its text, at least %v is allowed", c, DenseTolerance)
 		}
 	}
@@ -137,7 +143,7 @@ func (v *Verifier) remake(ctx context.Context, chunks []index.Stored) ([]index.P
 	if len(again) == 0 {
 		return out, nil
 	}
-	vectors, err := v.embed(ctx, again)
+	vectors, _, err := v.embed(ctx, again) // nil where it refuses
 	if err != nil {
 		return nil, err
 	}
@@ -147,22 +153,33 @@ func (v *Verifier) remake(ctx context.Context, chunks []index.Stored) ([]index.P
 	return out, nil
 }
 
-func (v *Verifier) embed(ctx context.Context, chunks []index.Stored) ([][]float32, error) {
+// embed returns the vectors of chunks, nil for those that the embedder refuses, and
+// why it does.
+func (v *Verifier) embed(ctx context.Context, chunks []index.Stored) (vectors [][]float32, refused map[int]error, err error) {
 	if v.embedder == nil {
-		return nil, fmt.Errorf("embed %d chunks: no embedder was given", len(chunks))
+		return nil, nil, fmt.Errorf("embed %d chunks: no embedder was given", len(chunks))
 	}
 	texts := make([]string, len(chunks))
 	for i, s := range chunks {
 		texts[i] = s.Prefix + s.Chunk.Text
 	}
-	vectors, err := v.embedder.Embed(ctx, embed.Passage, texts)
-	if err != nil {
-		return nil, fmt.Errorf("embed %d chunks: %w", len(texts), err)
+	refused = map[int]error{}
+	for len(vectors) < len(texts) {
+		rest := texts[len(vectors):]
+		got, err := v.embedder.Embed(ctx, embed.Passage, rest)
+		if len(got) > len(rest) || err == nil && len(got) < len(rest) {
+			return nil, nil, errors.Join(err, fmt.Errorf("the embedder %q returned %d vectors for %d texts", v.embedder.Info().Name, len(got), len(rest)))
+		}
+		vectors = append(vectors, got...)
+		switch {
+		case errors.Is(err, embed.ErrRefused) && len(got) < len(rest):
+			refused[len(vectors)] = err
+			vectors = append(vectors, nil)
+		case err != nil:
+			return nil, nil, fmt.Errorf("embed %d chunks: %w", len(texts), err)
+		}
 	}
-	if len(vectors) != len(texts) {
-		return nil, fmt.Errorf("the embedder %q returned %d vectors for %d texts", v.embedder.Info().Name, len(vectors), len(texts))
-	}
-	return vectors, nil
+	return vectors, refused, nil
 }
 
 // sameSparse compares exactly. A server may return the dimensions in any order.

@@ -108,6 +108,7 @@ func (q *finding) expanded(ctx context.Context, query string) error {
 		q.search.Sparse = meanTerms(terms)
 	}
 	q.search.Dense = dense
+	q.reading.Written = texts
 	return nil
 }
 

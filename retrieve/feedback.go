@@ -41,12 +41,14 @@ func (q *finding) feedback(ctx context.Context, visible []index.Candidate) (bool
 		return false, fmt.Errorf("read the vectors of the first hits: %w", err)
 	}
 	sum, n := make([]float64, len(q.search.Dense)), 0
-	for _, id := range ids {
+	var taken []*index.Chunk
+	for i, id := range ids {
 		v, ok := vectors[id]
 		if !ok {
 			continue // deleted meanwhile
 		}
 		n++
+		taken = append(taken, first[i].Chunk)
 		for i, x := range unit(v) {
 			sum[i] += x
 		}
@@ -61,7 +63,7 @@ func (q *finding) feedback(ctx context.Context, visible []index.Candidate) (bool
 	if !slices.ContainsFunc(moved, func(x float32) bool { return x != 0 }) {
 		return false, nil // the chunks point the opposite way
 	}
-	q.search.Dense = moved
+	q.search.Dense, q.reading.Feedback = moved, taken
 	return true, nil
 }
 

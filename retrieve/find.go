@@ -84,14 +84,16 @@ func (r *Retriever) find(ctx context.Context, query string, p Params, want legs)
 	if err != nil {
 		return Found{}, contextFirst(ctx, err)
 	}
-	shares, missing := r.held(r.phrases(query), visible, func(c *index.Chunk) string { return records[c.Doc].Title })
-	if p.PhraseBoost == 0 {
-		missing = nil // phrases count for nothing
+	said := r.phrases(query)
+	shares := r.held(said, visible, func(c *index.Chunk) string { return records[c.Doc].Title })
+	if p.PhraseBoost > 0 && len(visible) > 0 { // else they count for nothing
+		warnings = append(warnings, said.missing()...)
 	}
+	q.reading.Phrases = said.list
 	return Found{
 		Legs: index.Legs{Candidates: visible}, Records: records, Parents: parents,
 		Phrases: shares, Titles: q.titles(visible, records), Relevance: q.asked.relevance(),
-		Degraded: q.degraded, Warnings: append(warnings, missing...), Stages: q.stages,
+		Reading: q.reading, Degraded: q.degraded, Warnings: warnings, Stages: q.stages,
 	}, nil
 }
 
@@ -123,6 +125,7 @@ type finding struct {
 	want     legs
 	search   index.Search
 	asked    *asked // what the query asks for, as far as the index has it; nil: nothing, or nobody asked
+	reading  Reading
 	degraded []string
 	stages   []Stage
 }

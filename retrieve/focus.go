@@ -75,6 +75,16 @@ func (a *asked) Shares(chunks []pack.Chunk, sentences [][]text.Span) [][]float64
 	return out
 }
 
+// squared returns what asks for the same terms with the squares of their weights.
+func (a *asked) squared() *asked {
+	out := *a
+	out.weights = make([]float64, len(a.weights))
+	for i, w := range a.weights {
+		out.weights[i] = w * w
+	}
+	return &out
+}
+
 // set is some of the terms that are asked for, a bit for each.
 type set uint64
 

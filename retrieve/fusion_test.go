@@ -280,25 +280,43 @@ func randomFound(r *rand.Rand, n int) Found {
 }
 
 func TestRescore(t *testing.T) {
-	chunk := func(doc text.DocID, ordinal int) index.Candidate {
-		return index.Candidate{Chunk: &index.Chunk{Doc: doc, Ordinal: ordinal}}
+	chunk := func(doc text.DocID, ordinal int, heading ...string) index.Candidate {
+		return index.Candidate{Chunk: &index.Chunk{Doc: doc, Ordinal: ordinal, Heading: heading}}
 	}
-	cs := []index.Candidate{chunk("a", 0), chunk("a", 1), chunk("a", 2), chunk("a", 9), chunk("b", 1), chunk("c", 0)}
-	fused := []float64{1, -1, 2, 0.5, 3, -2}
-	const half = 0.5 * 3.5 / 6 // of their average
-	for _, tc := range []struct {
-		prior, smoothing float64
-		want             []float64
-	}{
-		{0, 0, fused},
-		{0.8, 0, []float64{1 + 1.6, -1 + 1.6, 2 + 1.6, 0.5 + 1.6, 3 + 2.4, -2 - 1.6}},
-		{0, 0.5, []float64{1 - 0.5 - half, -1 + 1 - half, 2 - 0.5 - half, 0.5, 3, -2}},
-		{0.8, 0.5, []float64{1 + 1.6 - 0.5 - half, -1 + 1.6 + 1 - half, 2 + 1.6 - 0.5 - half, 0.5 + 1.6, 3 + 2.4, -2 - 1.6}},
-	} {
-		got := rescore(whole(cs), fused, nil, Params{DocumentPrior: tc.prior, NeighbourSmoothing: tc.smoothing})
-		if d := cmp.Diff(tc.want, got, cmpopts.EquateApprox(0, 1e-12)); d != "" {
-			t.Errorf("prior %v, smoothing %v (-want +got):\n%s", tc.prior, tc.smoothing, d)
+	// Of a: two that follow each other, one apart. Of b: the first and the third of
+	// a section, whose second is missing, then one of another section. Of c: one.
+	cs := []index.Candidate{
+		chunk("a", 0), chunk("a", 1), chunk("a", 9),
+		chunk("b", 1, "I"), chunk("b", 3, "I", "i"), chunk("b", 5, "II"), chunk("c", 0),
+	}
+	fused := []float64{1, -1, 0.5, 3, 2, 4, -2}
+	const m = 7.5 / 7 // their average
+	smooth := []float64{-1 - m, 1 - m, 0, (2 - m) / 8, (3 - m) / 8, 0, 0}
+	prior := []float64{1, 1, 1, 4, 4, 4, -2}
+	for _, p := range []Params{{}, {DocumentPrior: 0.8}, {NeighbourSmoothing: 0.5}, {DocumentPrior: 0.8, NeighbourSmoothing: 0.5}} {
+		want := slices.Clone(fused)
+		for i := range want {
+			want[i] += p.DocumentPrior*prior[i] + p.NeighbourSmoothing*smooth[i]
 		}
+		if d := cmp.Diff(want, rescore(whole(cs), fused, nil, p), cmpopts.EquateApprox(0, 1e-12)); d != "" {
+			t.Errorf("prior %v, smoothing %v (-want +got):\n%s", p.DocumentPrior, p.NeighbourSmoothing, d)
+		}
+	}
+}
+
+// TestSmooth: of two chunks at the same distance the better one counts, adjacent
+// ones in any section and whole, those two away in the same one and an eighth.
+func TestSmooth(t *testing.T) {
+	var cs []index.Candidate
+	for i, h := range []string{"I", "I", "II", "II", "II"} {
+		cs = append(cs, index.Candidate{Chunk: &index.Chunk{Doc: "d", Ordinal: i, Heading: []string{h}}})
+	}
+	fused := []float64{8, -4, 1, -6, 1}
+	got := make([]float64, len(cs))
+	smooth(whole(cs), fused, got, 1)
+	want := []float64{-4, 8, -4 + 0.125, 1, -6 + 0.125}
+	if d := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-12)); d != "" {
+		t.Errorf("smooth of %v (-want +got):\n%s", fused, d)
 	}
 }
 

@@ -79,9 +79,23 @@ func (r *Retriever) acronyms(query string) []string {
 	return out
 }
 
-// phrases are what of a query has to stand in a text as it is.
+// Phrase is a part of a query that is looked for as it is; see Params.PhraseBoost.
+type Phrase struct {
+	Text    string
+	Kind    string // Quoted, Identifier or Acronym
+	Holders int    // candidates that hold it
+}
+
+// Kinds of a [Phrase].
+const (
+	Quoted     = "quoted"     // in quotation marks
+	Identifier = "identifier" // "XJ-1200/B"
+	Acronym    = "acronym"    // "IT", which in small letters is a stop word
+)
+
+// phrases are those of a query.
 type phrases struct {
-	texts   []string
+	list    []Phrase
 	parsed  []lexical.Phrase
 	weights []float64
 }
@@ -93,30 +107,29 @@ const identifierWeight = 0.5
 // phrases returns those of a query that have a word.
 func (r *Retriever) phrases(query string) phrases {
 	var out phrases
-	add := func(texts []string, parse func(string) lexical.Phrase, weight float64) {
+	add := func(kind string, texts []string, parse func(string) lexical.Phrase, weight float64) {
 		for _, s := range texts {
 			p := parse(s)
-			if p.Len() > 0 && len(out.texts) < maxPhrases && !slices.Contains(out.texts, s) {
-				out.texts, out.parsed, out.weights = append(out.texts, s), append(out.parsed, p), append(out.weights, weight)
+			known := slices.ContainsFunc(out.list, func(p Phrase) bool { return p.Text == s })
+			if p.Len() > 0 && len(out.list) < maxPhrases && !known {
+				out.list, out.parsed, out.weights = append(out.list, Phrase{Text: s, Kind: kind}), append(out.parsed, p), append(out.weights, weight)
 			}
 		}
 	}
-	add(quoted(query), r.analyzer.Phrase, 1)
-	add(identifiers(query), r.analyzer.Phrase, identifierWeight)
-	add(r.acronyms(query), r.analyzer.Exact, identifierWeight)
+	add(Quoted, quoted(query), r.analyzer.Phrase, 1)
+	add(Identifier, identifiers(query), r.analyzer.Phrase, identifierWeight)
+	add(Acronym, r.acronyms(query), r.analyzer.Exact, identifierWeight)
 	return out
 }
 
 // held returns the share of the phrases that each candidate holds, by weight, in
 // its text or, if the recipe has the index prefix, in its title or a heading;
-// candidates that hold none are left out. The warnings name the phrases that none
-// holds.
-func (r *Retriever) held(ps phrases, cs []index.Candidate, titles func(*index.Chunk) string) (map[index.ChunkID]float64, []string) {
-	if len(ps.texts) == 0 || len(cs) == 0 {
-		return nil, nil
+// candidates that hold none are left out. It counts the holders of each phrase.
+func (r *Retriever) held(ps phrases, cs []index.Candidate, titles func(*index.Chunk) string) map[index.ChunkID]float64 {
+	if len(ps.list) == 0 || len(cs) == 0 {
+		return nil
 	}
 	shares := map[index.ChunkID]float64{}
-	known := make([]bool, len(ps.texts))
 	var texts []string
 	for i := range cs {
 		c := &cs[i]
@@ -128,18 +141,23 @@ func (r *Retriever) held(ps phrases, cs []index.Candidate, titles func(*index.Ch
 		for i, held := range r.analyzer.Holds(ps.parsed, texts...) {
 			if held {
 				n += ps.weights[i]
-				known[i] = true
+				ps.list[i].Holders++
 			}
 		}
 		if n > 0 {
-			shares[c.Chunk.ID] = n / float64(len(ps.texts))
+			shares[c.Chunk.ID] = n / float64(len(ps.list))
 		}
 	}
+	return shares
+}
+
+// missing warns of the phrases that none of the candidates holds.
+func (ps phrases) missing() []string {
 	var warnings []string
-	for i, s := range ps.texts {
-		if !known[i] {
-			warnings = append(warnings, fmt.Sprintf("phrase: no candidate has %q as it is", s))
+	for _, p := range ps.list {
+		if p.Holders == 0 {
+			warnings = append(warnings, fmt.Sprintf("phrase: no candidate has %q as it is", p.Text))
 		}
 	}
-	return shares, warnings
+	return warnings
 }

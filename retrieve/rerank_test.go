@@ -325,20 +325,25 @@ func TestRerankWeight(t *testing.T) {
 				if w == 1 {
 					return own(c)
 				}
-				best, beside := math.Inf(-1), math.Inf(-1)
+				best, beside, second := math.Inf(-1), math.Inf(-1), math.Inf(-1)
 				for _, other := range before {
 					if other.Chunk.Doc != c.Chunk.Doc {
 						continue
 					}
 					best = max(best, own(other))
-					if d := other.Chunk.Ordinal - c.Chunk.Ordinal; d == 1 || d == -1 {
+					switch other.Chunk.Ordinal - c.Chunk.Ordinal {
+					case 1, -1:
 						beside = max(beside, own(other))
+					case 2, -2:
+						second = max(second, own(other))
 					}
 				}
-				if math.IsInf(beside, -1) {
-					beside = 0 // the average of z-scores
+				for _, s := range []*float64{&beside, &second} {
+					if math.IsInf(*s, -1) {
+						*s = 0 // the average of z-scores
+					}
 				}
-				return own(c) + context.prior*best + context.smoothing*beside
+				return own(c) + context.prior*best + context.smoothing*(beside+second/8)
 			}
 			got := Rank(f, p)[:9]
 			orders[strings.Join(ids(got), " ")] = true

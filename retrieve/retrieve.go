@@ -43,9 +43,9 @@ type Params struct {
 	Candidates         int     // per leg, TopK..1000; default 100
 	Fusion             Fusion  // default zscore(w=0.6)
 	DocumentPrior      float64 // 0..10, 0 off; default 0.8
-	NeighbourSmoothing float64 // 0..10, 0 off; default 0.4
+	NeighbourSmoothing float64 // of the better adjacent chunk's fused score, less the average; an eighth of it of the next one in the section; 0..10, 0 off; default 0.4
 	IDFPower           float64 // exponent of idf in the lexical score, 1 (BM25) to 3; default 1.5: rare words count more
-	TitleBoost         float64 // what the query's terms in a document's title are worth, 0..10 standard deviations of the fused scores, 0 off; default 2
+	TitleBoost         float64 // what the query's terms in a document's title are worth, 0..10 standard deviations of the fused scores, 0 off; default 2.5
 	Feedback           float64 // weight of what the dense leg finds first against the query, 0..1, 0 off, the default
 	Expand             string  // NoExpansion, the default, MultiQuery or HyDE; "" is NoExpansion
 	PhraseBoost        float64 // what the query's phrases are worth, 0..10 standard deviations of the fused scores, 0 off; default 2
@@ -66,7 +66,7 @@ func DefaultParams() Params {
 		DocumentPrior:      0.8,
 		NeighbourSmoothing: 0.4,
 		IDFPower:           1.5,
-		TitleBoost:         2,
+		TitleBoost:         2.5,
 		PhraseBoost:        2,
 		RerankWeight:       1,
 	}
@@ -78,7 +78,7 @@ type Ranked struct {
 	Rank    int           // 1-based
 	Score   float64       // after fusion and rescoring; comparable within one query only
 	Fused   float64       // before rescoring
-	Title   float64       // share of the query's terms that the document's title has, by idf^Params.IDFPower, 0..1
+	Title   float64       // share of the query's terms that the document's title has, by idf^(2·Params.IDFPower), 0..1
 	Phrases float64       // share of the query's phrases that the chunk holds, identifiers half, 0..1
 	Rerank  Reranked      // where it is not zero, it decided Rank
 	Record  *index.Record // of its document; never nil, shared: nobody may change it
@@ -92,6 +92,7 @@ type Ranked struct {
 type Result struct {
 	Chunks     []Ranked // the first Params.TopK of Candidates
 	Candidates []Ranked // every candidate that was ranked, in the final order
+	Reading    Reading  // of the query
 	Degraded   []string // "dense: embedder unavailable"; empty: complete
 	Warnings   []string // what is odd about the query: "filter: no document has the field \"yaer\""
 	Stages     []Stage
@@ -114,13 +115,14 @@ type Found struct {
 	Records  map[text.DocID]*index.Record   // of every candidate's document; shared: nobody may change them
 	Reranked map[index.ChunkID]float64      // the reranker's scores, of the candidates that it has seen
 	Phrases  map[index.ChunkID]float64      // 0..1: share of the query's phrases that a candidate holds, identifiers half; missing: none
-	Titles   map[text.DocID]float64         // 0..1: share of the query's terms that the title of a candidate's document has; nil: titles count for nothing
+	Titles   map[text.DocID]float64         // 0..1: share of the query's terms that the title of a candidate's document has, see Ranked; nil: titles count for nothing
 	Parents  map[index.ChunkID]*index.Chunk // of the candidates that have one; see index.Generation.Parents
 	// Relevance is for pack.Options: what sentences have of the query. Nil: it has no
 	// terms, or how rare they are was not asked for (IDFPower 1, TitleBoost 0) or not told.
 	Relevance pack.Relevance
 	// Neighbours of the candidates, up to Params.Neighbours away; see index.Generation.Neighbours.
 	Neighbours map[index.ChunkID][]*index.Chunk
+	Reading    Reading  // of the query
 	Degraded   []string // as in Result
 	Warnings   []string // as in Result
 	Stages     []Stage  // in the order in which they began
@@ -204,5 +206,5 @@ func (r *Retriever) Search(ctx context.Context, query string, p Params) (Result,
 		}
 		expand(chunks, f, p.Neighbours)
 	}
-	return Result{Chunks: chunks, Candidates: all, Degraded: f.Degraded, Warnings: f.Warnings, Stages: f.Stages, Relevance: f.Relevance}, nil
+	return Result{Chunks: chunks, Candidates: all, Reading: f.Reading, Degraded: f.Degraded, Warnings: f.Warnings, Stages: f.Stages, Relevance: f.Relevance}, nil
 }

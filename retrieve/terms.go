@@ -15,7 +15,8 @@ import (
 // BM25 has idf, Lucene's TFIDFSimilarity idf². It also fills in what titles and
 // sentences are compared with, own being the terms of the query as it was asked.
 //
-// Where the frequencies cannot be had the leg is BM25, and degraded says so.
+// Where the frequencies cannot be had the leg is BM25, titles count for nothing and
+// nobody tells which sentences matter, and degraded says so.
 func (q *finding) weigh(ctx context.Context, own []uint32) error {
 	sparse := &q.search.Sparse
 	if q.p.IDFPower == 1 && (q.p.TitleBoost == 0 || !q.r.prefix) {
@@ -32,11 +33,15 @@ func (q *finding) weigh(ctx context.Context, own []uint32) error {
 	slices.Sort(asked)
 	idf, err := q.r.index.IDF(ctx, slices.Compact(asked))
 	if err != nil {
-		err = fmt.Errorf("read how rare the query's terms are: %w", err)
-		if q.p.RequireAll || ctx.Err() != nil {
-			return fmt.Errorf("%w: lexical: %w", ErrLeg, err)
+		part := "terms" // of titles and sentences
+		if q.want.lexical && q.p.IDFPower != 1 {
+			part = "lexical"
 		}
-		q.degraded = append(q.degraded, "lexical: "+err.Error())
+		err = fmt.Errorf("%s: read how rare the query's terms are: %w", part, err)
+		if q.p.RequireAll || ctx.Err() != nil {
+			return fmt.Errorf("%w: %w", ErrLeg, err)
+		}
+		q.degraded = append(q.degraded, err.Error())
 		return nil
 	}
 	for i, id := range sparse.Indices {
@@ -63,18 +68,23 @@ func power(x, exponent float64) float64 {
 }
 
 // titles returns how much of the query is in the title of each candidate's
-// document: the share of its terms, by weight, 0 to 1. Nil where titles count for
-// nothing: they do not where they are not indexed.
+// document: the share of its terms, by the squares of their weights, 0 to 1. Nil
+// where titles count for nothing: they do not where they are not indexed.
+//
+// What a title tells of a document is mostly a name, which is rarer than the other
+// words of the query, and a small part of a query that asks at length: squared it is
+// a larger one.
 func (q *finding) titles(cs []index.Candidate, records map[text.DocID]*index.Record) map[text.DocID]float64 {
 	if q.asked == nil || q.p.TitleBoost == 0 || !q.r.prefix {
 		return nil
 	}
-	all := q.asked.lacking(0)
+	names := q.asked.squared()
+	all := names.lacking(0)
 	shares := make(map[text.DocID]float64, len(records))
 	for i := range cs {
 		doc := cs[i].Chunk.Doc
 		if _, known := shares[doc]; !known {
-			shares[doc] = 1 - q.asked.lacking(q.asked.in(records[doc].Title))/all
+			shares[doc] = 1 - names.lacking(names.in(records[doc].Title))/all
 		}
 	}
 	return shares

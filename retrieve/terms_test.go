@@ -60,8 +60,7 @@ func TestIDFPower(t *testing.T) {
 	}
 }
 
-// TestTitleBoost: a chunk gains its title's share of the query, by idf to the
-// power that the lexical leg has, in standard deviations of the fused scores,
+// TestTitleBoost: a chunk gains its title's share of the query in standard deviations of the fused scores,
 // under every fusion, and the whole search is still Find and Rank.
 func TestTitleBoost(t *testing.T) {
 	m := library(t)
@@ -147,7 +146,7 @@ func TestTitleShares(t *testing.T) {
 		t.Fatal(err)
 	}
 	q := finding{r: &Retriever{analyzer: a, prefix: true}, p: Params{TitleBoost: 1}}
-	q.asked = asking(a, map[string]float64{"travel": 1, "policy": 3, "limits": 4})
+	q.asked = asking(a, map[string]float64{"travel": 1, "policy": 3, "limits": 5})
 	records := map[text.DocID]*index.Record{
 		"all": {Title: "Limits of the Travel Policy"}, "some": {Title: "Travels; policies"}, "none": {Title: "Expenses"}, "empty": {},
 	}
@@ -155,9 +154,12 @@ func TestTitleShares(t *testing.T) {
 	for doc := range records {
 		cs = append(cs, index.Candidate{Chunk: &index.Chunk{Doc: doc}}, index.Candidate{Chunk: &index.Chunk{Doc: doc}})
 	}
-	want := map[text.DocID]float64{"all": 1, "some": 0.5, "none": 0, "empty": 0}
+	want := map[text.DocID]float64{"all": 1, "some": 10. / 35, "none": 0, "empty": 0}
 	if d := cmp.Diff(want, q.titles(cs, records), cmpopts.EquateApprox(0, 1e-12)); d != "" {
 		t.Errorf("titles (-want +got):\n%s", d)
+	}
+	if q.asked.lacking(0) != 9 {
+		t.Errorf("titles changed what sentences are compared with: %v", q.asked.weights)
 	}
 	q.asked = nil
 	if got := q.titles(cs, records); got != nil {
@@ -177,6 +179,16 @@ func TestTermsUnknown(t *testing.T) {
 	}
 	if want := []string{"lexical: read how rare the query's terms are: connection refused"}; !slices.Equal(got.Degraded, want) {
 		t.Errorf("Degraded = %q, want %q", got.Degraded, want)
+	}
+	// It is only the lexical leg's affair where that has use for it.
+	for _, change := range []func(p *Params){
+		func(p *Params) { p.Fusion = Fusion{Method: Dense} },
+		func(p *Params) { p.IDFPower = 1 }, // of titles alone
+	} {
+		got, err := r.Search(t.Context(), query, params(change))
+		if want := []string{"terms: read how rare the query's terms are: connection refused"}; err != nil || !slices.Equal(got.Degraded, want) {
+			t.Errorf("Degraded = %q, %v, want %q", got.Degraded, err, want)
+		}
 	}
 	plain, err := r.Search(t.Context(), query, params(func(p *Params) { p.IDFPower, p.TitleBoost = 1, 0 }))
 	if err != nil {

@@ -109,8 +109,13 @@ func (a *app) listDocs(ctx context.Context, state, where string) error {
 	}
 	return a.onServed(ctx, func(_ *index.Client, gen *index.Generation) error {
 		var records []index.Record
+		var damaged []error
 		unknown := wanted.Keys()
 		for r, err := range gen.List(ctx) {
+			if errors.Is(err, index.ErrDamaged) {
+				damaged = append(damaged, err)
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -119,8 +124,14 @@ func (a *app) listDocs(ctx context.Context, state, where string) error {
 				records = append(records, r)
 			}
 		}
-		if err := a.printDocs(gen, records); err != nil || len(records) > 0 {
+		if err := a.printDocs(gen, records); err != nil {
 			return err
+		}
+		if len(damaged) > 0 {
+			return fmt.Errorf("docs ls %w: %w; see \"ragloop verify\"", errFailed, errors.Join(damaged...))
+		}
+		if len(records) > 0 {
+			return nil
 		}
 		for _, key := range unknown { // most likely misspelt
 			a.say("warning: filter: no document has the field %q", key)
@@ -315,9 +326,17 @@ func (a *app) retryDocs(ctx context.Context, names []string, reason extract.Reas
 		for _, name := range names {
 			ids = append(ids, text.DocID(name))
 		}
-		stored, err := gen.Records(ctx, ids)
-		if err != nil {
-			return err
+		var absent []string
+		for _, doc := range ids {
+			switch r, err := gen.Record(ctx, doc); {
+			case errors.Is(err, index.ErrDamaged): // as Release tells
+			case errors.Is(err, index.ErrNoDocument):
+				absent = append(absent, string(doc))
+			case err != nil:
+				return err
+			case !ingest.Quarantines(r):
+				a.say("%s is not in quarantine", printable(string(doc)))
+			}
 		}
 		released, err := ingest.Release(ctx, gen, func(r index.Record) bool {
 			return (len(ids) == 0 || slices.Contains(ids, r.Doc)) && (reason == "" || r.Reason == string(reason))
@@ -326,22 +345,13 @@ func (a *app) retryDocs(ctx context.Context, names []string, reason extract.Reas
 		if err != nil && !errors.Is(err, index.ErrDamaged) {
 			return err
 		}
-		var absent []string
-		for _, doc := range ids {
-			switch r, ok := stored[doc]; {
-			case !ok:
-				absent = append(absent, string(doc))
-			case !ingest.Quarantines(*r):
-				a.say("%s is not in quarantine", printable(string(doc)))
-			}
-		}
 		them := "them"
 		if len(released) == 1 {
 			them = "it"
 		}
 		a.say("%s of %s will be tried again by the next ingest that lists %s", plural(len(released), "document", "documents"), gen, them)
 		if damaged != nil {
-			damaged = fmt.Errorf("docs retry %w: %w; \"ragloop verify --repair\" marks such records, then the next ingest tries them again", errFailed, damaged)
+			damaged = fmt.Errorf("docs retry %w: %w; \"ragloop verify --repair\" marks or removes such records, then the next ingest tries them again", errFailed, damaged)
 		}
 		if len(absent) > 0 {
 			err = fmt.Errorf("docs retry %w: no such document in %s: %s", errFailed, gen, strings.Join(absent, ", "))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -72,8 +73,7 @@ qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 			return f.end(f.command, a.eval(cmd, f))
 		},
 	}
-	// So is a command line that cannot be read, as far as the flags in front of the
-	// mistake say where.
+	// So is a command line that cannot be read.
 	wrong := func(err error) error {
 		if err == nil || f.grounded.dryRun {
 			return err
@@ -84,7 +84,14 @@ qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 		return f.end(a.commandLine(), err)
 	}
 	cmd.Args = func(cmd *cobra.Command, got []string) error { return wrong(args(0)(cmd, got)) }
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return wrong(cmd.Root().FlagErrorFunc()(cmd, err)) })
+	cmd.SetFlagErrorFunc(func(at *cobra.Command, err error) error {
+		err = at.Root().FlagErrorFunc()(at, err)
+		if at != cmd { // a command below this one, which writes no such file
+			return err
+		}
+		f.readPast(a.args)
+		return wrong(err)
+	})
 	fl := cmd.Flags()
 	fl.StringVar(&f.set, "set", "", "query set (JSON Lines)")
 	fl.StringVar(&f.beir, "beir", "", "folder in BEIR's layout")
@@ -98,6 +105,22 @@ qrels/SPLIT.tsv); its corpus is ingested into a scratch collection.`,
 	a.bindChunking(cmd)
 	cmd.AddCommand(a.metaCmd("eval meta"))
 	return cmd
+}
+
+// readPast reads past a mistake of the command line, at which its parser ends, for
+// what may be behind: where a JUnit file is, of which gates, and whether nothing is
+// to be written.
+func (f *evalFlags) readPast(args []string) {
+	past := &cobra.Command{FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true}}
+	fl := past.Flags()
+	fl.BoolP("help", "h", false, "")
+	fl.StringVar(&f.junit, "junit", "", "")
+	fl.StringArrayVar(&f.gates, "gate", nil, "")
+	var dryRun string // of any value, as that may be the mistake
+	fl.StringVar(&dryRun, "dry-run", "", "")
+	fl.Lookup("dry-run").NoOptDefVal = "true"
+	_ = past.ParseFlags(args) // an error can only be that the last of them has no value
+	f.grounded.dryRun, _ = strconv.ParseBool(dryRun)
 }
 
 func (a *app) eval(cmd *cobra.Command, f evalFlags) error {

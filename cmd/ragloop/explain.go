@@ -2,126 +2,136 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
+	"github.com/ragloop/ragloop/evalret"
+	"github.com/ragloop/ragloop/evalret/metric"
+	"github.com/ragloop/ragloop/internal/text"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
+	"github.com/ragloop/ragloop/retrieve"
+	"github.com/ragloop/ragloop/retrieve/pack"
 )
 
-// printExplanation prints how a context came to be: the candidates, the chunks
-// beside them that were offered to the packer, and what each segment costs.
-func (a *app) printExplanation(resp *ragloopv1.RetrieveResponse) error {
-	for _, table := range []func(io.Writer, *ragloopv1.RetrieveResponse){printCandidates, printNeighbours, printSegments} {
-		w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
-		table(w, resp)
-		if err := w.Flush(); err != nil {
-			return err
+// explanation returns what a response that was asked to explain says.
+func explanation(query string, resp *ragloopv1.RetrieveResponse) evalret.Explanation {
+	x := evalret.Explanation{
+		Query: query, Budget: int(resp.BudgetTokens), Tokens: int(resp.ContextTokens), Context: resp.Context, Tokenizer: resp.Tokenizer,
+		Degraded: resp.Degraded, Warnings: resp.Warnings,
+	}
+	if resp.Query != query {
+		x.Searched = resp.Query
+	}
+	x.Expand = resp.Reading.GetExpand()
+	for _, t := range resp.Reading.GetWritten() {
+		written := t.Text
+		if t.Cut {
+			written += "… (cut)"
 		}
+		x.Written = append(x.Written, written)
 	}
-	return nil
-}
-
-// reason returns the short form of a drop reason, "over_budget".
-func reason(r ragloopv1.DropReason) string {
-	return strings.ToLower(strings.TrimPrefix(r.String(), "DROP_REASON_"))
-}
-
-// fate says where a chunk ended up.
-func fate(segment string, r ragloopv1.DropReason) string {
-	switch {
-	case segment != "":
-		return "in [" + segment + "]"
-	case r == ragloopv1.DropReason_DROP_REASON_UNSPECIFIED:
-		return "below top-k"
+	for _, p := range resp.Reading.GetPhrases() {
+		x.Phrases = append(x.Phrases, retrieve.Phrase{Text: p.Text, Kind: phraseKind(p.Kind), Holders: int(p.Holders)})
 	}
-	return reason(r)
-}
-
-// printCandidates prints the table of candidates: what each leg said, what came
-// out of fusion, the shares of the query that title and phrases are worth, the
-// reranker's score, and where the chunk ended up.
-func printCandidates(w io.Writer, resp *ragloopv1.RetrieveResponse) {
-	reranked := slices.ContainsFunc(resp.Candidates, func(c *ragloopv1.Candidate) bool { return c.Reranked != nil })
-	title := slices.ContainsFunc(resp.Candidates, func(c *ragloopv1.Candidate) bool { return c.InTitle > 0 })
-	phrases := slices.ContainsFunc(resp.Candidates, func(c *ragloopv1.Candidate) bool { return c.Phrases > 0 })
-	column := func(there bool, s string) string { // of what takes part in some searches only
-		if !there {
-			return ""
-		}
-		return s + "\t"
+	for _, f := range resp.Reading.GetFeedback() {
+		x.Feedback = append(x.Feedback, metric.Place{Doc: text.DocID(f.Document), Span: wireSpan(f.Span)})
 	}
-	fmt.Fprintln(w, "rank\tscore\tfused\tdense\tlexical\t"+column(title, "title")+column(phrases, "phrases")+column(reranked, "reranked")+"document\tspan\tcontext")
+	rank := map[string]int{}
 	for _, c := range resp.Candidates {
-		fmt.Fprintf(w, "%d\t%.4f\t%.4f\t%s\t%s\t%s%s%s%s\t%d-%d\t%s\n", c.Rank, c.Score, c.Fused, leg(c.Dense), leg(c.Lexical),
-			column(title, fmt.Sprintf("%.2f", c.InTitle)), column(phrases, fmt.Sprintf("%.2f", c.Phrases)), column(reranked, before(c.Reranked)),
-			printable(c.Document), c.Span.GetStart(), c.Span.GetEnd(), fate(c.Segment, c.DropReason))
+		rank[c.Id] = int(c.Rank)
+		x.Candidates = append(x.Candidates, explainedChunk(c))
 	}
-	fmt.Fprintln(w)
-}
-
-// printNeighbours prints the table of chunks beside ranked ones, if there are any.
-func printNeighbours(w io.Writer, resp *ragloopv1.RetrieveResponse) {
-	if len(resp.Neighbours) == 0 {
-		return
-	}
-	rank := map[string]int32{}
-	for _, c := range resp.Candidates {
-		rank[c.Id] = c.Rank
-	}
-	fmt.Fprintln(w, "beside\tdocument\tspan\tcontext")
 	for _, n := range resp.Neighbours {
-		fmt.Fprintf(w, "#%d\t%s\t%d-%d\t%s\n", rank[n.NeighbourOf], printable(n.Document), n.Span.GetStart(), n.Span.GetEnd(), fate(n.Segment, n.DropReason))
+		x.Beside = append(x.Beside, evalret.ExplainedChunk{
+			Doc: text.DocID(n.Document), Span: wireSpan(n.Span), Rank: rank[n.NeighbourOf],
+			Fate: pack.Fate{Segment: n.Segment, Dropped: dropReason(n.DropReason), Duplicate: n.DuplicateOf},
+		})
 	}
-	fmt.Fprintln(w)
-}
-
-// printSegments prints where the tokens of the context went: to the text of each
-// segment, and to the lines around them.
-func printSegments(w io.Writer, resp *ragloopv1.RetrieveResponse) {
-	if len(resp.Segments) == 0 {
-		return
-	}
-	fmt.Fprintln(w, "segment\ttokens\tranks\tdocument\tspan")
-	rest := resp.ContextTokens
 	for _, s := range resp.Segments {
-		rest -= s.Tokens
-		var ranks []string
-		beside := 0
+		segment := evalret.ExplainedSegment{
+			Label: s.Label, Doc: text.DocID(s.Document), Title: s.Title, Span: wireSpan(s.Span), Text: s.Text, Context: wireSpan(s.ContextSpan), Tokens: int(s.Tokens), Trimmed: s.Trimmed,
+		}
 		for _, c := range s.Chunks {
 			if c.NeighbourOf != "" {
-				beside++
+				segment.Beside++
 			} else {
-				ranks = append(ranks, fmt.Sprint(c.Rank))
+				segment.Ranks = append(segment.Ranks, int(c.Rank))
 			}
 		}
-		list := strings.Join(ranks, ",")
-		if beside > 0 {
-			list += fmt.Sprintf(" +%d beside", beside)
-		}
-		if s.Trimmed {
-			list += " trimmed"
-		}
-		fmt.Fprintf(w, "[%s]\t%d\t%s\t%s\t%d-%d\n", s.Label, s.Tokens, list, printable(s.Document), s.Span.GetStart(), s.Span.GetEnd())
+		x.Segments = append(x.Segments, segment)
 	}
-	fmt.Fprintf(w, "around\t%d\n\n", rest)
+	for _, s := range resp.Stages {
+		x.Stages = append(x.Stages, retrieve.Stage{Name: s.Name, Elapsed: s.Elapsed.AsDuration()})
+	}
+	return x
 }
 
-// leg formats a leg's score and its rank there; "-" where the leg did not
-// return the chunk.
-func leg(l *ragloopv1.LegScore) string {
-	if l.GetRank() == 0 {
-		return fmt.Sprintf("%.4f (-)", l.GetScore())
+func explainedChunk(c *ragloopv1.Candidate) evalret.ExplainedChunk {
+	out := evalret.ExplainedChunk{
+		Doc: text.DocID(c.Document), Span: wireSpan(c.Span), Rank: int(c.Rank), Score: c.Score, Fused: c.Fused,
+		Added: retrieve.Added{
+			Document: c.Added.GetDocument(), Title: c.Added.GetTitle(), Neighbours: c.Added.GetNeighbours(), Phrases: c.Added.GetPhrases(),
+		},
+		Dense: legScore(c.Dense), Lexical: legScore(c.Lexical), Parent: wireSpan(c.Parent),
+		Fate: pack.Fate{
+			Turn: int(c.Turn), Segment: c.Segment, Dropped: dropReason(c.DropReason), Duplicate: c.DuplicateOf, Delivered: wireSpan(c.Delivered),
+		},
 	}
-	return fmt.Sprintf("%.4f (#%d)", l.GetScore(), l.GetRank())
+	if c.Reranked != nil {
+		out.Reranked = &retrieve.Reranked{Before: int(c.Reranked.RankBefore), Score: c.Reranked.Score}
+	}
+	for _, cut := range c.Cuts {
+		out.Cuts = append(out.Cuts, pack.Cut{Span: wireSpan(cut.Span), Reason: cutReason(cut.Reason)})
+	}
+	return out
 }
 
-// before formats a reranker's score and the rank before it; "-" where the chunk
-// was not reranked.
-func before(r *ragloopv1.Reranked) string {
-	if r == nil {
-		return "-"
+func wireSpan(s *ragloopv1.Span) text.RuneSpan {
+	return text.RuneSpan{Start: int(s.GetStart()), End: int(s.GetEnd())}
+}
+
+func legScore(l *ragloopv1.LegScore) evalret.LegScore {
+	return evalret.LegScore{Score: l.GetScore(), Rank: int(l.GetRank())}
+}
+
+// dropReason returns "" for a chunk that was not dropped.
+func dropReason(r ragloopv1.DropReason) pack.Reason {
+	if r == ragloopv1.DropReason_DROP_REASON_UNSPECIFIED {
+		return ""
 	}
-	return fmt.Sprintf("%.4f (was #%d)", r.Score, r.RankBefore)
+	return pack.Reason(lowerEnum(r, "DROP_REASON_"))
+}
+
+func cutReason(r ragloopv1.CutReason) pack.CutReason {
+	return pack.CutReason(lowerEnum(r, "CUT_REASON_"))
+}
+
+func phraseKind(k ragloopv1.PhraseKind) string { return lowerEnum(k, "PHRASE_KIND_") }
+
+// lowerEnum returns the name of a value of the wire as the domain has it: without
+// its prefix, "over_budget".
+func lowerEnum(v fmt.Stringer, prefix string) string {
+	return strings.ToLower(strings.TrimPrefix(v.String(), prefix))
+}
+
+// commandLine returns the command as it was given, for a report that says how
+// it was made. Words are quoted where a shell needs it.
+func (a *app) commandLine() string {
+	words := []string{"ragloop"}
+	for _, w := range a.args {
+		words = append(words, shellWord(w))
+	}
+	return strings.Join(words, " ")
+}
+
+// shellWord quotes s for a POSIX shell where it has characters that mean
+// something there.
+func shellWord(s string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./:@,+=%", r)
+	}
+	if s != "" && !slices.ContainsFunc([]rune(s), func(r rune) bool { return !plain(r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

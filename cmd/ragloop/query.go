@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/ragloop/ragloop/evalret"
 	"github.com/ragloop/ragloop/evalret/report"
 	"github.com/ragloop/ragloop/internal/filter"
 	"github.com/ragloop/ragloop/internal/qdrantlocal"
@@ -36,9 +37,11 @@ func (a *app) queryCmd() *cobra.Command {
 		Short: "Print the context an app would get for a question",
 		Long: `query asks a running service (--addr) or, without --addr, the same service
 started in this process. It prints the context; --json prints the whole
-RetrieveResponse as protobuf JSON, --explain the ranking behind it. --explain-html
-writes the ranking, the tokens of each segment and the times of each stage as a
-page.
+RetrieveResponse as protobuf JSON. --explain prints in front of it what the query
+was read as, with what a language model wrote for it, every candidate with the
+scores behind its rank, what of it is in the context and why the rest is not, and
+the tokens of each segment. --explain-html writes the same, and the time of each
+stage, as a page.
 
 A running service has a configuration of its own: of this command's only the flags
 count there.`,
@@ -79,15 +82,19 @@ count there.`,
 			if err != nil {
 				return fmt.Errorf("query: %w", describe(err))
 			}
+			var x evalret.Explanation
+			if req.Explain {
+				x = explanation(args[0], resp)
+			}
 			if page != "" {
 				o := report.Options{Command: a.commandLine()}
-				if err := writeFile(page, func(w io.Writer) error { return report.ExplainHTML(w, explanation(args[0], resp), o) }); err != nil {
+				if err := writeFile(page, func(w io.Writer) error { return report.ExplainHTML(w, x, o) }); err != nil {
 					return err
 				}
 				a.say("explanation: %s", page)
 			}
 			if !explain {
-				resp.Candidates, resp.Neighbours = nil, nil // not asked for
+				resp.Candidates, resp.Neighbours, resp.Reading = nil, nil, nil // not asked for
 			}
 			if a.json {
 				out, err := protojson.MarshalOptions{EmitUnpopulated: true}.Marshal(resp)
@@ -97,12 +104,17 @@ count there.`,
 				_, err = fmt.Fprintf(a.out, "%s\n", out)
 				return err
 			}
+			if explain {
+				if err := report.ExplainText(a.out, x); err != nil {
+					return err
+				}
+			}
 			return a.printContext(resp)
 		},
 	}
 	f := cmd.Flags()
 	f.StringVar(&addr, "addr", "", "host:port of a running ragloop service")
-	f.BoolVar(&explain, "explain", false, "show legs, fusion and packing of every candidate, and the tokens of every segment")
+	f.BoolVar(&explain, "explain", false, "show how the query was read, legs, fusion and packing of every candidate, and the tokens of every segment")
 	f.StringVar(&page, "explain-html", "", "file of a page that shows the same as --explain, and the time of each stage")
 	f.StringVar(&tokenizer, "tokenizer", "", "what tokens are counted in: o200k_base, cl100k_base or an upper bound, bytes/1 to bytes/8 (default: that of the service)")
 	f.StringVar(&expand, "expand", "", "what the language model writes to be searched for, too: none, multi-query or hyde (default: that of the service)")
@@ -214,11 +226,6 @@ func (a *app) connect(ctx context.Context, addr string) (conn *grpc.ClientConn, 
 // printContext prints a response for people: the context on standard output,
 // what is to be known about it on standard error.
 func (a *app) printContext(resp *ragloopv1.RetrieveResponse) error {
-	if len(resp.Candidates) > 0 {
-		if err := a.printExplanation(resp); err != nil {
-			return err
-		}
-	}
 	for _, w := range resp.Warnings {
 		a.say("warning: %s", w)
 	}
@@ -239,7 +246,7 @@ func (a *app) printContext(resp *ragloopv1.RetrieveResponse) error {
 func summary(resp *ragloopv1.RetrieveResponse) string {
 	dropped := map[string]int{}
 	for _, d := range resp.Dropped {
-		dropped[reason(d.Reason)]++
+		dropped[string(dropReason(d.Reason))]++
 	}
 	var why []string
 	for _, r := range sortedKeys(dropped) {

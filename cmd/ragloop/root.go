@@ -7,9 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -21,6 +19,7 @@ import (
 	"github.com/ragloop/ragloop/internal/config"
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/text"
 )
 
 const (
@@ -200,24 +199,8 @@ func group(name, short string, sub ...*cobra.Command) *cobra.Command {
 	return cmd
 }
 
-// printable returns s with control characters escaped, for names and messages
-// that come from documents: they shall neither break a table nor reach the
-// terminal as commands.
-func printable(s string) string {
-	if !strings.ContainsFunc(s, unicode.IsControl) {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if unicode.IsControl(r) {
-			q := strconv.QuoteRune(r)
-			b.WriteString(q[1 : len(q)-1])
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
+// printable returns a name or message that comes from a document for a terminal.
+func printable(s string) string { return text.Printable(s) }
 
 // keyFlag is a flag that sets a configuration key; the loader checks its value.
 type keyFlag struct {

@@ -129,7 +129,7 @@ func (a *app) printDrift(drift []index.Drift, what string) error {
 
 // remedies says what mends the drift of a report.
 func remedies(r index.Report) string {
-	mendable, rebuild := 0, false
+	mendable, refused, rebuild := 0, 0, false
 	for _, d := range r.Drift {
 		switch d.Remedy {
 		case index.Rebuild:
@@ -137,6 +137,8 @@ func remedies(r index.Report) string {
 		case index.Recreate, index.Remove, index.Rewrite:
 			mendable++
 		case index.Reingest: // counted by document
+		case index.Unknown:
+			refused++
 		}
 	}
 	out := ""
@@ -145,6 +147,9 @@ func remedies(r index.Report) string {
 	}
 	if docs := r.Damaged(); len(docs) > 0 {
 		out += fmt.Sprintf("%s must be read again: --repair marks, then \"ragloop ingest PATH\" mends. ", plural(len(docs), "document", "documents"))
+	}
+	if refused > 0 {
+		out += fmt.Sprintf("The embedder refuses %s: nobody can tell whether the dense vectors are right. ", plural(refused, "stored text", "stored texts"))
 	}
 	if rebuild {
 		out += `The collection does not fit its recipe: "ragloop ingest --rebuild PATH". `

@@ -9,6 +9,7 @@ import (
 	"github.com/ragloop/ragloop/evalret/metric"
 	"github.com/ragloop/ragloop/evalret/report"
 	"github.com/ragloop/ragloop/internal/text"
+	"github.com/ragloop/ragloop/retrieve/pack"
 )
 
 // answered is an evaluation of two queries with answers: the first has a claim
@@ -178,7 +179,7 @@ func TestExplainHTML(t *testing.T) {
 	if rows != len(x.Candidates) {
 		t.Errorf("%d rows, want %d candidates", rows, len(x.Candidates))
 	}
-	x = evalret.Explanation{Query: hostile, Degraded: []string{hostile}, Warnings: []string{hostile}, Candidates: []evalret.ExplainedChunk{{Doc: hostile, Span: text.RuneSpan{End: 3}, Dropped: "unheard_of"}}}
+	x = evalret.Explanation{Query: hostile, Degraded: []string{hostile}, Warnings: []string{hostile}, Candidates: []evalret.ExplainedChunk{{Doc: hostile, Span: text.RuneSpan{End: 3}, Fate: pack.Fate{Dropped: "unheard_of"}}}}
 	page, doc = render(t, func(b *bytes.Buffer) error { return report.ExplainHTML(b, x, report.Options{}) })
 	selfContained(t, page, doc)
 	if !strings.Contains(textOf(doc), "unheard of") {

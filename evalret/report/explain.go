@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -19,7 +20,7 @@ func ExplainHTML(w io.Writer, x evalret.Explanation, o Options) error {
 		o.Title = "Explanation"
 	}
 	v := explainPage{
-		Title: o.Title, Verdict: explainVerdict(x), Command: o.Command, Query: x.Query, explanationView: *explanationOf(x, nil, -1),
+		Verdict: explainVerdict(x), Command: o.Command, Query: x.Query, explanationView: *explanationOf(x, nil, -1),
 	}
 	v.Tiles = []tile{
 		{thousands(x.Tokens), "tokens", "in the context", "of " + thousands(x.Budget) + " allowed"},
@@ -34,9 +35,9 @@ func ExplainHTML(w io.Writer, x evalret.Explanation, o Options) error {
 
 // explainPage is what the template of an explanation shows.
 type explainPage struct {
-	Title, Verdict, Command, Query string
-	Tiles                          []tile
-	Context                        []labelled
+	Verdict, Command, Query string
+	Tiles                   []tile
+	Context                 []labelled
 	explanationView
 }
 
@@ -47,28 +48,44 @@ type labelled struct {
 	Text              string
 }
 
-// explanationView is an explanation laid out, for its own page or for the
-// detail of a query.
+// explanationView is an explanation laid out: for a page, the detail of a query, or
+// a terminal.
 type explanationView struct {
-	Rows                     []candidateRow
-	All                      string // how many candidates there are
-	Reranked, Title, Phrases bool   // such columns
-	Beside                   []besideRow
-	Parts                    []tokenPart
-	Bar                      []barPart // of the tokens
-	Stages                   []stageRow
-	Remarks                  []string // degraded legs and warnings
+	Read                                 *readingView // nil: the query was searched for as it is
+	Rows                                 []candidateRow
+	All                                  string // how many candidates there are
+	Document, Title, Neighbours, Phrases bool   // such columns, of what is added to the fused score
+	Reranked                             bool   // such a column
+	Noted                                bool   // something is to be told of a candidate beside its fate
+	Beside                               []besideRow
+	Parts                                []tokenPart
+	Bar                                  []barPart // of the tokens
+	Stages                               []stageRow
+	Remarks                              []string // degraded legs and warnings
 }
 
+// readingView is what was made of the query before and beside the search.
+type readingView struct {
+	Searched string // "" as it was asked
+	Expand   string
+	Written  []string
+	Phrases  []phraseRow
+	Feedback []string
+}
+
+type phraseRow struct{ Text, Kind, Holders string }
+
 type candidateRow struct {
-	Rank, Score, Fused       string
-	Dense, Lexical           string
-	DenseAt, LexicalAt       string // ranks in the legs, for sorting
-	Title, Phrases, Reranked string
-	Doc, Span                string
-	Fate, FateClass          string
-	State                    string // "in", "dropped" or "below", for the filter
-	Evidence                 bool   // holds some of the labelled evidence
+	Rank, Score, Fused                   string
+	Document, Title, Neighbours, Phrases string // what is added
+	Dense, Lexical                       string
+	DenseAt, LexicalAt                   string // ranks in the legs, for sorting
+	Reranked                             string
+	Doc, Span                            string
+	Fate, FateClass                      string
+	State                                string   // "in", "dropped" or "below", for the filter
+	Evidence                             bool     // holds some of the labelled evidence
+	Notes                                []string // what else became of it
 }
 
 type besideRow struct{ Of, Doc, Span, Fate, FateClass string }
@@ -89,11 +106,28 @@ const barWidth = 760.0
 // explanationOf lays out x. The first rows candidates are shown, all if rows is
 // negative, and every further one that is in the context or holds evidence.
 func explanationOf(x evalret.Explanation, evidence []evalret.Evidence, rows int) *explanationView {
-	v := explanationView{All: thousands(len(x.Candidates))}
+	v := &explanationView{All: thousands(len(x.Candidates)), Read: readingOf(x)}
+	largest := 0.0
 	for _, c := range x.Candidates {
 		v.Reranked = v.Reranked || c.Reranked != nil
-		v.Title = v.Title || c.Title > 0
-		v.Phrases = v.Phrases || c.Phrases > 0
+		largest = max(largest, math.Abs(c.Score))
+	}
+	score := scores(largest)
+	for _, c := range x.Candidates { // what shows anywhere has a column
+		v.Document = v.Document || score(c.Added.Document) != score(0)
+		v.Title = v.Title || score(c.Added.Title) != score(0)
+		v.Neighbours = v.Neighbours || score(c.Added.Neighbours) != score(0)
+		v.Phrases = v.Phrases || score(c.Added.Phrases) != score(0)
+	}
+	added := func(there bool, x float64) string {
+		if !there {
+			return ""
+		}
+		return score(x)
+	}
+	segments := map[string]evalret.ExplainedSegment{}
+	for _, s := range x.Segments {
+		segments[s.Label] = s
 	}
 	for i, c := range x.Candidates {
 		holds := false
@@ -104,27 +138,24 @@ func explanationOf(x evalret.Explanation, evidence []evalret.Evidence, rows int)
 			continue
 		}
 		row := candidateRow{
-			Rank: strconv.Itoa(c.Rank), Score: number(c.Score), Fused: number(c.Fused), Dense: legOf(c.Dense), Lexical: legOf(c.Lexical),
+			Rank: strconv.Itoa(c.Rank), Score: score(c.Score), Fused: score(c.Fused), Dense: legOf(c.Dense, 3), Lexical: legOf(c.Lexical, 2),
+			Document: added(v.Document, c.Added.Document), Title: added(v.Title, c.Added.Title),
+			Neighbours: added(v.Neighbours, c.Added.Neighbours), Phrases: added(v.Phrases, c.Added.Phrases),
 			DenseAt: rankKey(c.Dense.Rank), LexicalAt: rankKey(c.Lexical.Rank),
-			Doc: string(c.Doc), Span: fmt.Sprintf("%d–%d", c.Span.Start, c.Span.End), Evidence: holds,
-		}
-		if v.Title {
-			row.Title = whole(c.Title)
-		}
-		if v.Phrases {
-			row.Phrases = whole(c.Phrases)
+			Doc: string(c.Doc), Span: spanOf(c.Span), Evidence: holds, Notes: notes(c, segments[c.Segment]),
 		}
 		if v.Reranked {
 			row.Reranked = absent
 			if c.Reranked != nil {
-				row.Reranked = fmt.Sprintf("%s (was #%d)", number(c.Reranked.Score), c.Reranked.Before)
+				row.Reranked = fmt.Sprintf("%s, was #%d", decimal(c.Reranked.Score, 2), c.Reranked.Before)
 			}
 		}
 		row.Fate, row.FateClass, row.State = fateOf(c)
+		v.Noted = v.Noted || len(row.Notes) > 0
 		v.Rows = append(v.Rows, row)
 	}
 	for _, c := range x.Beside {
-		row := besideRow{Of: fmt.Sprintf("#%d", c.Rank), Doc: string(c.Doc), Span: fmt.Sprintf("%d–%d", c.Span.Start, c.Span.End)}
+		row := besideRow{Of: fmt.Sprintf("#%d", c.Rank), Doc: string(c.Doc), Span: spanOf(c.Span)}
 		row.Fate, row.FateClass, _ = fateOf(c)
 		v.Beside = append(v.Beside, row)
 	}
@@ -134,46 +165,50 @@ func explanationOf(x evalret.Explanation, evidence []evalret.Evidence, rows int)
 		v.Remarks = append(v.Remarks, "degraded: "+d)
 	}
 	v.Remarks = append(v.Remarks, x.Warnings...)
-	return &v
+	return v
 }
 
-// legOf formats a leg's score and its rank there; absent where the leg did not
-// return the chunk.
-func legOf(l evalret.LegScore) string {
-	if l.Rank == 0 {
-		return number(l.Score) + " (" + absent + ")"
+// readingOf returns nil for a query that was searched for as it is. What a language
+// model wrote has no character that only a terminal or a browser understands.
+func readingOf(x evalret.Explanation) *readingView {
+	v := &readingView{Searched: text.Printable(x.Searched), Expand: x.Expand}
+	for _, s := range x.Written {
+		v.Written = append(v.Written, text.Printable(s))
 	}
-	return fmt.Sprintf("%s (#%d)", number(l.Score), l.Rank)
+	for _, p := range x.Phrases {
+		v.Phrases = append(v.Phrases, phraseRow{text.Printable(p.Text), p.Kind, count(p.Holders, "candidate", "candidates")})
+	}
+	for _, f := range x.Feedback {
+		v.Feedback = append(v.Feedback, text.Printable(string(f.Doc))+" "+spanOf(f.Span))
+	}
+	if v.Searched == "" && len(v.Written)+len(v.Phrases)+len(v.Feedback) == 0 {
+		return nil
+	}
+	return v
 }
 
-// rankKey sorts what a leg did not return behind everything else.
-func rankKey(rank int) string {
-	if rank == 0 {
-		return "100000"
+func spanOf(s text.RuneSpan) string { return fmt.Sprintf("%d–%d", s.Start, s.End) }
+
+// scores returns how scores of a query are formatted, whose largest is given: those
+// of reciprocal ranks are small.
+func scores(largest float64) func(float64) string {
+	decimals := 2
+	switch {
+	case largest < 0.1:
+		decimals = 4
+	case largest < 1:
+		decimals = 3
 	}
-	return strconv.Itoa(rank)
+	return func(x float64) string { return decimal(x, decimals) }
 }
 
-// fateNames says why a chunk is in no segment, for people.
-var fateNames = map[string]string{
-	"duplicate":   "duplicate",
-	"over_budget": "no room",
-	"source_cap":  "document at its cap",
-	"apart":       "beside nothing that is in",
-}
-
-func fateOf(c evalret.ExplainedChunk) (fate, class, state string) {
-	if c.Segment != "" {
-		return "in [" + c.Segment + "]", "better", "in"
+// decimal formats x without a negative zero.
+func decimal(x float64, decimals int) string {
+	s := strconv.FormatFloat(x, 'f', decimals, 64)
+	if strings.Trim(s, "-0.") == "" {
+		return strings.TrimPrefix(s, "-")
 	}
-	if c.Dropped == "" {
-		return "below top-k", "neutral", "below"
-	}
-	name, ok := fateNames[string(c.Dropped)]
-	if !ok {
-		name = strings.ReplaceAll(string(c.Dropped), "_", " ")
-	}
-	return name, "worse", "dropped"
+	return s
 }
 
 // tokens lays out where the budget went: to each segment, to what stands around
@@ -200,7 +235,7 @@ func (v *explanationView) tokens(x evalret.Explanation) {
 		if s.Trimmed {
 			made = append(made, "trimmed")
 		}
-		add("["+s.Label+"]", colour(i%(colours-1)), s.Tokens, tokenPart{Doc: string(s.Doc), Span: fmt.Sprintf("%d–%d", s.Span.Start, s.Span.End), Made: strings.Join(made, ", ")})
+		add("["+s.Label+"]", colour(i%(colours-1)), s.Tokens, tokenPart{Doc: string(s.Doc), Span: spanOf(s.Span), Made: strings.Join(made, ", ")})
 	}
 	if len(x.Segments) > 0 {
 		add("labels and separators", "around", x.Around(), tokenPart{})

@@ -148,9 +148,8 @@ func mark(r tune.Result, i int) string {
 // table is rows of cells, aligned in columns two spaces apart.
 type table struct{ rows [][]string }
 
-// write writes t; align has "l" or "r" for each column, the last one standing
-// for all after it too.
-func (t table) write(w io.Writer, align string) {
+// widths returns the widest cell of each column, in code points.
+func (t table) widths() []int {
 	var widths []int
 	for _, row := range t.rows {
 		for i, cell := range row {
@@ -160,6 +159,13 @@ func (t table) write(w io.Writer, align string) {
 			widths[i] = max(widths[i], utf8.RuneCountInString(cell))
 		}
 	}
+	return widths
+}
+
+// write writes t; align has "l" or "r" for each column, the last one standing
+// for all after it too.
+func (t table) write(w io.Writer, align string) {
+	widths := t.widths()
 	for _, row := range t.rows {
 		var b strings.Builder
 		for i, cell := range row {

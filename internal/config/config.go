@@ -99,7 +99,7 @@ type Retrieve struct {
 	Candidates         int     `yaml:"candidates" doc:"hits per leg before fusion, retrieve.top_k to 1000; unset, at least retrieve.top_k"`
 	Fusion             string  `yaml:"fusion" doc:"zscore(w=…), minmax(w=…), dbsf, rrf(k=…,w=…), dense or lexical; w is the dense weight"`
 	DocumentPrior      float64 `yaml:"document_prior" doc:"weight of the best chunk of the same document, 0 is off"`
-	NeighbourSmoothing float64 `yaml:"neighbour_smoothing" doc:"weight of the better adjacent chunk, by how much it is above average, 0 is off"`
+	NeighbourSmoothing float64 `yaml:"neighbour_smoothing" doc:"weight of the better adjacent chunk, and an eighth of it of the next one in the section, by how much they are above average, 0 is off"`
 	IDFPower           float64 `yaml:"idf_power" doc:"exponent of idf in the lexical score: 1 is BM25, with more rare words count more, up to 3"`
 	TitleBoost         float64 `yaml:"title_boost" doc:"weight of the query's terms in a document's title, in standard deviations of the fused scores, 0 is off"`
 	PhraseBoost        float64 `yaml:"phrase_boost" doc:"weight of the phrases in quotation marks and the identifiers of a query, in standard deviations of the fused scores, 0 is off"`
@@ -141,7 +141,7 @@ func (r Rerank) On() bool { return r.Kind != CrossEncoder || r.Model != "" }
 // Serve configures the gRPC service.
 type Serve struct {
 	Listen        string        `yaml:"listen" doc:"address to listen on; loopback unless you say otherwise"`
-	MaxConcurrent int           `yaml:"max_concurrent" doc:"most searches, and most calls of ingestion, handled at once, 1 to 100000; of searches fewer where more would only be slower"`
+	MaxConcurrent int           `yaml:"max_concurrent" doc:"most searches, and most calls of ingestion, handled at once, those included that wait for other machines, 1 to 100000; of searches at work fewer where more would only be slower"`
 	QueryCacheMB  int           `yaml:"query_cache_mb" doc:"memory for the vectors of recent queries, in MiB, 0 (none) to 65536"`
 	DrainTimeout  time.Duration `yaml:"drain_timeout" doc:"how long a stop waits for calls in flight"`
 	MetricsListen string        `yaml:"metrics_listen" doc:"address to answer HTTP GET /metrics (Prometheus) and /healthz on, such as 127.0.0.1:9363; empty: none"`
@@ -187,7 +187,7 @@ func Default() Config {
 		Chunk:      Chunk{Strategy: "structure", SizeTokens: 200, Overlap: 0, IndexPrefix: true, Context: "none", Tokenizer: "o200k_base"},
 		Embedder:   Embedder{Kind: "builtin", Timeout: 60 * time.Second, Cache: true},
 		Retrieve: Retrieve{
-			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8, NeighbourSmoothing: 0.4, IDFPower: 1.5, TitleBoost: 2, PhraseBoost: 2, Expand: "none",
+			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8, NeighbourSmoothing: 0.4, IDFPower: 1.5, TitleBoost: 3, PhraseBoost: 2, Expand: "none",
 			Rerank:       Rerank{Kind: CrossEncoder, Depth: 30, Weight: 1, CacheMB: 1024, API: "cohere", Timeout: 10 * time.Second},
 			BudgetTokens: 2048, Order: "rank", Template: "plain",
 		},

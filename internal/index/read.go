@@ -96,27 +96,43 @@ func (g *Generation) recordPoints(ctx context.Context, docs []text.DocID) ([]*qd
 }
 
 // List yields all records in a stable order (by record point id), paging underneath.
-// An error ends the sequence.
+// In the place of one that cannot be read it yields an error that wraps ErrDamaged;
+// any other error ends the sequence.
 func (g *Generation) List(ctx context.Context) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		token := ""
+		var offset *qdrant.PointId
 		for {
-			page, next, err := g.ListPage(ctx, token, recordPage)
+			points, next, err := g.recordPage(ctx, offset, recordPage)
 			if err != nil {
 				yield(Record{}, err)
 				return
 			}
-			for _, r := range page {
-				if !yield(r, nil) {
+			for _, p := range points {
+				r, err := decodeRecord(p.GetId(), p.GetPayload())
+				if err != nil {
+					r, err = Record{}, fmt.Errorf("%s: %w", g.listing(), err)
+				}
+				if !yield(r, err) {
 					return
 				}
 			}
-			if next == "" {
+			if next == nil {
 				return
 			}
-			token = next
+			offset = next
 		}
 	}
+}
+
+func (g *Generation) listing() string { return "list the documents of " + g.String() }
+
+// recordPage returns a page of stored records, and where the next one begins.
+func (g *Generation) recordPage(ctx context.Context, offset *qdrant.PointId, limit int) ([]*qdrant.RetrievedPoint, *qdrant.PointId, error) {
+	points, next, err := g.c.scroll(ctx, g.records(), g.c.scope(), offset, limit, qdrant.NewWithPayload(true), false)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", g.listing(), err)
+	}
+	return points, next, nil
 }
 
 // ListPage returns up to limit records (1..1000) in the order of List: from the
@@ -125,7 +141,7 @@ func (g *Generation) List(ctx context.Context) iter.Seq2[Record, error] {
 // is there throughout is listed exactly once, whatever changes between pages.
 // ErrPageToken for a token of another kind.
 func (g *Generation) ListPage(ctx context.Context, pageToken string, limit int) (page []Record, next string, err error) {
-	what := "list the documents of " + g.String()
+	what := g.listing()
 	if limit < 1 || limit > 1000 {
 		return nil, "", fmt.Errorf("%s: %w: limit %d, allowed are 1 to 1000", what, ErrInvalid, limit)
 	}
@@ -137,9 +153,9 @@ func (g *Generation) ListPage(ctx context.Context, pageToken string, limit int) 
 		}
 		offset = qdrant.NewIDUUID(pageToken)
 	}
-	points, after, err := g.c.scroll(ctx, g.records(), g.c.scope(), offset, limit, qdrant.NewWithPayload(true), false)
+	points, after, err := g.recordPage(ctx, offset, limit)
 	if err != nil {
-		return nil, "", fmt.Errorf("%s: %w", what, err)
+		return nil, "", err
 	}
 	for _, p := range points {
 		r, err := decodeRecord(p.GetId(), p.GetPayload())

@@ -166,13 +166,32 @@ type Drop struct {
 	Reason Reason
 }
 
+// CutReason says why a part of a chunk is not in the context; a closed set.
+type CutReason string
+
+const (
+	Focused CutReason = "focus"  // it made room for more chunks: Options.Relevance
+	Trimmed CutReason = "trim"   // the first chunk that did not fit was cut at a sentence
+	Unfound CutReason = "parent" // the parent did not fit: what was found of it is there, and not this
+)
+
+// Cut is a part of an input chunk that the context lacks although the chunk is in
+// one of its segments.
+type Cut struct {
+	Chunk  int           // index into the input
+	Span   text.RuneSpan // of the document; not empty
+	Reason CutReason
+}
+
 // Context is the result. Counter.Count(Text) == Tokens <= Options.BudgetTokens, always.
-// Every input chunk is in exactly one Segment or one Drop.
+// Every input chunk is in exactly one Segment or one Drop; see [Context.Fates].
 type Context struct {
 	Text     string // "" without segments
 	Tokens   int
 	Segments []Segment // in the order of Text
 	Dropped  []Drop    // by Chunk
+	Cuts     []Cut     // by Chunk, of each in the order of the document
+	Turns    []int     // the input chunks in the order in which they competed, without neighbours, which came after them
 }
 
 // Segment returns the segment with a label.
@@ -229,6 +248,13 @@ func Pack(chunks []Chunk, c Counter, o Options) (Context, error) {
 		out.Dropped[k].Chunk = order[d.Chunk]
 	}
 	slices.SortFunc(out.Dropped, func(a, b Drop) int { return cmp.Compare(a.Chunk, b.Chunk) })
+	for k, cut := range out.Cuts {
+		out.Cuts[k].Chunk = order[cut.Chunk]
+	}
+	slices.SortStableFunc(out.Cuts, func(a, b Cut) int { return cmp.Compare(a.Chunk, b.Chunk) })
+	for k, i := range out.Turns {
+		out.Turns[k] = order[i]
+	}
 	return out, err
 }
 

@@ -27,8 +27,9 @@ type packing struct {
 	labels   []int                 // labels[n] is the cost of the first n labels
 	texts    map[string]bool       // of the chunks taken, before they were focused
 	dropped  []Drop
-	trimmed  bool // the one cut is done
-	need     int  // smallest context that did not fit as the first; 0: none tried
+	turns    []int // of whole, in the order in which they were placed
+	trimmed  int   // of whole: the one that was trimmed; -1: none yet
+	need     int   // smallest context that did not fit as the first; 0: none tried
 }
 
 // source is a document in one revision: spans of it can be compared.
@@ -41,14 +42,16 @@ func newPacking(chunks []Chunk, order []int, whole []Chunk, m meter, o Options, 
 	return &packing{
 		chunks: chunks, order: order, whole: whole, options: o, limit: limit, frame: f, meter: m,
 		segments: map[source][]*segment{}, perDoc: map[text.DocID]int{},
-		labels: []int{0}, texts: map[string]bool{},
+		labels: []int{0}, texts: map[string]bool{}, trimmed: -1,
 	}
 }
 
 // all places every chunk: those that were found in the order in which they
 // compete, then their neighbours.
 func (p *packing) all() {
-	for _, i := range p.competing() {
+	p.turns = p.competing()
+	for k, i := range p.turns {
+		p.turns[k] = p.order[i]
 		p.place(p.chunks[i], p.order[i])
 	}
 	for i, ch := range p.chunks {
@@ -75,9 +78,9 @@ func (p *packing) place(ch Chunk, i int) {
 		p.take(g)
 		return
 	}
-	if !p.trimmed && !p.options.NoTrim {
+	if p.trimmed < 0 && !p.options.NoTrim {
 		if g, ok := p.trim(ch, i); ok {
-			p.trimmed = true
+			p.trimmed = i
 			p.take(g)
 			return
 		}
@@ -317,10 +320,16 @@ func (p *packing) imitated() bool {
 func (p *packing) result() Context {
 	all := p.ordered()
 	context, texts := p.frame.render(all)
-	out := Context{Text: context, Dropped: p.dropped, Tokens: p.total(context, all, texts)}
+	out := Context{Text: context, Dropped: p.dropped, Tokens: p.total(context, all, texts), Turns: p.turns}
 	at, begin := 0, 0 // byte and code point up to which the context was read
 	for n, s := range all {
-		trimmed := slices.ContainsFunc(s.chunks, func(i int) bool { return !s.span.Contains(p.whole[i].Span) })
+		trimmed := false
+		for _, i := range s.chunks {
+			if !s.span.Contains(p.whole[i].Span) {
+				trimmed = true
+				out.Cuts = p.cuts(out.Cuts, i)
+			}
+		}
 		segment := Segment{
 			Label: strconv.Itoa(n + 1),
 			Doc:   s.doc, Rev: s.rev, URI: s.uri, Title: s.title,

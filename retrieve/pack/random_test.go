@@ -378,6 +378,9 @@ func (c corpus) check(chunks []Chunk, counter Counter, o Options, got Context) e
 			return fmt.Errorf("%d segments of %s", n, doc)
 		}
 	}
+	if err := c.checkFates(chunks, o, got); err != nil {
+		return err
+	}
 	return checkFrame(o.Template, got)
 }
 

@@ -32,7 +32,7 @@ func Methods() []string {
 // watch shows the admission of calls in the metrics.
 func (l *limits) watch() error {
 	state := func(class string, s admit.State) telemetry.Admission {
-		return telemetry.Admission{Class: class, Limit: s.Limit, Running: s.Running, Waiting: s.Waiting, Busy: s.Busy, Late: s.Late}
+		return telemetry.Admission{Class: class, Limit: s.Limit, Running: s.Running, Away: s.Away, Waiting: s.Waiting, Busy: s.Busy, Late: s.Late}
 	}
 	return l.metrics.WatchAdmission(func() []telemetry.Admission {
 		return []telemetry.Admission{

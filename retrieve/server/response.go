@@ -75,63 +75,6 @@ func chunk(r retrieve.Ranked) *ragloopv1.Chunk {
 	}
 }
 
-// fate is what became of a chunk that was offered to the packer: it is in the
-// segment with a label, or was dropped.
-type fate struct {
-	label string
-	drop  ragloopv1.DropReason
-}
-
-// fates returns what became of ranked chunks and those beside them, which a
-// context was packed from.
-func fates(packed pack.Context, ranked []retrieve.Ranked) map[index.ChunkID]fate {
-	near := retrieve.Neighbours(ranked)
-	out := make(map[index.ChunkID]fate, len(ranked)+len(near))
-	became := func(i int, f fate) {
-		if i < len(ranked) {
-			out[ranked[i].Chunk.ID] = f
-		} else {
-			out[near[i-len(ranked)].Chunk.ID] = f
-		}
-	}
-	for _, s := range packed.Segments {
-		for _, i := range s.Chunks {
-			became(i, fate{label: s.Label})
-		}
-	}
-	for _, d := range packed.Dropped {
-		became(d.Chunk, fate{drop: dropReasons[d.Reason]})
-	}
-	return out
-}
-
-func candidates(ranked []retrieve.Ranked, became map[index.ChunkID]fate) []*ragloopv1.Candidate {
-	var out []*ragloopv1.Candidate
-	for _, r := range ranked {
-		f := became[r.Chunk.ID]
-		out = append(out, &ragloopv1.Candidate{
-			Segment: f.label, DropReason: f.drop,
-			Id: string(r.Chunk.ID), Document: string(r.Chunk.Doc), Span: span(r.Chunk.Span),
-			Rank: count(r.Rank), Score: r.Score, Fused: r.Fused,
-			Dense: denseScore(r.Candidate), Lexical: lexicalScore(r.Candidate), InTitle: r.Title, Phrases: r.Phrases, Reranked: reranked(r.Rerank),
-		})
-	}
-	return out
-}
-
-// neighbours returns the chunks that were packed behind ranked ones.
-func neighbours(ranked []retrieve.Ranked, became map[index.ChunkID]fate) []*ragloopv1.NeighbourChunk {
-	var out []*ragloopv1.NeighbourChunk
-	for _, n := range retrieve.Neighbours(ranked) {
-		f := became[n.Chunk.ID]
-		out = append(out, &ragloopv1.NeighbourChunk{
-			Id: string(n.Chunk.ID), Document: string(n.Chunk.Doc), Span: span(n.Chunk.Span),
-			NeighbourOf: string(ranked[n.Of].Chunk.ID), Segment: f.label, DropReason: f.drop,
-		})
-	}
-	return out
-}
-
 // segments returns the segments of a context that was packed from ranked and
 // the chunks beside them.
 func segments(in []pack.Segment, ranked []retrieve.Ranked) []*ragloopv1.Segment {

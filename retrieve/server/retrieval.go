@@ -87,8 +87,7 @@ func (s *retrieval) Retrieve(ctx context.Context, in *ragloopv1.RetrieveRequest)
 	}
 	s.config.answered(ctx, out.RetrievalId, c, found, &packed, options.BudgetTokens)
 	if in.Explain {
-		became := fates(packed, found.Chunks)
-		out.Candidates, out.Neighbours = candidates(found.Candidates, became), neighbours(found.Chunks, became)
+		explain(out, found, packed, params)
 	}
 	return out, nil
 }

@@ -171,11 +171,18 @@ func TestRoundTripChunk(t *testing.T) {
 }
 
 func TestRoundTripCandidate(t *testing.T) {
-	encode := func(r retrieve.Ranked) *ragloopv1.Candidate { return candidates([]retrieve.Ranked{r}, nil)[0] }
-	roundTrips(t, encode, func(m *ragloopv1.Candidate) retrieve.Ranked {
+	type scored struct {
+		Ranked retrieve.Ranked
+		Added  retrieve.Added
+	}
+	encode := func(s scored) *ragloopv1.Candidate { return candidate(s.Ranked, s.Added, pack.Fate{}) }
+	roundTrips(t, encode, func(m *ragloopv1.Candidate) scored {
 		c := candidateOf(m.Dense, m.Lexical)
 		c.Chunk = &index.Chunk{ID: index.ChunkID(m.Id), Doc: text.DocID(m.Document), Span: runeSpan(m.Span)}
-		return retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Title: m.InTitle, Phrases: m.Phrases, Rerank: rerankedOf(m.Reranked)}
+		return scored{
+			retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Title: m.InTitle, Phrases: m.Phrases, Rerank: rerankedOf(m.Reranked)},
+			retrieve.Added{Document: m.Added.Document, Title: m.Added.Title, Neighbours: m.Added.Neighbours, Phrases: m.Added.Phrases},
+		}
 	}, onlyFields[index.Chunk]("ID", "Doc", "Span"), cmpopts.IgnoreFields(retrieve.Ranked{}, "Record", "Parent", "Neighbours"))
 }
 

@@ -212,6 +212,63 @@ func (TurnRole) EnumDescriptor() ([]byte, []int) {
 	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{2}
 }
 
+// PhraseKind says why a part of a query is looked for as it stands.
+type PhraseKind int32
+
+const (
+	// Not used.
+	PhraseKind_PHRASE_KIND_UNSPECIFIED PhraseKind = 0
+	// It is in double quotation marks.
+	PhraseKind_PHRASE_KIND_QUOTED PhraseKind = 1
+	// It has a digit and a mark inside, such as "XJ-1200/B".
+	PhraseKind_PHRASE_KIND_IDENTIFIER PhraseKind = 2
+	// It is in capital letters, and a stop word in small ones, such as "IT".
+	PhraseKind_PHRASE_KIND_ACRONYM PhraseKind = 3
+)
+
+// Enum value maps for PhraseKind.
+var (
+	PhraseKind_name = map[int32]string{
+		0: "PHRASE_KIND_UNSPECIFIED",
+		1: "PHRASE_KIND_QUOTED",
+		2: "PHRASE_KIND_IDENTIFIER",
+		3: "PHRASE_KIND_ACRONYM",
+	}
+	PhraseKind_value = map[string]int32{
+		"PHRASE_KIND_UNSPECIFIED": 0,
+		"PHRASE_KIND_QUOTED":      1,
+		"PHRASE_KIND_IDENTIFIER":  2,
+		"PHRASE_KIND_ACRONYM":     3,
+	}
+)
+
+func (x PhraseKind) Enum() *PhraseKind {
+	p := new(PhraseKind)
+	*p = x
+	return p
+}
+
+func (x PhraseKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PhraseKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_ragloop_v1_retrieval_proto_enumTypes[3].Descriptor()
+}
+
+func (PhraseKind) Type() protoreflect.EnumType {
+	return &file_ragloop_v1_retrieval_proto_enumTypes[3]
+}
+
+func (x PhraseKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PhraseKind.Descriptor instead.
+func (PhraseKind) EnumDescriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{3}
+}
+
 // DropReason says why a chunk is not in the context.
 type DropReason int32
 
@@ -258,11 +315,11 @@ func (x DropReason) String() string {
 }
 
 func (DropReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_ragloop_v1_retrieval_proto_enumTypes[3].Descriptor()
+	return file_ragloop_v1_retrieval_proto_enumTypes[4].Descriptor()
 }
 
 func (DropReason) Type() protoreflect.EnumType {
-	return &file_ragloop_v1_retrieval_proto_enumTypes[3]
+	return &file_ragloop_v1_retrieval_proto_enumTypes[4]
 }
 
 func (x DropReason) Number() protoreflect.EnumNumber {
@@ -271,7 +328,66 @@ func (x DropReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use DropReason.Descriptor instead.
 func (DropReason) EnumDescriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{3}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{4}
+}
+
+// CutReason says why a part of a chunk is not in the context.
+type CutReason int32
+
+const (
+	// Not used.
+	CutReason_CUT_REASON_UNSPECIFIED CutReason = 0
+	// Focus: it has least to do with the query, and made room for more chunks; see
+	// PackOptions.no_trim.
+	CutReason_CUT_REASON_FOCUS CutReason = 1
+	// It did not fit: the first chunk for which that is possible is cut at a
+	// sentence.
+	CutReason_CUT_REASON_TRIM CutReason = 2
+	// The parent of the chunk did not fit: the chunk is there, and this is not.
+	CutReason_CUT_REASON_PARENT CutReason = 3
+)
+
+// Enum value maps for CutReason.
+var (
+	CutReason_name = map[int32]string{
+		0: "CUT_REASON_UNSPECIFIED",
+		1: "CUT_REASON_FOCUS",
+		2: "CUT_REASON_TRIM",
+		3: "CUT_REASON_PARENT",
+	}
+	CutReason_value = map[string]int32{
+		"CUT_REASON_UNSPECIFIED": 0,
+		"CUT_REASON_FOCUS":       1,
+		"CUT_REASON_TRIM":        2,
+		"CUT_REASON_PARENT":      3,
+	}
+)
+
+func (x CutReason) Enum() *CutReason {
+	p := new(CutReason)
+	*p = x
+	return p
+}
+
+func (x CutReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CutReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_ragloop_v1_retrieval_proto_enumTypes[5].Descriptor()
+}
+
+func (CutReason) Type() protoreflect.EnumType {
+	return &file_ragloop_v1_retrieval_proto_enumTypes[5]
+}
+
+func (x CutReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CutReason.Descriptor instead.
+func (CutReason) EnumDescriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{5}
 }
 
 // Filter restricts a search. All given conditions must hold. An unset or empty
@@ -751,7 +867,8 @@ type SearchOptions struct {
 	// chunks. Range: 0..10; 0 switches it off. Unset: 0.8.
 	DocumentPrior *float64 `protobuf:"fixed64,4,opt,name=document_prior,json=documentPrior,proto3,oneof" json:"document_prior,omitempty"`
 	// Adds this share of the better adjacent chunk's fused score, less the average
-	// of all, to each chunk. Range: 0..10; 0 switches it off. Unset: 0.4.
+	// of all, to each chunk, and an eighth of it of the better one of those two away
+	// in the same section. Range: 0..10; 0 switches it off. Unset: 0.4.
 	NeighbourSmoothing *float64 `protobuf:"fixed64,5,opt,name=neighbour_smoothing,json=neighbourSmoothing,proto3,oneof" json:"neighbour_smoothing,omitempty"`
 	// True: fail with UNAVAILABLE when a leg or the reranker fails. False: answer
 	// without it and say so in `degraded`. Unset: false.
@@ -791,9 +908,9 @@ type SearchOptions struct {
 	IdfPower *float64 `protobuf:"fixed64,13,opt,name=idf_power,json=idfPower,proto3,oneof" json:"idf_power,omitempty"`
 	// What the query's terms in a document's title are worth: a chunk of a document
 	// whose title has all of them gains this many standard deviations of the fused
-	// scores, one whose title has some their share, by idf to the power of
+	// scores, one whose title has some their share, by idf to twice the power of
 	// `idf_power`. Titles that are not indexed count for nothing. Range: 0..10; 0
-	// switches it off. Unset: 2.
+	// switches it off. Unset: 2.5.
 	TitleBoost    *float64 `protobuf:"fixed64,14,opt,name=title_boost,json=titleBoost,proto3,oneof" json:"title_boost,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1104,7 +1221,8 @@ type RetrieveRequest struct {
 	Search *SearchOptions `protobuf:"bytes,5,opt,name=search,proto3" json:"search,omitempty"`
 	// Parameters of the packer. Unset: all defaults.
 	Pack *PackOptions `protobuf:"bytes,6,opt,name=pack,proto3" json:"pack,omitempty"`
-	// True: fill RetrieveResponse.candidates and RetrieveResponse.neighbours.
+	// True: fill RetrieveResponse.candidates, RetrieveResponse.neighbours and
+	// RetrieveResponse.reading.
 	Explain bool `protobuf:"varint,7,opt,name=explain,proto3" json:"explain,omitempty"`
 	// What was said before, the latest last, at most 20 turns: the server's language
 	// model makes a query of it that can be understood alone. An error where the
@@ -1236,7 +1354,10 @@ type RetrieveResponse struct {
 	// which it took them. Empty unless the request says `explain`.
 	Neighbours []*NeighbourChunk `protobuf:"bytes,13,rep,name=neighbours,proto3" json:"neighbours,omitempty"`
 	// What was searched for: the query, or what became of it with the history.
-	Query         string `protobuf:"bytes,14,opt,name=query,proto3" json:"query,omitempty"`
+	Query string `protobuf:"bytes,14,opt,name=query,proto3" json:"query,omitempty"`
+	// What was made of `query` before and beside the search for it. Unset unless the
+	// request says `explain`.
+	Reading       *QueryReading `protobuf:"bytes,15,opt,name=reading,proto3" json:"reading,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1369,6 +1490,273 @@ func (x *RetrieveResponse) GetQuery() string {
 	return ""
 }
 
+func (x *RetrieveResponse) GetReading() *QueryReading {
+	if x != nil {
+		return x.Reading
+	}
+	return nil
+}
+
+// QueryReading is what was made of a query before and beside the search for it.
+type QueryReading struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What `written` is: SearchOptions.expand as it was applied. Empty: nothing was
+	// written.
+	Expand string `protobuf:"bytes,1,opt,name=expand,proto3" json:"expand,omitempty"`
+	// What the language model wrote, in its order: it was searched for, too.
+	Written []*WrittenText `protobuf:"bytes,2,rep,name=written,proto3" json:"written,omitempty"`
+	// What was looked for as it stands: in quotation marks first, then identifiers,
+	// then acronyms. At most 16.
+	Phrases []*QueryPhrase `protobuf:"bytes,3,rep,name=phrases,proto3" json:"phrases,omitempty"`
+	// Chunks that the dense query was moved towards, the nearest first. Empty: it was
+	// not; see SearchOptions.feedback.
+	Feedback      []*FeedbackChunk `protobuf:"bytes,4,rep,name=feedback,proto3" json:"feedback,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryReading) Reset() {
+	*x = QueryReading{}
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryReading) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryReading) ProtoMessage() {}
+
+func (x *QueryReading) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryReading.ProtoReflect.Descriptor instead.
+func (*QueryReading) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *QueryReading) GetExpand() string {
+	if x != nil {
+		return x.Expand
+	}
+	return ""
+}
+
+func (x *QueryReading) GetWritten() []*WrittenText {
+	if x != nil {
+		return x.Written
+	}
+	return nil
+}
+
+func (x *QueryReading) GetPhrases() []*QueryPhrase {
+	if x != nil {
+		return x.Phrases
+	}
+	return nil
+}
+
+func (x *QueryReading) GetFeedback() []*FeedbackChunk {
+	if x != nil {
+		return x.Feedback
+	}
+	return nil
+}
+
+// WrittenText is a text of a language model.
+type WrittenText struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The text, or its first 2000 code points.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// True: it is longer than that.
+	Cut           bool `protobuf:"varint,2,opt,name=cut,proto3" json:"cut,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WrittenText) Reset() {
+	*x = WrittenText{}
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WrittenText) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WrittenText) ProtoMessage() {}
+
+func (x *WrittenText) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WrittenText.ProtoReflect.Descriptor instead.
+func (*WrittenText) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *WrittenText) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *WrittenText) GetCut() bool {
+	if x != nil {
+		return x.Cut
+	}
+	return false
+}
+
+// QueryPhrase is a part of a query that is looked for as it stands; see
+// SearchOptions.phrase_boost.
+type QueryPhrase struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The phrase, without quotation marks.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// Why it is one.
+	Kind PhraseKind `protobuf:"varint,2,opt,name=kind,proto3,enum=ragloop.v1.PhraseKind" json:"kind,omitempty"`
+	// How many candidates hold it.
+	Holders       int32 `protobuf:"varint,3,opt,name=holders,proto3" json:"holders,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *QueryPhrase) Reset() {
+	*x = QueryPhrase{}
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *QueryPhrase) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*QueryPhrase) ProtoMessage() {}
+
+func (x *QueryPhrase) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use QueryPhrase.ProtoReflect.Descriptor instead.
+func (*QueryPhrase) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *QueryPhrase) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *QueryPhrase) GetKind() PhraseKind {
+	if x != nil {
+		return x.Kind
+	}
+	return PhraseKind_PHRASE_KIND_UNSPECIFIED
+}
+
+func (x *QueryPhrase) GetHolders() int32 {
+	if x != nil {
+		return x.Holders
+	}
+	return 0
+}
+
+// FeedbackChunk is a chunk that the dense query was moved towards.
+type FeedbackChunk struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the chunk, a UUID.
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Id of its document.
+	Document string `protobuf:"bytes,2,opt,name=document,proto3" json:"document,omitempty"`
+	// Where the chunk is in the document's text.
+	Span          *Span `protobuf:"bytes,3,opt,name=span,proto3" json:"span,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeedbackChunk) Reset() {
+	*x = FeedbackChunk{}
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeedbackChunk) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeedbackChunk) ProtoMessage() {}
+
+func (x *FeedbackChunk) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeedbackChunk.ProtoReflect.Descriptor instead.
+func (*FeedbackChunk) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *FeedbackChunk) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *FeedbackChunk) GetDocument() string {
+	if x != nil {
+		return x.Document
+	}
+	return ""
+}
+
+func (x *FeedbackChunk) GetSpan() *Span {
+	if x != nil {
+		return x.Span
+	}
+	return nil
+}
+
 // Provenance names the exact index and model that answered.
 type Provenance struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1388,7 +1776,7 @@ type Provenance struct {
 
 func (x *Provenance) Reset() {
 	*x = Provenance{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +1788,7 @@ func (x *Provenance) String() string {
 func (*Provenance) ProtoMessage() {}
 
 func (x *Provenance) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[10]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +1801,7 @@ func (x *Provenance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Provenance.ProtoReflect.Descriptor instead.
 func (*Provenance) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{10}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *Provenance) GetCollection() string {
@@ -1465,7 +1853,7 @@ type Reranked struct {
 
 func (x *Reranked) Reset() {
 	*x = Reranked{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1477,7 +1865,7 @@ func (x *Reranked) String() string {
 func (*Reranked) ProtoMessage() {}
 
 func (x *Reranked) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[11]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1490,7 +1878,7 @@ func (x *Reranked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reranked.ProtoReflect.Descriptor instead.
 func (*Reranked) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{11}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Reranked) GetScore() float64 {
@@ -1521,7 +1909,7 @@ type StageTiming struct {
 
 func (x *StageTiming) Reset() {
 	*x = StageTiming{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1533,7 +1921,7 @@ func (x *StageTiming) String() string {
 func (*StageTiming) ProtoMessage() {}
 
 func (x *StageTiming) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[12]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1546,7 +1934,7 @@ func (x *StageTiming) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StageTiming.ProtoReflect.Descriptor instead.
 func (*StageTiming) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{12}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *StageTiming) GetName() string {
@@ -1609,7 +1997,7 @@ type Segment struct {
 
 func (x *Segment) Reset() {
 	*x = Segment{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1621,7 +2009,7 @@ func (x *Segment) String() string {
 func (*Segment) ProtoMessage() {}
 
 func (x *Segment) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[13]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1634,7 +2022,7 @@ func (x *Segment) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Segment.ProtoReflect.Descriptor instead.
 func (*Segment) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{13}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Segment) GetLabel() string {
@@ -1767,7 +2155,7 @@ type Edit struct {
 
 func (x *Edit) Reset() {
 	*x = Edit{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1779,7 +2167,7 @@ func (x *Edit) String() string {
 func (*Edit) ProtoMessage() {}
 
 func (x *Edit) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[14]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1792,7 +2180,7 @@ func (x *Edit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Edit.ProtoReflect.Descriptor instead.
 func (*Edit) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{14}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Edit) GetAt() int32 {
@@ -1837,7 +2225,7 @@ type SegmentChunk struct {
 
 func (x *SegmentChunk) Reset() {
 	*x = SegmentChunk{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1849,7 +2237,7 @@ func (x *SegmentChunk) String() string {
 func (*SegmentChunk) ProtoMessage() {}
 
 func (x *SegmentChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[15]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1862,7 +2250,7 @@ func (x *SegmentChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SegmentChunk.ProtoReflect.Descriptor instead.
 func (*SegmentChunk) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{15}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SegmentChunk) GetId() string {
@@ -1919,7 +2307,7 @@ type DroppedChunk struct {
 
 func (x *DroppedChunk) Reset() {
 	*x = DroppedChunk{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1931,7 +2319,7 @@ func (x *DroppedChunk) String() string {
 func (*DroppedChunk) ProtoMessage() {}
 
 func (x *DroppedChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[16]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1944,7 +2332,7 @@ func (x *DroppedChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DroppedChunk.ProtoReflect.Descriptor instead.
 func (*DroppedChunk) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{16}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *DroppedChunk) GetId() string {
@@ -1997,14 +2385,17 @@ type NeighbourChunk struct {
 	// Label of the segment that it is in. Empty: of none.
 	Segment string `protobuf:"bytes,5,opt,name=segment,proto3" json:"segment,omitempty"`
 	// Why it is in none.
-	DropReason    DropReason `protobuf:"varint,6,opt,name=drop_reason,json=dropReason,proto3,enum=ragloop.v1.DropReason" json:"drop_reason,omitempty"`
+	DropReason DropReason `protobuf:"varint,6,opt,name=drop_reason,json=dropReason,proto3,enum=ragloop.v1.DropReason" json:"drop_reason,omitempty"`
+	// Label of the segment that has what the chunk holds. Empty unless it was dropped
+	// as a duplicate.
+	DuplicateOf   string `protobuf:"bytes,7,opt,name=duplicate_of,json=duplicateOf,proto3" json:"duplicate_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *NeighbourChunk) Reset() {
 	*x = NeighbourChunk{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[17]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2407,7 @@ func (x *NeighbourChunk) String() string {
 func (*NeighbourChunk) ProtoMessage() {}
 
 func (x *NeighbourChunk) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[17]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2420,7 @@ func (x *NeighbourChunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NeighbourChunk.ProtoReflect.Descriptor instead.
 func (*NeighbourChunk) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{17}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *NeighbourChunk) GetId() string {
@@ -2074,6 +2465,143 @@ func (x *NeighbourChunk) GetDropReason() DropReason {
 	return DropReason_DROP_REASON_UNSPECIFIED
 }
 
+func (x *NeighbourChunk) GetDuplicateOf() string {
+	if x != nil {
+		return x.DuplicateOf
+	}
+	return ""
+}
+
+// Cut is a part of what was offered to the packer that is not in the context
+// although the rest is.
+type Cut struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it is in the document's text.
+	Span *Span `protobuf:"bytes,1,opt,name=span,proto3" json:"span,omitempty"`
+	// Why it is not in the context.
+	Reason        CutReason `protobuf:"varint,2,opt,name=reason,proto3,enum=ragloop.v1.CutReason" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Cut) Reset() {
+	*x = Cut{}
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Cut) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Cut) ProtoMessage() {}
+
+func (x *Cut) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Cut.ProtoReflect.Descriptor instead.
+func (*Cut) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *Cut) GetSpan() *Span {
+	if x != nil {
+		return x.Span
+	}
+	return nil
+}
+
+func (x *Cut) GetReason() CutReason {
+	if x != nil {
+		return x.Reason
+	}
+	return CutReason_CUT_REASON_UNSPECIFIED
+}
+
+// AddedScores is what the score of a chunk has beyond the fused one, by where it is
+// from: `score` is `fused` and these, up to rounding.
+type AddedScores struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the best chunk of its document; see SearchOptions.document_prior.
+	Document float64 `protobuf:"fixed64,1,opt,name=document,proto3" json:"document,omitempty"`
+	// Of the document's title; see SearchOptions.title_boost.
+	Title float64 `protobuf:"fixed64,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Of the chunks beside it; see SearchOptions.neighbour_smoothing.
+	Neighbours float64 `protobuf:"fixed64,3,opt,name=neighbours,proto3" json:"neighbours,omitempty"`
+	// Of the query's phrases; see SearchOptions.phrase_boost.
+	Phrases       float64 `protobuf:"fixed64,4,opt,name=phrases,proto3" json:"phrases,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AddedScores) Reset() {
+	*x = AddedScores{}
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AddedScores) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AddedScores) ProtoMessage() {}
+
+func (x *AddedScores) ProtoReflect() protoreflect.Message {
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AddedScores.ProtoReflect.Descriptor instead.
+func (*AddedScores) Descriptor() ([]byte, []int) {
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *AddedScores) GetDocument() float64 {
+	if x != nil {
+		return x.Document
+	}
+	return 0
+}
+
+func (x *AddedScores) GetTitle() float64 {
+	if x != nil {
+		return x.Title
+	}
+	return 0
+}
+
+func (x *AddedScores) GetNeighbours() float64 {
+	if x != nil {
+		return x.Neighbours
+	}
+	return 0
+}
+
+func (x *AddedScores) GetPhrases() float64 {
+	if x != nil {
+		return x.Phrases
+	}
+	return 0
+}
+
 // LegScore is what one leg says about a chunk.
 type LegScore struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2091,7 +2619,7 @@ type LegScore struct {
 
 func (x *LegScore) Reset() {
 	*x = LegScore{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[18]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2103,7 +2631,7 @@ func (x *LegScore) String() string {
 func (*LegScore) ProtoMessage() {}
 
 func (x *LegScore) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[18]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2116,7 +2644,7 @@ func (x *LegScore) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LegScore.ProtoReflect.Descriptor instead.
 func (*LegScore) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{18}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LegScore) GetScore() float64 {
@@ -2166,14 +2694,31 @@ type Candidate struct {
 	Phrases float64 `protobuf:"fixed64,12,opt,name=phrases,proto3" json:"phrases,omitempty"`
 	// Share of the query's terms that the document's title has, 0..1; rare terms
 	// count more.
-	InTitle       float64 `protobuf:"fixed64,13,opt,name=in_title,json=inTitle,proto3" json:"in_title,omitempty"`
+	InTitle float64 `protobuf:"fixed64,13,opt,name=in_title,json=inTitle,proto3" json:"in_title,omitempty"`
+	// What made `score` of `fused`.
+	Added *AddedScores `protobuf:"bytes,14,opt,name=added,proto3" json:"added,omitempty"`
+	// Place in the order in which the packer took chunks, from 1: another than `rank`
+	// where diversity or focus set chunks back. 0: it was not offered as a ranked
+	// chunk.
+	Turn int32 `protobuf:"varint,15,opt,name=turn,proto3" json:"turn,omitempty"`
+	// Where its parent is, which was offered to the packer in its place. Unset: it
+	// has none, and was offered itself.
+	Parent *Span `protobuf:"bytes,16,opt,name=parent,proto3" json:"parent,omitempty"`
+	// What of the chunk, or of its parent, is in `segment`. Unset: nothing is.
+	Delivered *Span `protobuf:"bytes,17,opt,name=delivered,proto3" json:"delivered,omitempty"`
+	// What of it is not in the context although `segment` is not empty, in the order
+	// of the document.
+	Cuts []*Cut `protobuf:"bytes,18,rep,name=cuts,proto3" json:"cuts,omitempty"`
+	// Label of the segment that has what the chunk holds. Empty unless it was dropped
+	// as a duplicate.
+	DuplicateOf   string `protobuf:"bytes,19,opt,name=duplicate_of,json=duplicateOf,proto3" json:"duplicate_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Candidate) Reset() {
 	*x = Candidate{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[19]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2185,7 +2730,7 @@ func (x *Candidate) String() string {
 func (*Candidate) ProtoMessage() {}
 
 func (x *Candidate) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[19]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2198,7 +2743,7 @@ func (x *Candidate) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Candidate.ProtoReflect.Descriptor instead.
 func (*Candidate) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{19}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Candidate) GetId() string {
@@ -2292,6 +2837,48 @@ func (x *Candidate) GetInTitle() float64 {
 	return 0
 }
 
+func (x *Candidate) GetAdded() *AddedScores {
+	if x != nil {
+		return x.Added
+	}
+	return nil
+}
+
+func (x *Candidate) GetTurn() int32 {
+	if x != nil {
+		return x.Turn
+	}
+	return 0
+}
+
+func (x *Candidate) GetParent() *Span {
+	if x != nil {
+		return x.Parent
+	}
+	return nil
+}
+
+func (x *Candidate) GetDelivered() *Span {
+	if x != nil {
+		return x.Delivered
+	}
+	return nil
+}
+
+func (x *Candidate) GetCuts() []*Cut {
+	if x != nil {
+		return x.Cuts
+	}
+	return nil
+}
+
+func (x *Candidate) GetDuplicateOf() string {
+	if x != nil {
+		return x.DuplicateOf
+	}
+	return ""
+}
+
 // SearchRequest asks for ranked chunks.
 type SearchRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2310,7 +2897,7 @@ type SearchRequest struct {
 
 func (x *SearchRequest) Reset() {
 	*x = SearchRequest{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[20]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2322,7 +2909,7 @@ func (x *SearchRequest) String() string {
 func (*SearchRequest) ProtoMessage() {}
 
 func (x *SearchRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[20]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2335,7 +2922,7 @@ func (x *SearchRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchRequest.ProtoReflect.Descriptor instead.
 func (*SearchRequest) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{20}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SearchRequest) GetQuery() string {
@@ -2391,7 +2978,7 @@ type SearchResponse struct {
 
 func (x *SearchResponse) Reset() {
 	*x = SearchResponse{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[21]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2403,7 +2990,7 @@ func (x *SearchResponse) String() string {
 func (*SearchResponse) ProtoMessage() {}
 
 func (x *SearchResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[21]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2416,7 +3003,7 @@ func (x *SearchResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchResponse.ProtoReflect.Descriptor instead.
 func (*SearchResponse) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{21}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SearchResponse) GetChunks() []*Chunk {
@@ -2528,7 +3115,7 @@ type Chunk struct {
 
 func (x *Chunk) Reset() {
 	*x = Chunk{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[22]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2540,7 +3127,7 @@ func (x *Chunk) String() string {
 func (*Chunk) ProtoMessage() {}
 
 func (x *Chunk) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[22]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2553,7 +3140,7 @@ func (x *Chunk) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Chunk.ProtoReflect.Descriptor instead.
 func (*Chunk) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{22}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Chunk) GetId() string {
@@ -2732,7 +3319,7 @@ type GetDocumentRequest struct {
 
 func (x *GetDocumentRequest) Reset() {
 	*x = GetDocumentRequest{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[23]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2744,7 +3331,7 @@ func (x *GetDocumentRequest) String() string {
 func (*GetDocumentRequest) ProtoMessage() {}
 
 func (x *GetDocumentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[23]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2757,7 +3344,7 @@ func (x *GetDocumentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDocumentRequest.ProtoReflect.Descriptor instead.
 func (*GetDocumentRequest) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{23}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetDocumentRequest) GetId() string {
@@ -2796,7 +3383,7 @@ type GetDocumentResponse struct {
 
 func (x *GetDocumentResponse) Reset() {
 	*x = GetDocumentResponse{}
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[24]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2808,7 +3395,7 @@ func (x *GetDocumentResponse) String() string {
 func (*GetDocumentResponse) ProtoMessage() {}
 
 func (x *GetDocumentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_ragloop_v1_retrieval_proto_msgTypes[24]
+	mi := &file_ragloop_v1_retrieval_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2821,7 +3408,7 @@ func (x *GetDocumentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDocumentResponse.ProtoReflect.Descriptor instead.
 func (*GetDocumentResponse) Descriptor() ([]byte, []int) {
-	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{24}
+	return file_ragloop_v1_retrieval_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetDocumentResponse) GetDocument() *Document {
@@ -2939,7 +3526,7 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\x04pack\x18\x06 \x01(\v2\x17.ragloop.v1.PackOptionsR\x04pack\x12\x18\n" +
 	"\aexplain\x18\a \x01(\bR\aexplain\x12*\n" +
 	"\ahistory\x18\b \x03(\v2\x10.ragloop.v1.TurnR\ahistoryB\x10\n" +
-	"\x0e_budget_tokens\"\xc8\x04\n" +
+	"\x0e_budget_tokens\"\xfc\x04\n" +
 	"\x10RetrieveResponse\x12\x18\n" +
 	"\acontext\x18\x01 \x01(\tR\acontext\x12%\n" +
 	"\x0econtext_tokens\x18\x02 \x01(\x05R\rcontextTokens\x12#\n" +
@@ -2961,7 +3548,24 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\n" +
 	"neighbours\x18\r \x03(\v2\x1a.ragloop.v1.NeighbourChunkR\n" +
 	"neighbours\x12\x14\n" +
-	"\x05query\x18\x0e \x01(\tR\x05query\"\x98\x01\n" +
+	"\x05query\x18\x0e \x01(\tR\x05query\x122\n" +
+	"\areading\x18\x0f \x01(\v2\x18.ragloop.v1.QueryReadingR\areading\"\xc3\x01\n" +
+	"\fQueryReading\x12\x16\n" +
+	"\x06expand\x18\x01 \x01(\tR\x06expand\x121\n" +
+	"\awritten\x18\x02 \x03(\v2\x17.ragloop.v1.WrittenTextR\awritten\x121\n" +
+	"\aphrases\x18\x03 \x03(\v2\x17.ragloop.v1.QueryPhraseR\aphrases\x125\n" +
+	"\bfeedback\x18\x04 \x03(\v2\x19.ragloop.v1.FeedbackChunkR\bfeedback\"3\n" +
+	"\vWrittenText\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12\x10\n" +
+	"\x03cut\x18\x02 \x01(\bR\x03cut\"g\n" +
+	"\vQueryPhrase\x12\x12\n" +
+	"\x04text\x18\x01 \x01(\tR\x04text\x12*\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x16.ragloop.v1.PhraseKindR\x04kind\x12\x18\n" +
+	"\aholders\x18\x03 \x01(\x05R\aholders\"a\n" +
+	"\rFeedbackChunk\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
+	"\bdocument\x18\x02 \x01(\tR\bdocument\x12$\n" +
+	"\x04span\x18\x03 \x01(\v2\x10.ragloop.v1.SpanR\x04span\"\x98\x01\n" +
 	"\n" +
 	"Provenance\x12\x1e\n" +
 	"\n" +
@@ -3015,7 +3619,7 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12$\n" +
 	"\x04span\x18\x03 \x01(\v2\x10.ragloop.v1.SpanR\x04span\x12\x12\n" +
 	"\x04rank\x18\x04 \x01(\x05R\x04rank\x12.\n" +
-	"\x06reason\x18\x05 \x01(\x0e2\x16.ragloop.v1.DropReasonR\x06reason\"\xd8\x01\n" +
+	"\x06reason\x18\x05 \x01(\x0e2\x16.ragloop.v1.DropReasonR\x06reason\"\xfb\x01\n" +
 	"\x0eNeighbourChunk\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12$\n" +
@@ -3023,10 +3627,21 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\fneighbour_of\x18\x04 \x01(\tR\vneighbourOf\x12\x18\n" +
 	"\asegment\x18\x05 \x01(\tR\asegment\x127\n" +
 	"\vdrop_reason\x18\x06 \x01(\x0e2\x16.ragloop.v1.DropReasonR\n" +
-	"dropReason\"4\n" +
+	"dropReason\x12!\n" +
+	"\fduplicate_of\x18\a \x01(\tR\vduplicateOf\"Z\n" +
+	"\x03Cut\x12$\n" +
+	"\x04span\x18\x01 \x01(\v2\x10.ragloop.v1.SpanR\x04span\x12-\n" +
+	"\x06reason\x18\x02 \x01(\x0e2\x15.ragloop.v1.CutReasonR\x06reason\"y\n" +
+	"\vAddedScores\x12\x1a\n" +
+	"\bdocument\x18\x01 \x01(\x01R\bdocument\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\x01R\x05title\x12\x1e\n" +
+	"\n" +
+	"neighbours\x18\x03 \x01(\x01R\n" +
+	"neighbours\x12\x18\n" +
+	"\aphrases\x18\x04 \x01(\x01R\aphrases\"4\n" +
 	"\bLegScore\x12\x14\n" +
 	"\x05score\x18\x01 \x01(\x01R\x05score\x12\x12\n" +
-	"\x04rank\x18\x02 \x01(\x05R\x04rank\"\xb3\x03\n" +
+	"\x04rank\x18\x02 \x01(\x05R\x04rank\"\x98\x05\n" +
 	"\tCandidate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1a\n" +
 	"\bdocument\x18\x02 \x01(\tR\bdocument\x12$\n" +
@@ -3042,7 +3657,13 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\vdrop_reason\x18\v \x01(\x0e2\x16.ragloop.v1.DropReasonR\n" +
 	"dropReason\x12\x18\n" +
 	"\aphrases\x18\f \x01(\x01R\aphrases\x12\x19\n" +
-	"\bin_title\x18\r \x01(\x01R\ainTitle\"\xa4\x01\n" +
+	"\bin_title\x18\r \x01(\x01R\ainTitle\x12-\n" +
+	"\x05added\x18\x0e \x01(\v2\x17.ragloop.v1.AddedScoresR\x05added\x12\x12\n" +
+	"\x04turn\x18\x0f \x01(\x05R\x04turn\x12(\n" +
+	"\x06parent\x18\x10 \x01(\v2\x10.ragloop.v1.SpanR\x06parent\x12.\n" +
+	"\tdelivered\x18\x11 \x01(\v2\x10.ragloop.v1.SpanR\tdelivered\x12#\n" +
+	"\x04cuts\x18\x12 \x03(\v2\x0f.ragloop.v1.CutR\x04cuts\x12!\n" +
+	"\fduplicate_of\x18\x13 \x01(\tR\vduplicateOf\"\xa4\x01\n" +
 	"\rSearchRequest\x12\x14\n" +
 	"\x05query\x18\x01 \x01(\tR\x05query\x12\x1e\n" +
 	"\n" +
@@ -3120,14 +3741,25 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"\bTurnRole\x12\x19\n" +
 	"\x15TURN_ROLE_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eTURN_ROLE_USER\x10\x01\x12\x17\n" +
-	"\x13TURN_ROLE_ASSISTANT\x10\x02*\x94\x01\n" +
+	"\x13TURN_ROLE_ASSISTANT\x10\x02*v\n" +
+	"\n" +
+	"PhraseKind\x12\x1b\n" +
+	"\x17PHRASE_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12PHRASE_KIND_QUOTED\x10\x01\x12\x1a\n" +
+	"\x16PHRASE_KIND_IDENTIFIER\x10\x02\x12\x17\n" +
+	"\x13PHRASE_KIND_ACRONYM\x10\x03*\x94\x01\n" +
 	"\n" +
 	"DropReason\x12\x1b\n" +
 	"\x17DROP_REASON_UNSPECIFIED\x10\x00\x12\x19\n" +
 	"\x15DROP_REASON_DUPLICATE\x10\x01\x12\x1b\n" +
 	"\x17DROP_REASON_OVER_BUDGET\x10\x02\x12\x1a\n" +
 	"\x16DROP_REASON_SOURCE_CAP\x10\x03\x12\x15\n" +
-	"\x11DROP_REASON_APART\x10\x042\xe3\x01\n" +
+	"\x11DROP_REASON_APART\x10\x04*i\n" +
+	"\tCutReason\x12\x1a\n" +
+	"\x16CUT_REASON_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10CUT_REASON_FOCUS\x10\x01\x12\x13\n" +
+	"\x0fCUT_REASON_TRIM\x10\x02\x12\x15\n" +
+	"\x11CUT_REASON_PARENT\x10\x032\xe3\x01\n" +
 	"\tRetrieval\x12E\n" +
 	"\bRetrieve\x12\x1b.ragloop.v1.RetrieveRequest\x1a\x1c.ragloop.v1.RetrieveResponse\x12?\n" +
 	"\x06Search\x12\x19.ragloop.v1.SearchRequest\x1a\x1a.ragloop.v1.SearchResponse\x12N\n" +
@@ -3145,110 +3777,130 @@ func file_ragloop_v1_retrieval_proto_rawDescGZIP() []byte {
 	return file_ragloop_v1_retrieval_proto_rawDescData
 }
 
-var file_ragloop_v1_retrieval_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_ragloop_v1_retrieval_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_ragloop_v1_retrieval_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_ragloop_v1_retrieval_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_ragloop_v1_retrieval_proto_goTypes = []any{
 	(FilterOperator)(0),           // 0: ragloop.v1.FilterOperator
 	(SegmentOrder)(0),             // 1: ragloop.v1.SegmentOrder
 	(TurnRole)(0),                 // 2: ragloop.v1.TurnRole
-	(DropReason)(0),               // 3: ragloop.v1.DropReason
-	(*Filter)(nil),                // 4: ragloop.v1.Filter
-	(*FilterExpression)(nil),      // 5: ragloop.v1.FilterExpression
-	(*FilterExpressions)(nil),     // 6: ragloop.v1.FilterExpressions
-	(*FilterCondition)(nil),       // 7: ragloop.v1.FilterCondition
-	(*FilterValue)(nil),           // 8: ragloop.v1.FilterValue
-	(*SearchOptions)(nil),         // 9: ragloop.v1.SearchOptions
-	(*PackOptions)(nil),           // 10: ragloop.v1.PackOptions
-	(*Turn)(nil),                  // 11: ragloop.v1.Turn
-	(*RetrieveRequest)(nil),       // 12: ragloop.v1.RetrieveRequest
-	(*RetrieveResponse)(nil),      // 13: ragloop.v1.RetrieveResponse
-	(*Provenance)(nil),            // 14: ragloop.v1.Provenance
-	(*Reranked)(nil),              // 15: ragloop.v1.Reranked
-	(*StageTiming)(nil),           // 16: ragloop.v1.StageTiming
-	(*Segment)(nil),               // 17: ragloop.v1.Segment
-	(*Edit)(nil),                  // 18: ragloop.v1.Edit
-	(*SegmentChunk)(nil),          // 19: ragloop.v1.SegmentChunk
-	(*DroppedChunk)(nil),          // 20: ragloop.v1.DroppedChunk
-	(*NeighbourChunk)(nil),        // 21: ragloop.v1.NeighbourChunk
-	(*LegScore)(nil),              // 22: ragloop.v1.LegScore
-	(*Candidate)(nil),             // 23: ragloop.v1.Candidate
-	(*SearchRequest)(nil),         // 24: ragloop.v1.SearchRequest
-	(*SearchResponse)(nil),        // 25: ragloop.v1.SearchResponse
-	(*Chunk)(nil),                 // 26: ragloop.v1.Chunk
-	(*GetDocumentRequest)(nil),    // 27: ragloop.v1.GetDocumentRequest
-	(*GetDocumentResponse)(nil),   // 28: ragloop.v1.GetDocumentResponse
-	nil,                           // 29: ragloop.v1.Filter.MetaEntry
-	nil,                           // 30: ragloop.v1.Chunk.MetaEntry
-	nil,                           // 31: ragloop.v1.Chunk.FieldsEntry
-	(*timestamppb.Timestamp)(nil), // 32: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),   // 33: google.protobuf.Duration
-	(*Span)(nil),                  // 34: ragloop.v1.Span
-	(*Document)(nil),              // 35: ragloop.v1.Document
-	(*MetaValue)(nil),             // 36: ragloop.v1.MetaValue
+	(PhraseKind)(0),               // 3: ragloop.v1.PhraseKind
+	(DropReason)(0),               // 4: ragloop.v1.DropReason
+	(CutReason)(0),                // 5: ragloop.v1.CutReason
+	(*Filter)(nil),                // 6: ragloop.v1.Filter
+	(*FilterExpression)(nil),      // 7: ragloop.v1.FilterExpression
+	(*FilterExpressions)(nil),     // 8: ragloop.v1.FilterExpressions
+	(*FilterCondition)(nil),       // 9: ragloop.v1.FilterCondition
+	(*FilterValue)(nil),           // 10: ragloop.v1.FilterValue
+	(*SearchOptions)(nil),         // 11: ragloop.v1.SearchOptions
+	(*PackOptions)(nil),           // 12: ragloop.v1.PackOptions
+	(*Turn)(nil),                  // 13: ragloop.v1.Turn
+	(*RetrieveRequest)(nil),       // 14: ragloop.v1.RetrieveRequest
+	(*RetrieveResponse)(nil),      // 15: ragloop.v1.RetrieveResponse
+	(*QueryReading)(nil),          // 16: ragloop.v1.QueryReading
+	(*WrittenText)(nil),           // 17: ragloop.v1.WrittenText
+	(*QueryPhrase)(nil),           // 18: ragloop.v1.QueryPhrase
+	(*FeedbackChunk)(nil),         // 19: ragloop.v1.FeedbackChunk
+	(*Provenance)(nil),            // 20: ragloop.v1.Provenance
+	(*Reranked)(nil),              // 21: ragloop.v1.Reranked
+	(*StageTiming)(nil),           // 22: ragloop.v1.StageTiming
+	(*Segment)(nil),               // 23: ragloop.v1.Segment
+	(*Edit)(nil),                  // 24: ragloop.v1.Edit
+	(*SegmentChunk)(nil),          // 25: ragloop.v1.SegmentChunk
+	(*DroppedChunk)(nil),          // 26: ragloop.v1.DroppedChunk
+	(*NeighbourChunk)(nil),        // 27: ragloop.v1.NeighbourChunk
+	(*Cut)(nil),                   // 28: ragloop.v1.Cut
+	(*AddedScores)(nil),           // 29: ragloop.v1.AddedScores
+	(*LegScore)(nil),              // 30: ragloop.v1.LegScore
+	(*Candidate)(nil),             // 31: ragloop.v1.Candidate
+	(*SearchRequest)(nil),         // 32: ragloop.v1.SearchRequest
+	(*SearchResponse)(nil),        // 33: ragloop.v1.SearchResponse
+	(*Chunk)(nil),                 // 34: ragloop.v1.Chunk
+	(*GetDocumentRequest)(nil),    // 35: ragloop.v1.GetDocumentRequest
+	(*GetDocumentResponse)(nil),   // 36: ragloop.v1.GetDocumentResponse
+	nil,                           // 37: ragloop.v1.Filter.MetaEntry
+	nil,                           // 38: ragloop.v1.Chunk.MetaEntry
+	nil,                           // 39: ragloop.v1.Chunk.FieldsEntry
+	(*timestamppb.Timestamp)(nil), // 40: google.protobuf.Timestamp
+	(*Span)(nil),                  // 41: ragloop.v1.Span
+	(*durationpb.Duration)(nil),   // 42: google.protobuf.Duration
+	(*Document)(nil),              // 43: ragloop.v1.Document
+	(*MetaValue)(nil),             // 44: ragloop.v1.MetaValue
 }
 var file_ragloop_v1_retrieval_proto_depIdxs = []int32{
-	29, // 0: ragloop.v1.Filter.meta:type_name -> ragloop.v1.Filter.MetaEntry
-	5,  // 1: ragloop.v1.Filter.where:type_name -> ragloop.v1.FilterExpression
-	6,  // 2: ragloop.v1.FilterExpression.all:type_name -> ragloop.v1.FilterExpressions
-	6,  // 3: ragloop.v1.FilterExpression.any:type_name -> ragloop.v1.FilterExpressions
-	5,  // 4: ragloop.v1.FilterExpression.negated:type_name -> ragloop.v1.FilterExpression
-	7,  // 5: ragloop.v1.FilterExpression.condition:type_name -> ragloop.v1.FilterCondition
-	5,  // 6: ragloop.v1.FilterExpressions.of:type_name -> ragloop.v1.FilterExpression
+	37, // 0: ragloop.v1.Filter.meta:type_name -> ragloop.v1.Filter.MetaEntry
+	7,  // 1: ragloop.v1.Filter.where:type_name -> ragloop.v1.FilterExpression
+	8,  // 2: ragloop.v1.FilterExpression.all:type_name -> ragloop.v1.FilterExpressions
+	8,  // 3: ragloop.v1.FilterExpression.any:type_name -> ragloop.v1.FilterExpressions
+	7,  // 4: ragloop.v1.FilterExpression.negated:type_name -> ragloop.v1.FilterExpression
+	9,  // 5: ragloop.v1.FilterExpression.condition:type_name -> ragloop.v1.FilterCondition
+	7,  // 6: ragloop.v1.FilterExpressions.of:type_name -> ragloop.v1.FilterExpression
 	0,  // 7: ragloop.v1.FilterCondition.operator:type_name -> ragloop.v1.FilterOperator
-	8,  // 8: ragloop.v1.FilterCondition.values:type_name -> ragloop.v1.FilterValue
-	32, // 9: ragloop.v1.FilterValue.time:type_name -> google.protobuf.Timestamp
-	4,  // 10: ragloop.v1.SearchOptions.filter:type_name -> ragloop.v1.Filter
+	10, // 8: ragloop.v1.FilterCondition.values:type_name -> ragloop.v1.FilterValue
+	40, // 9: ragloop.v1.FilterValue.time:type_name -> google.protobuf.Timestamp
+	6,  // 10: ragloop.v1.SearchOptions.filter:type_name -> ragloop.v1.Filter
 	1,  // 11: ragloop.v1.PackOptions.order:type_name -> ragloop.v1.SegmentOrder
 	2,  // 12: ragloop.v1.Turn.role:type_name -> ragloop.v1.TurnRole
-	9,  // 13: ragloop.v1.RetrieveRequest.search:type_name -> ragloop.v1.SearchOptions
-	10, // 14: ragloop.v1.RetrieveRequest.pack:type_name -> ragloop.v1.PackOptions
-	11, // 15: ragloop.v1.RetrieveRequest.history:type_name -> ragloop.v1.Turn
-	17, // 16: ragloop.v1.RetrieveResponse.segments:type_name -> ragloop.v1.Segment
-	20, // 17: ragloop.v1.RetrieveResponse.dropped:type_name -> ragloop.v1.DroppedChunk
-	14, // 18: ragloop.v1.RetrieveResponse.provenance:type_name -> ragloop.v1.Provenance
-	16, // 19: ragloop.v1.RetrieveResponse.stages:type_name -> ragloop.v1.StageTiming
-	23, // 20: ragloop.v1.RetrieveResponse.candidates:type_name -> ragloop.v1.Candidate
-	21, // 21: ragloop.v1.RetrieveResponse.neighbours:type_name -> ragloop.v1.NeighbourChunk
-	33, // 22: ragloop.v1.StageTiming.elapsed:type_name -> google.protobuf.Duration
-	34, // 23: ragloop.v1.Segment.span:type_name -> ragloop.v1.Span
-	19, // 24: ragloop.v1.Segment.chunks:type_name -> ragloop.v1.SegmentChunk
-	34, // 25: ragloop.v1.Segment.context_span:type_name -> ragloop.v1.Span
-	18, // 26: ragloop.v1.Segment.edits:type_name -> ragloop.v1.Edit
-	34, // 27: ragloop.v1.DroppedChunk.span:type_name -> ragloop.v1.Span
-	3,  // 28: ragloop.v1.DroppedChunk.reason:type_name -> ragloop.v1.DropReason
-	34, // 29: ragloop.v1.NeighbourChunk.span:type_name -> ragloop.v1.Span
-	3,  // 30: ragloop.v1.NeighbourChunk.drop_reason:type_name -> ragloop.v1.DropReason
-	34, // 31: ragloop.v1.Candidate.span:type_name -> ragloop.v1.Span
-	22, // 32: ragloop.v1.Candidate.dense:type_name -> ragloop.v1.LegScore
-	22, // 33: ragloop.v1.Candidate.lexical:type_name -> ragloop.v1.LegScore
-	15, // 34: ragloop.v1.Candidate.reranked:type_name -> ragloop.v1.Reranked
-	3,  // 35: ragloop.v1.Candidate.drop_reason:type_name -> ragloop.v1.DropReason
-	9,  // 36: ragloop.v1.SearchRequest.search:type_name -> ragloop.v1.SearchOptions
-	11, // 37: ragloop.v1.SearchRequest.history:type_name -> ragloop.v1.Turn
-	26, // 38: ragloop.v1.SearchResponse.chunks:type_name -> ragloop.v1.Chunk
-	14, // 39: ragloop.v1.SearchResponse.provenance:type_name -> ragloop.v1.Provenance
-	16, // 40: ragloop.v1.SearchResponse.stages:type_name -> ragloop.v1.StageTiming
-	34, // 41: ragloop.v1.Chunk.span:type_name -> ragloop.v1.Span
-	22, // 42: ragloop.v1.Chunk.dense:type_name -> ragloop.v1.LegScore
-	22, // 43: ragloop.v1.Chunk.lexical:type_name -> ragloop.v1.LegScore
-	30, // 44: ragloop.v1.Chunk.meta:type_name -> ragloop.v1.Chunk.MetaEntry
-	15, // 45: ragloop.v1.Chunk.reranked:type_name -> ragloop.v1.Reranked
-	31, // 46: ragloop.v1.Chunk.fields:type_name -> ragloop.v1.Chunk.FieldsEntry
-	34, // 47: ragloop.v1.GetDocumentRequest.span:type_name -> ragloop.v1.Span
-	35, // 48: ragloop.v1.GetDocumentResponse.document:type_name -> ragloop.v1.Document
-	34, // 49: ragloop.v1.GetDocumentResponse.span:type_name -> ragloop.v1.Span
-	36, // 50: ragloop.v1.Chunk.FieldsEntry.value:type_name -> ragloop.v1.MetaValue
-	12, // 51: ragloop.v1.Retrieval.Retrieve:input_type -> ragloop.v1.RetrieveRequest
-	24, // 52: ragloop.v1.Retrieval.Search:input_type -> ragloop.v1.SearchRequest
-	27, // 53: ragloop.v1.Retrieval.GetDocument:input_type -> ragloop.v1.GetDocumentRequest
-	13, // 54: ragloop.v1.Retrieval.Retrieve:output_type -> ragloop.v1.RetrieveResponse
-	25, // 55: ragloop.v1.Retrieval.Search:output_type -> ragloop.v1.SearchResponse
-	28, // 56: ragloop.v1.Retrieval.GetDocument:output_type -> ragloop.v1.GetDocumentResponse
-	54, // [54:57] is the sub-list for method output_type
-	51, // [51:54] is the sub-list for method input_type
-	51, // [51:51] is the sub-list for extension type_name
-	51, // [51:51] is the sub-list for extension extendee
-	0,  // [0:51] is the sub-list for field type_name
+	11, // 13: ragloop.v1.RetrieveRequest.search:type_name -> ragloop.v1.SearchOptions
+	12, // 14: ragloop.v1.RetrieveRequest.pack:type_name -> ragloop.v1.PackOptions
+	13, // 15: ragloop.v1.RetrieveRequest.history:type_name -> ragloop.v1.Turn
+	23, // 16: ragloop.v1.RetrieveResponse.segments:type_name -> ragloop.v1.Segment
+	26, // 17: ragloop.v1.RetrieveResponse.dropped:type_name -> ragloop.v1.DroppedChunk
+	20, // 18: ragloop.v1.RetrieveResponse.provenance:type_name -> ragloop.v1.Provenance
+	22, // 19: ragloop.v1.RetrieveResponse.stages:type_name -> ragloop.v1.StageTiming
+	31, // 20: ragloop.v1.RetrieveResponse.candidates:type_name -> ragloop.v1.Candidate
+	27, // 21: ragloop.v1.RetrieveResponse.neighbours:type_name -> ragloop.v1.NeighbourChunk
+	16, // 22: ragloop.v1.RetrieveResponse.reading:type_name -> ragloop.v1.QueryReading
+	17, // 23: ragloop.v1.QueryReading.written:type_name -> ragloop.v1.WrittenText
+	18, // 24: ragloop.v1.QueryReading.phrases:type_name -> ragloop.v1.QueryPhrase
+	19, // 25: ragloop.v1.QueryReading.feedback:type_name -> ragloop.v1.FeedbackChunk
+	3,  // 26: ragloop.v1.QueryPhrase.kind:type_name -> ragloop.v1.PhraseKind
+	41, // 27: ragloop.v1.FeedbackChunk.span:type_name -> ragloop.v1.Span
+	42, // 28: ragloop.v1.StageTiming.elapsed:type_name -> google.protobuf.Duration
+	41, // 29: ragloop.v1.Segment.span:type_name -> ragloop.v1.Span
+	25, // 30: ragloop.v1.Segment.chunks:type_name -> ragloop.v1.SegmentChunk
+	41, // 31: ragloop.v1.Segment.context_span:type_name -> ragloop.v1.Span
+	24, // 32: ragloop.v1.Segment.edits:type_name -> ragloop.v1.Edit
+	41, // 33: ragloop.v1.DroppedChunk.span:type_name -> ragloop.v1.Span
+	4,  // 34: ragloop.v1.DroppedChunk.reason:type_name -> ragloop.v1.DropReason
+	41, // 35: ragloop.v1.NeighbourChunk.span:type_name -> ragloop.v1.Span
+	4,  // 36: ragloop.v1.NeighbourChunk.drop_reason:type_name -> ragloop.v1.DropReason
+	41, // 37: ragloop.v1.Cut.span:type_name -> ragloop.v1.Span
+	5,  // 38: ragloop.v1.Cut.reason:type_name -> ragloop.v1.CutReason
+	41, // 39: ragloop.v1.Candidate.span:type_name -> ragloop.v1.Span
+	30, // 40: ragloop.v1.Candidate.dense:type_name -> ragloop.v1.LegScore
+	30, // 41: ragloop.v1.Candidate.lexical:type_name -> ragloop.v1.LegScore
+	21, // 42: ragloop.v1.Candidate.reranked:type_name -> ragloop.v1.Reranked
+	4,  // 43: ragloop.v1.Candidate.drop_reason:type_name -> ragloop.v1.DropReason
+	29, // 44: ragloop.v1.Candidate.added:type_name -> ragloop.v1.AddedScores
+	41, // 45: ragloop.v1.Candidate.parent:type_name -> ragloop.v1.Span
+	41, // 46: ragloop.v1.Candidate.delivered:type_name -> ragloop.v1.Span
+	28, // 47: ragloop.v1.Candidate.cuts:type_name -> ragloop.v1.Cut
+	11, // 48: ragloop.v1.SearchRequest.search:type_name -> ragloop.v1.SearchOptions
+	13, // 49: ragloop.v1.SearchRequest.history:type_name -> ragloop.v1.Turn
+	34, // 50: ragloop.v1.SearchResponse.chunks:type_name -> ragloop.v1.Chunk
+	20, // 51: ragloop.v1.SearchResponse.provenance:type_name -> ragloop.v1.Provenance
+	22, // 52: ragloop.v1.SearchResponse.stages:type_name -> ragloop.v1.StageTiming
+	41, // 53: ragloop.v1.Chunk.span:type_name -> ragloop.v1.Span
+	30, // 54: ragloop.v1.Chunk.dense:type_name -> ragloop.v1.LegScore
+	30, // 55: ragloop.v1.Chunk.lexical:type_name -> ragloop.v1.LegScore
+	38, // 56: ragloop.v1.Chunk.meta:type_name -> ragloop.v1.Chunk.MetaEntry
+	21, // 57: ragloop.v1.Chunk.reranked:type_name -> ragloop.v1.Reranked
+	39, // 58: ragloop.v1.Chunk.fields:type_name -> ragloop.v1.Chunk.FieldsEntry
+	41, // 59: ragloop.v1.GetDocumentRequest.span:type_name -> ragloop.v1.Span
+	43, // 60: ragloop.v1.GetDocumentResponse.document:type_name -> ragloop.v1.Document
+	41, // 61: ragloop.v1.GetDocumentResponse.span:type_name -> ragloop.v1.Span
+	44, // 62: ragloop.v1.Chunk.FieldsEntry.value:type_name -> ragloop.v1.MetaValue
+	14, // 63: ragloop.v1.Retrieval.Retrieve:input_type -> ragloop.v1.RetrieveRequest
+	32, // 64: ragloop.v1.Retrieval.Search:input_type -> ragloop.v1.SearchRequest
+	35, // 65: ragloop.v1.Retrieval.GetDocument:input_type -> ragloop.v1.GetDocumentRequest
+	15, // 66: ragloop.v1.Retrieval.Retrieve:output_type -> ragloop.v1.RetrieveResponse
+	33, // 67: ragloop.v1.Retrieval.Search:output_type -> ragloop.v1.SearchResponse
+	36, // 68: ragloop.v1.Retrieval.GetDocument:output_type -> ragloop.v1.GetDocumentResponse
+	66, // [66:69] is the sub-list for method output_type
+	63, // [63:66] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_ragloop_v1_retrieval_proto_init() }
@@ -3278,8 +3930,8 @@ func file_ragloop_v1_retrieval_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_ragloop_v1_retrieval_proto_rawDesc), len(file_ragloop_v1_retrieval_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   28,
+			NumEnums:      6,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

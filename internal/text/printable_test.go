@@ -1,0 +1,16 @@
+package text
+
+import "testing"
+
+func TestPrintable(t *testing.T) {
+	for s, want := range map[string]string{
+		"":                        "",
+		"über 検索 🙂 \u200b":        "über 検索 🙂 \u200b",
+		"a\x1b[31m\tb\r\n":        `a\x1b[31m\tb\r\n`,
+		"\u0085\u202Egnp\u2066.x": `\u0085\u202egnp\u2066.x`,
+	} {
+		if got := Printable(s); got != want {
+			t.Errorf("Printable(%q) = %q, want %q", s, got, want)
+		}
+	}
+}

@@ -1,0 +1,53 @@
+package retrieve
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/ragloop/ragloop/internal/index"
+	"github.com/ragloop/ragloop/internal/text"
+)
+
+// Reading is what was made of a query before and beside the search for it: for
+// people who want to know why they got what they got.
+type Reading struct {
+	Written  []string       // searched for beside the query, as Params.Expand says
+	Phrases  []Phrase       // in the order of the query, quoted ones first
+	Feedback []*index.Chunk // that the dense query was moved towards, best first; see Params.Feedback
+}
+
+// Added is what a candidate's score has beyond the fused one, by where it is from.
+type Added struct {
+	Document   float64 // Params.DocumentPrior
+	Title      float64 // Params.TitleBoost
+	Neighbours float64 // Params.NeighbourSmoothing
+	Phrases    float64 // Params.PhraseBoost
+}
+
+// Additions takes the scores of all candidates of a search with p apart, in their
+// order: Ranked.Score is Ranked.Fused and what was added to it, up to rounding. It
+// is made when asked for: no search needs it.
+func Additions(all []Ranked, p Params) []Added {
+	places := make([]int, len(all)) // by chunk id, in which order sums were made
+	for i := range places {
+		places[i] = i
+	}
+	slices.SortFunc(places, func(i, j int) int { return cmp.Compare(all[i].Chunk.ID, all[j].Chunk.ID) })
+	cs, fused, titles := make([]admitted, len(all)), make([]float64, len(all)), map[text.DocID]float64{}
+	for k, i := range places {
+		r := &all[i]
+		cs[k].Candidate, fused[k], titles[r.Chunk.Doc] = &r.Candidate, r.Fused, r.Title
+	}
+	prior := rescore(cs, fused, nil, Params{DocumentPrior: p.DocumentPrior})
+	title := rescore(cs, fused, titles, Params{TitleBoost: p.TitleBoost})
+	near := rescore(cs, fused, nil, Params{NeighbourSmoothing: p.NeighbourSmoothing})
+	unit := deviation(fused)
+	out := make([]Added, len(all))
+	for k, i := range places {
+		out[i] = Added{
+			Document: prior[k] - fused[k], Title: title[k] - fused[k], Neighbours: near[k] - fused[k],
+			Phrases: phraseWorth(p.PhraseBoost, unit, all[i].Phrases),
+		}
+	}
+	return out
+}
