@@ -19,8 +19,8 @@
 // document that fails now but was indexed before keeps what is stored of it, and
 // its record says so. A text that the embedder refuses, while it takes others,
 // fails its document; so does one that the language model of a [Situator] refuses. A
-// run outlasts some minutes in which the index or the embedder cannot be reached.
-// Any other failure of theirs, of the parser processes or of the source itself ends
+// run outlasts some minutes in which the index, the embedder or that model cannot be
+// reached. Any other failure of theirs, of the parser processes or of the source itself ends
 // the run with an error; what was committed until then stays, and the next run goes
 // on from there. A run over an unchanged source embeds and writes nothing. Equal
 // texts of a run are embedded once, as far as they are not too far apart.

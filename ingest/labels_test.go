@@ -90,7 +90,7 @@ func TestEarlierRevisionsKeepTheirChunks(t *testing.T) {
 	w := worker(t, g, Options{Embedder: e, Extractor: InProcess{}})
 	item := Text("d", "T", "Some text.")
 	item.Tags, item.Meta = []string{"x"}, meta.Fields{"k": meta.OfString("v")}
-	p, err := w.prep.prepare(t.Context(), item, prior{})
+	p, err := w.prep.prepare(t.Context(), item, prior{}, once)
 	if err != nil {
 		t.Fatal(err)
 	}

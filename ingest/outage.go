@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ragloop/ragloop/ingest/situate"
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
 )
 
-// Waits of a run for an embedder or an index that cannot be reached. They come
-// on top of what those do themselves, which is about some seconds: these outlast
+// Waits of a run for an embedder, an index or a language model that cannot be reached.
+// They come on top of what those do themselves, which is about some seconds: these outlast
 // a restart of a server with much to load. The waits double.
 const (
 	firstWait = time.Second
@@ -29,6 +30,23 @@ func (r *run) outlast(ctx context.Context, do func() error) error {
 	return outlast(ctx, r.w.o, &r.progress, do)
 }
 
+// inTurn is outlast for documents that are prepared beside each other: when what they
+// need cannot be reached one of them at a time repeats and says so, and the others wait
+// for it.
+func (r *run) inTurn(ctx context.Context, do func() error) error {
+	err := do()
+	if !passing(err) {
+		return err
+	}
+	select {
+	case r.repeats <- struct{}{}:
+		defer func() { <-r.repeats }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return r.outlast(ctx, do)
+}
+
 // outlast repeats do, which must be idempotent, while what it needs cannot be
 // reached. Any other error is final. A stop ends the waiting, with
 // ErrInterrupted beside the last error.
@@ -38,8 +56,7 @@ func outlast(ctx context.Context, o Options, p *progress, do func() error) error
 	var waited time.Duration
 	for wait := firstWait; ; wait = min(2*wait, longWait) {
 		err := do()
-		passes := errors.Is(err, index.ErrUnavailable) || errors.Is(err, embed.ErrUnavailable)
-		if !passes || ctx.Err() != nil || waited+wait > patience {
+		if !passing(err) || ctx.Err() != nil || waited+wait > patience {
 			return err
 		}
 		if waiting.Err() == nil {
@@ -50,6 +67,11 @@ func outlast(ctx context.Context, o Options, p *progress, do func() error) error
 		}
 		waited += wait
 	}
+}
+
+// passing reports whether err is of something that cannot be reached now.
+func passing(err error) bool {
+	return errors.Is(err, index.ErrUnavailable) || errors.Is(err, embed.ErrUnavailable) || errors.Is(err, situate.ErrUnavailable)
 }
 
 // stopping returns a context that ends with ctx or when stop is closed; the

@@ -68,13 +68,14 @@ func TestUnmatchedPaths(t *testing.T) {
 		Text("legal/a", "", "one"), Text("b", "", "two"), Text("c/d/e", "", "three"), {ID: "gone", Deleted: true},
 	}), p)
 	c := dial(t, index.Options{})
+	name := collection(t, c)
 	o := Options{Embedder: &hashed{}, Extractor: InProcess{}}
 	for range 2 {
-		preview, err := Look(t.Context(), c, plan("paths"), src, o)
+		preview, err := Look(t.Context(), c, plan(name), src, o)
 		if err != nil || preview.Unmatched != 2 {
 			t.Errorf("Look counts %d, %v", preview.Unmatched, err)
 		}
-		built, err := Build(t.Context(), c, plan("paths"), src, o)
+		built, err := Build(t.Context(), c, plan(name), src, o)
 		if err != nil || built.Summary.Unmatched != 2 {
 			t.Errorf("Build counts %d, %v", built.Summary.Unmatched, err)
 		}

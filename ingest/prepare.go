@@ -152,9 +152,10 @@ type prior struct {
 // changed: chunks are missing, or [Verifier.Mend] left it to the source.
 func (p prior) unsound() bool { return p.damaged || p.record.Damage != "" }
 
-// prepare does everything for one document that comes before embedding. The
-// error is the context's or the extractor's; any other failure is the document's.
-func (p *preparer) prepare(ctx context.Context, item Item, old prior) (prepared, error) {
+// prepare does everything for one document that comes before embedding; try asks the
+// situator. The error is the context's, the extractor's or the situator's; any other
+// failure is the document's.
+func (p *preparer) prepare(ctx context.Context, item Item, old prior, try attempt) (prepared, error) {
 	if item.Deleted {
 		return deleted(item, old), nil
 	}
@@ -218,7 +219,7 @@ func (p *preparer) prepare(ctx context.Context, item Item, old prior) (prepared,
 		out.record.TextSHA256 = r.TextSHA256 // an older version's chunks have no checksums, either
 		return out, nil
 	}
-	situated, err := p.situate(ctx, doc.Text, chunks)
+	situated, err := p.situate(ctx, doc.Text, chunks, try)
 	if ctx.Err() != nil {
 		return prepared{}, ctx.Err()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -21,7 +22,8 @@ type Situator interface {
 	// Context returns one line, or an error that wraps situate.ErrAnswer where
 	// there is none for this chunk alone, which is indexed without, or
 	// situate.ErrRefused where this chunk alone cannot be asked about, which fails
-	// its document. Other errors end the run.
+	// its document, or situate.ErrUnavailable where the model cannot be reached, which
+	// a run outlasts for some minutes. Other errors end the run.
 	Context(ctx context.Context, document string, chunk text.Span) (string, error)
 	// Fingerprint stands for everything that shapes the lines.
 	Fingerprint() string
@@ -49,38 +51,15 @@ func checkSituator(r index.Recipe, s Situator) error {
 // situate puts a line about each chunk behind its index prefix, if the recipe
 // has it so. A chunk that gets none is counted in a warning. Where line, prefix
 // and text are more than the embedder reads, the line loses its last words.
-func (p *preparer) situate(ctx context.Context, document string, chunks []chunk.Chunk) (warnings []string, err error) {
+func (p *preparer) situate(ctx context.Context, document string, chunks []chunk.Chunk, try attempt) (warnings []string, err error) {
 	if !p.situated {
 		return nil, nil
 	}
 	if p.noSituator != nil {
 		return nil, p.noSituator
 	}
-	lines := make([]string, len(chunks))
-	var refused atomic.Int64
-	ask := func(ctx context.Context, i int) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		line, err := p.situator.Context(ctx, document, chunks[i].Span)
-		if errors.Is(err, situate.ErrAnswer) {
-			refused.Add(1)
-			return nil
-		}
-		lines[i] = line
-		return err
-	}
-	if len(chunks) > 0 {
-		if err := ask(ctx, 0); err != nil {
-			return nil, err
-		}
-	}
-	group, groupCtx := errgroup.WithContext(ctx) // a model that is away is not asked about the rest
-	group.SetLimit(situatedAtOnce)
-	for i := 1; i < len(chunks); i++ {
-		group.Go(func() error { return ask(groupCtx, i) })
-	}
-	if err := group.Wait(); err != nil {
+	lines, none, err := p.lines(ctx, document, chunks, try)
+	if err != nil {
 		return nil, err
 	}
 	tooLong := 0
@@ -94,13 +73,56 @@ func (p *preparer) situate(ctx context.Context, document string, chunks []chunk.
 		}
 		chunks[i].Prefix += line + "\n"
 	}
-	if n := refused.Load(); n > 0 {
-		warnings = append(warnings, fmt.Sprintf("context: the language model has no usable answer for %d of %d chunks, which are indexed without", n, len(chunks)))
+	if none > 0 {
+		warnings = append(warnings, fmt.Sprintf("context: the language model has no usable answer for %d of %d chunks, which are indexed without", none, len(chunks)))
 	}
 	if tooLong > 0 {
 		warnings = append(warnings, fmt.Sprintf("context: the embedder has no room for a line in front of %d of %d chunks, which are indexed without", tooLong, len(chunks)))
 	}
 	return warnings, nil
+}
+
+// lines asks about each chunk and returns the answers, empty where one is not usable,
+// and how many are not. What was answered before the model went away is not asked for
+// again.
+func (p *preparer) lines(ctx context.Context, document string, chunks []chunk.Chunk, try attempt) (lines []string, none int, err error) {
+	lines = make([]string, len(chunks))
+	settled := make([]bool, len(chunks))
+	var unusable atomic.Int64
+	ask := func(ctx context.Context, i int) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		line, err := p.situator.Context(ctx, document, chunks[i].Span)
+		switch {
+		case errors.Is(err, situate.ErrAnswer):
+			unusable.Add(1)
+		case err != nil:
+			return err
+		default:
+			lines[i] = line
+		}
+		settled[i] = true
+		return nil
+	}
+	err = try(ctx, func() error {
+		first := slices.Index(settled, false)
+		if first < 0 {
+			return nil
+		}
+		if err := ask(ctx, first); err != nil {
+			return err
+		}
+		group, groupCtx := errgroup.WithContext(ctx) // a model that is away is not asked about the rest
+		group.SetLimit(situatedAtOnce)
+		for i := first + 1; i < len(chunks); i++ {
+			if !settled[i] {
+				group.Go(func() error { return ask(groupCtx, i) })
+			}
+		}
+		return group.Wait()
+	})
+	return lines, int(unusable.Load()), err
 }
 
 // fitting returns as many words of the line as the embedder reads in front of

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/ragloop/ragloop/ingest/situate"
 	"github.com/ragloop/ragloop/internal/index"
@@ -43,7 +47,7 @@ const twoParagraphs = "One paragraph about the first of two things, which is lon
 
 // The line is indexed and stored with the prefix, and no part of the text.
 func TestSituate(t *testing.T) {
-	p, err := situatedPreparer(t, situator{}).prepare(t.Context(), Text("d", "Title", twoParagraphs), prior{})
+	p, err := situatedPreparer(t, situator{}).prepare(t.Context(), Text("d", "Title", twoParagraphs), prior{}, once)
 	if err != nil || p.err != nil || len(p.points) < 2 || p.warnings != nil {
 		t.Fatalf("prepared %+v, %v", p, err)
 	}
@@ -58,25 +62,25 @@ func TestSituate(t *testing.T) {
 func TestSituateFails(t *testing.T) {
 	item := Text("d", "Title", twoParagraphs)
 	unusable := fmt.Errorf("no line: %w", situate.ErrAnswer)
-	p, err := situatedPreparer(t, situator{map[string]error{"Two": unusable}}).prepare(t.Context(), item, prior{})
+	p, err := situatedPreparer(t, situator{map[string]error{"Two": unusable}}).prepare(t.Context(), item, prior{}, once)
 	if err != nil || len(p.warnings) != 1 || !strings.Contains(p.warnings[0], "no usable answer for 1 of ") {
 		t.Errorf("an unusable answer: warnings %q, %v; want one with the count", p.warnings, err)
 	}
 	down := errors.New("down")
-	if _, err := situatedPreparer(t, situator{map[string]error{"Two": down}}).prepare(t.Context(), item, prior{}); !errors.Is(err, down) {
+	if _, err := situatedPreparer(t, situator{map[string]error{"Two": down}}).prepare(t.Context(), item, prior{}, once); !errors.Is(err, down) {
 		t.Errorf("a model that is down: %v, want the run to end with its error", err)
 	}
 	refused := fmt.Errorf("%w: status 400", situate.ErrRefused)
-	p, err = situatedPreparer(t, situator{map[string]error{"Two": refused}}).prepare(t.Context(), item, prior{})
+	p, err = situatedPreparer(t, situator{map[string]error{"Two": refused}}).prepare(t.Context(), item, prior{}, once)
 	if err != nil || p.outcome != Failed || p.record.State != index.Failed || !strings.Contains(p.record.Error, "status 400") || len(p.points) != 0 {
 		t.Errorf("a chunk that the endpoint refuses: %+v, %v; want a document that failed, and the run to go on", p, err)
 	}
-	if _, err := situatedPreparer(t, nil).prepare(t.Context(), item, prior{}); !errors.Is(err, index.ErrRecipe) {
+	if _, err := situatedPreparer(t, nil).prepare(t.Context(), item, prior{}, once); !errors.Is(err, index.ErrRecipe) {
 		t.Errorf("without a model: %v, want ErrRecipe", err)
 	}
 	other := situatedPreparer(t, situator{})
 	other.noSituator = checkSituator(index.Recipe{Chunker: index.ChunkerRecipe{Context: "s2"}}, situator{})
-	if _, err := other.prepare(t.Context(), item, prior{}); !errors.Is(err, index.ErrRecipe) || !strings.Contains(err.Error(), "s2") {
+	if _, err := other.prepare(t.Context(), item, prior{}, once); !errors.Is(err, index.ErrRecipe) || !strings.Contains(err.Error(), "s2") {
 		t.Errorf("with another model: %v, want ErrRecipe that names both", err)
 	}
 }
@@ -109,6 +113,101 @@ func TestSituateRefusedRun(t *testing.T) {
 	_, err = worker(t, g, Options{Embedder: e, Extractor: InProcess{}, Situator: situator{map[string]error{"Bad": errAway}}}).Run(t.Context(), texts("d", "Bad one."))
 	if !errors.Is(err, errAway) {
 		t.Errorf("Run = %v, want %v", err, errAway)
+	}
+}
+
+// restarting is a model that goes away after some answers.
+type restarting struct {
+	situator
+	answers atomic.Int32 // before it goes
+	back    atomic.Bool
+
+	mu       sync.Mutex
+	answered map[string]int // by chunk
+}
+
+func (m *restarting) Context(ctx context.Context, document string, chunk text.Span) (string, error) {
+	if m.answers.Add(-1) < 0 && !m.back.Load() {
+		return "", fmt.Errorf("%w: status 503", situate.ErrUnavailable)
+	}
+	m.mu.Lock()
+	m.answered[document[chunk.Start:chunk.End]]++
+	m.mu.Unlock()
+	return m.situator.Context(ctx, document, chunk)
+}
+
+// A model that is away costs waits, one after the other for all documents that are
+// prepared beside each other; what it answered before is not asked for again. Waiting
+// has an end, and a stop ends it.
+func TestModelOutage(t *testing.T) {
+	var source []string
+	for i := range 8 {
+		source = append(source, fmt.Sprint("d", i), fmt.Sprintf("Document %d.\n\n%s", i, manyParagraphs))
+	}
+	for name, tt := range map[string]struct {
+		backAfter int // waits; 0: for ever
+		stopAfter int // waits; 0: never
+		waits     int
+		want      []error
+	}{
+		"returns":  {backAfter: 3, waits: 3},
+		"for ever": {waits: 9, want: []error{situate.ErrUnavailable}},
+		"stopped":  {stopAfter: 2, waits: 2, want: []error{ErrInterrupted}},
+	} {
+		c, e := dial(t, index.Options{InMemory: true}), &hashed{}
+		recipe := fixed(e)
+		recipe.Chunker.Context = "s1"
+		g, err := c.Create(t.Context(), collection(t, c), recipe)
+		if err != nil {
+			t.Fatal(err)
+		}
+		model := &restarting{answered: map[string]int{}}
+		model.answers.Store(30)
+		stop := make(chan struct{})
+		var waits, told []time.Duration
+		o := Options{Embedder: e, Extractor: InProcess{}, Situator: model, Workers: 3, Stop: stop}
+		o.wait = func(ctx context.Context, d time.Duration) error {
+			waits = append(waits, d)
+			switch len(waits) {
+			case tt.backAfter:
+				model.back.Store(true)
+			case tt.stopAfter:
+				close(stop)
+				<-ctx.Done()
+			}
+			return ctx.Err()
+		}
+		o.OnEvent = func(e Event) {
+			if e.Outage != nil {
+				told = append(told, e.Wait)
+			}
+		}
+		w := worker(t, g, o)
+		sum, err := w.Run(t.Context(), texts(source...))
+		for _, want := range tt.want {
+			if !errors.Is(err, want) {
+				t.Errorf("%s: Run = %v, want %v", name, err, want)
+			}
+		}
+		if tt.want == nil && (err != nil || sum.Indexed != 8) {
+			t.Errorf("%s: Run = %+v, %v, want 8 documents indexed", name, sum, err)
+		}
+		if len(waits) != tt.waits || waits[0] != firstWait || !slices.Equal(told, waits) {
+			t.Errorf("%s: waits %v, told %v; want %d", name, waits, told, tt.waits)
+		}
+		for chunk, n := range model.answered {
+			if most := strings.Count(strings.Join(source, ""), chunk); n > most {
+				t.Errorf("%s: %q was asked about %d times, want %d at most", name, chunk, n, most)
+			}
+		}
+		if tt.backAfter > 0 {
+			continue
+		}
+		// Who puts a single document can try again himself.
+		waits = nil
+		if _, err := w.Put(t.Context(), Text("a", "", "One.")); !errors.Is(err, situate.ErrUnavailable) || waits != nil {
+			t.Errorf("%s: Put = %v after %v", name, err, waits)
+		}
 	}
 }
 
@@ -149,7 +248,7 @@ func TestSituateEndsWithTheFirstError(t *testing.T) {
 	for fails, most := range map[int]int{0: 1, second: 1 + situatedAtOnce} {
 		model := newStaged(fails)
 		model.answers <- struct{}{}
-		_, err := situatedPreparer(t, model).prepare(t.Context(), Text("d", "Title", manyParagraphs), prior{})
+		_, err := situatedPreparer(t, model).prepare(t.Context(), Text("d", "Title", manyParagraphs), prior{}, once)
 		if !errors.Is(err, errAway) {
 			t.Errorf("error %v, want %v", err, errAway)
 		}
@@ -166,7 +265,7 @@ func TestSituateFirstAlone(t *testing.T) {
 		p := situatedPreparer(t, model)
 		done := make(chan error)
 		go func() {
-			prepared, err := p.prepare(t.Context(), Text("d", "Title", manyParagraphs), prior{})
+			prepared, err := p.prepare(t.Context(), Text("d", "Title", manyParagraphs), prior{}, once)
 			for i, point := range prepared.points {
 				if want := fmt.Sprintf("Title\nFrom %d of %d.\n", point.Chunk.Span.Start, len(manyParagraphs)); point.Prefix != want {
 					t.Errorf("chunk %d has the prefix %q, want %q", i, point.Prefix, want)

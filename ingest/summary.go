@@ -65,8 +65,8 @@ type Warning struct {
 
 // Event reports progress. Totals are of the run so far.
 type Event struct {
-	// Set where the embedder or the index cannot be reached: the run tries again
-	// after Wait.
+	// Set where the embedder, the index or the language model cannot be reached: the
+	// run tries again after Wait.
 	Outage error
 	Wait   time.Duration
 

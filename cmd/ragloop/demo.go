@@ -108,18 +108,27 @@ func (a *app) demo(ctx context.Context, out string) (err error) {
   %s query --collection demo --explain --json "your question"
   %s tune --collection demo --set %s --sizes 128,256,512 --overlaps 0,0.15 --top-k 5,10,20
   %s ingest DIR && %s serve
-`, out, next, next, next, filepath.ToSlash(setFile), next, next)
+`, out, next, next, next, shellWord(filepath.ToSlash(setFile)), next, next)
 	return err
 }
 
-// command returns how the user can call this program again. "go run" builds
-// into a temporary directory that is gone afterwards.
+// command returns how the user can call this program again on the same index:
+// with the flags that say where it is. "go run" builds into a temporary directory
+// that is gone afterwards.
 func (a *app) command() string {
-	exe, err := os.Executable()
-	if err != nil || strings.Contains(exe, "go-build") {
-		return "go run ./cmd/ragloop"
+	words := []string{"ragloop"}
+	if exe, err := os.Executable(); err != nil || strings.Contains(exe, "go-build") {
+		words = []string{"go run ./cmd/ragloop"}
 	}
-	return "ragloop"
+	if a.config != "" {
+		words = append(words, "--config", shellWord(a.config))
+	}
+	for _, f := range []struct{ flag, key string }{{"--data", "data_dir"}, {"--qdrant", "qdrant.addr"}} {
+		if v, given := a.flags[f.key]; given {
+			words = append(words, f.flag, shellWord(v))
+		}
+	}
+	return strings.Join(words, " ")
 }
 
 func (a *app) heading(format string, args ...any) {

@@ -6,9 +6,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/ragloop/ragloop/internal/embed"
+	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 	"github.com/ragloop/ragloop/retrieve"
 )
 
@@ -21,23 +23,30 @@ func (a *app) doctorCmd() *cobra.Command {
 		Use:   "doctor",
 		Short: "Check the configuration, the embedder and the index, or a running service",
 		Long: `doctor checks what the other commands need: that the embedder and the reranker answer and that
-the index can be opened and was built with it. With --addr it asks a running service for its health
-instead. The exit code is 1 when a check fails.`,
+the index can be opened and was built with it. With --addr it asks a running service instead: for
+its health, which says that the process takes calls, and for a document, which needs the index
+behind it. The embedder of a service is not asked. The exit code is 1 when a check fails.`,
 		Args: args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			if addr != "" {
-				return a.check(ctx, "service at "+addr, func(ctx context.Context) (string, error) { return a.health(ctx, addr) })
-			}
-			var failed error
-			for _, c := range []struct {
+			type check struct {
 				name string
 				run  func(context.Context) (string, error)
-			}{
-				{"embedder", a.checkEmbedder},
-				{"reranker", a.checkReranker},
-				{"index", a.checkIndex},
-			} {
+			}
+			checks := []check{{"embedder", a.checkEmbedder}, {"reranker", a.checkReranker}, {"index", a.checkIndex}}
+			if addr != "" {
+				conn, done, err := a.connect(ctx, addr)
+				if err != nil {
+					return err
+				}
+				defer done() // a connection that only read
+				checks = []check{
+					{"service at " + addr, func(ctx context.Context) (string, error) { return serviceHealth(ctx, conn) }},
+					{"index of the service", func(ctx context.Context) (string, error) { return a.serviceIndex(ctx, conn) }},
+				}
+			}
+			var failed error
+			for _, c := range checks {
 				if err := a.check(ctx, c.name, c.run); err != nil {
 					failed = err
 				}
@@ -62,12 +71,7 @@ func (a *app) check(ctx context.Context, name string, run func(context.Context) 
 	return err
 }
 
-func (a *app) health(ctx context.Context, addr string) (string, error) {
-	conn, done, err := a.connect(ctx, addr)
-	if err != nil {
-		return "", err
-	}
-	defer done() // a connection that only read
+func serviceHealth(ctx context.Context, conn *grpc.ClientConn) (string, error) {
 	resp, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
 	if err != nil {
 		return "", describe(err)
@@ -76,6 +80,21 @@ func (a *app) health(ctx context.Context, addr string) (string, error) {
 		return "", fmt.Errorf("it reports %s", resp.Status)
 	}
 	return resp.Status.String(), nil
+}
+
+// serviceIndex reads a document through a service, whose health says nothing about the
+// index behind it.
+func (a *app) serviceIndex(ctx context.Context, conn *grpc.ClientConn) (string, error) {
+	resp, err := ragloopv1.NewIngestionClient(conn).ListDocuments(ctx, &ragloopv1.ListDocumentsRequest{
+		Collection: a.flags["collection"], PageSize: 1, // without the flag: the service's own
+	})
+	if err != nil {
+		return "", describe(err)
+	}
+	if len(resp.Documents) == 0 {
+		return "answers, empty", nil
+	}
+	return "answers", nil
 }
 
 func (a *app) checkEmbedder(ctx context.Context) (string, error) {

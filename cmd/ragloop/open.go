@@ -22,6 +22,9 @@ func (a *app) dial(ctx context.Context) (*index.Client, error) {
 
 func (a *app) indexOptions() index.Options {
 	c := a.cfg.Config
+	if c.Qdrant.APIKey != "" && !c.Qdrant.TLS {
+		a.log.Warn("qdrant.api_key is sent unencrypted: qdrant.tls is off")
+	}
 	return index.Options{
 		Addr: c.Qdrant.Addr, APIKey: c.Qdrant.APIKey, TLS: c.Qdrant.TLS,
 		DataDir: filepath.Join(c.DataDir, "index"), Filterable: a.filterable,

@@ -17,6 +17,7 @@ import (
 	"github.com/ragloop/ragloop/ingest"
 	"github.com/ragloop/ragloop/ingest/extract"
 	"github.com/ragloop/ragloop/ingest/extract/isolate"
+	"github.com/ragloop/ragloop/internal/away"
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/endpoint"
 	"github.com/ragloop/ragloop/internal/index"
@@ -257,6 +258,11 @@ func (s *served) Collection(ctx context.Context, name string) (server.Collection
 	}
 	if o, fresh := s.known(name); fresh {
 		return o.c, nil
+	}
+	if !s.client.Info().Local {
+		// Until the next one has the turn: whoever has it, and whoever waits for it, waits
+		// for another machine.
+		defer away.Begin(ctx)()
 	}
 	select {
 	case s.turn <- struct{}{}:

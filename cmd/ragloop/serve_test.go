@@ -109,7 +109,7 @@ func TestServe(t *testing.T) {
 		t.Errorf("query --addr prints %q", out)
 	}
 	out := mustRun(t, "query", "--addr", s.addr, "--template", "xml", "--order", "ends", "--diversity", "0.2", "--neighbours", "1", "--explain", "how fast is the valve?")
-	if !strings.Contains(out, `<source id="1"`) || !strings.Contains(out, "segment  tokens") {
+	if !strings.Contains(out, `<source id="1"`) || !strings.Contains(out, "labels and separators") {
 		t.Errorf("query --addr with options of the context prints %q", out)
 	}
 	if code, _, stderr := command(t, "query", "--addr", s.addr, "--template", "none.tmpl", "valve"); code == exitOK || !strings.Contains(stderr, "pack.template") {

@@ -52,6 +52,10 @@ var ErrAnswer = errors.New("the model's answer cannot be used")
 // small for this document.
 var ErrRefused = errors.New("the endpoint refuses to be asked about this chunk")
 
+// ErrUnavailable is wrapped by errors of a model that cannot be reached, or has too
+// much to do: the same chunk may be asked about later.
+var ErrUnavailable = errors.New("language model unavailable")
+
 // Writer asks a model. It is safe for concurrent use if the model is.
 type Writer struct{ model chat.Model }
 
@@ -66,8 +70,9 @@ func (w *Writer) Fingerprint() string {
 }
 
 // Context returns the line for the chunk at a span of the document, without line
-// breaks. Errors: those of the model; [ErrAnswer] and [ErrRefused], which another
-// chunk need not have; and a span that is not of the document.
+// breaks. Errors: those of the model, [ErrUnavailable] among them; [ErrAnswer] and
+// [ErrRefused], which another chunk need not have; and a span that is not of the
+// document.
 func (w *Writer) Context(ctx context.Context, document string, chunk text.Span) (string, error) {
 	if chunk.Start < 0 || chunk.Start > chunk.End || chunk.End > len(document) {
 		return "", fmt.Errorf("situate a chunk: the span [%d, %d) is not of a document of %d bytes", chunk.Start, chunk.End, len(document))
@@ -78,7 +83,10 @@ func (w *Writer) Context(ctx context.Context, document string, chunk text.Span) 
 	if endpoint.Rejects(err) {
 		err = w.blame(ctx, shown+inside, err)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, endpoint.ErrUnavailable):
+		return "", fmt.Errorf("situate a chunk: %w: %w", ErrUnavailable, err)
+	case err != nil:
 		return "", fmt.Errorf("situate a chunk: %w", err)
 	}
 	line, err := read(resp, frame)

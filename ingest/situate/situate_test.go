@@ -66,6 +66,10 @@ func TestContextFails(t *testing.T) {
 			t.Errorf("%s: Context = %q, %v, want an error with %v", name, got, err, test.want)
 		}
 	}
+	unavailable := fmt.Errorf("%w: status 503", endpoint.ErrUnavailable)
+	if _, err := New(&model{err: unavailable}).Context(t.Context(), "abc", text.Span{End: 1}); !errors.Is(err, ErrUnavailable) || !errors.Is(err, unavailable) {
+		t.Errorf("Context = %v, want ErrUnavailable, and why", err)
+	}
 	for _, span := range []text.Span{{Start: -1, End: 1}, {Start: 2, End: 1}, {Start: 0, End: 4}} {
 		if _, err := New(says(`{"context":"x"}`)).Context(t.Context(), "abc", span); err == nil {
 			t.Errorf("the span %v of abc is allowed", span)

@@ -61,7 +61,7 @@ func TestFixed(t *testing.T) {
 // place to the others.
 func TestQueue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := New(Config{Max: 2, Min: 2})
+		l := New(Config{Max: 2, Cores: 2})
 		first, second := enter(t, l), enter(t, l)
 		came := make(chan string, 3)
 		leave := make(chan struct{})
@@ -110,8 +110,8 @@ func TestQueue(t *testing.T) {
 func TestGrantedToTheGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for range 100 { // which of the two channels is seen first is left to chance
-			l := New(Config{Max: 1})
-			first := enter(t, l)
+			l := New(Config{Max: 2, Cores: 2})
+			first, second := enter(t, l), enter(t, l)
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error)
 			go func() {
@@ -119,28 +119,34 @@ func TestGrantedToTheGone(t *testing.T) {
 				done <- err
 			}()
 			synctest.Wait()
+			next := make(chan *Ticket)
+			go func() {
+				ticket, _ := l.Enter(t.Context(), "a")
+				next <- ticket
+			}()
+			synctest.Wait()
 			cancel()
 			first.Leave(Done)
 			if err := <-done; !errors.Is(err, context.Canceled) {
 				t.Fatalf("Enter = %v", err)
 			}
-			if got, want := l.State(), (State{Limit: 1}); got != want {
+			(<-next).Leave(Done)
+			second.Leave(Done)
+			if got, want := l.State(), (State{Limit: 2}); got != want {
 				t.Fatalf("State = %+v, want %+v", got, want)
 			}
 		}
 	})
 }
 
-// measured returns a limiter of two cores that has seen calls of 10 ms and lets 20
-// in at once.
-func measured(c *clock) *Limiter {
-	l := New(Config{Max: 100, Min: 2, Now: c.now, Jitter: fixed(0)})
+// measured returns a limiter that has seen calls of 10 ms.
+func measured(c *clock, cores int) *Limiter {
+	l := New(Config{Max: 100, Cores: cores, Now: c.now, Jitter: fixed(0)})
 	for range windowCalls {
 		ticket, _ := l.Enter(context.Background(), "a")
 		c.t = c.t.Add(10 * time.Millisecond)
 		ticket.Leave(Done)
 	}
-	l.limit = 20
 	return l
 }
 
@@ -148,7 +154,7 @@ func measured(c *clock) *Limiter {
 // queue, one with less than it will have to wait.
 func TestLate(t *testing.T) {
 	c := &clock{time.Now().Add(time.Hour)}
-	l := measured(c)
+	l := measured(c, 2)
 	try := func(kind string, left time.Duration) error {
 		ctx, cancel := context.WithDeadline(t.Context(), c.t.Add(left))
 		defer cancel()
@@ -188,7 +194,7 @@ func TestLate(t *testing.T) {
 // took before.
 func TestLateRecovers(t *testing.T) {
 	c := &clock{t: time.Unix(1000, 0)}
-	l := measured(c) // 10 ms
+	l := measured(c, 2) // 10 ms
 	refused := 0
 	for range 10 * windowCalls {
 		ctx, cancel := context.WithDeadline(t.Context(), c.t.Add(5*time.Millisecond))
@@ -213,12 +219,11 @@ func TestLateRecovers(t *testing.T) {
 	}
 }
 
-// TestExpired: calls that are not finished in time lower the limit.
 // TestLateRecoversBesideOthers: nor are they where calls of another kind are at
 // work all the time.
 func TestLateRecoversBesideOthers(t *testing.T) {
 	c := &clock{time.Unix(100, 0)}
-	l := New(Config{Max: 100, Min: 4, Now: c.now, Jitter: fixed(0)})
+	l := New(Config{Max: 100, Cores: 4, Now: c.now, Jitter: fixed(0)})
 	for range 2 * windowCalls { // a slow start
 		ticket, err := l.Enter(t.Context(), "slow at first")
 		if err != nil {
@@ -253,24 +258,63 @@ func TestLateRecoversBesideOthers(t *testing.T) {
 	}
 }
 
+// TestExpired: calls that are not finished in time lower the limit.
 func TestExpired(t *testing.T) {
 	c := &clock{time.Unix(0, 0)}
-	l := measured(c)
-	before := l.State().Limit
-	for range 3 * windowCalls {
-		ticket := enter(t, l)
-		c.t = c.t.Add(10 * time.Millisecond)
-		ticket.Leave(Expired)
+	l := measured(c, 2)
+	l.limit = l.most
+	for _, want := range []int{4, 3, 3, 3, 2, 2, 2, 2} {
+		for range windowCalls {
+			ticket := enter(t, l)
+			c.t = c.t.Add(10 * time.Millisecond)
+			ticket.Leave(Expired)
+		}
+		if got := l.State().Limit; got != want {
+			t.Errorf("limit %d after another window in which everything expired, want %d", got, want)
+		}
 	}
-	if got := l.State().Limit; got >= before*4/5 {
-		t.Errorf("limit %d after three windows in which everything expired, %d before", got, before)
+}
+
+// TestLimitFollows: the limit falls to the number of cores where calls become slower,
+// rises again when that is what they take, and does not leave its bounds.
+func TestLimitFollows(t *testing.T) {
+	c := &clock{time.Unix(0, 0)}
+	l := New(Config{Max: 100, Cores: 4, Now: c.now})
+	windows := func(n int, latency time.Duration) (least, last int) {
+		least = l.State().Limit
+		for range n {
+			for ended := 0; ended < windowCalls; {
+				var in []*Ticket
+				for range l.State().Limit {
+					in = append(in, enter(t, l))
+				}
+				c.t = c.t.Add(latency)
+				for _, ticket := range in {
+					ticket.Leave(Done)
+					ended++
+				}
+			}
+			least = min(least, l.State().Limit)
+		}
+		return least, l.State().Limit
+	}
+	for _, want := range []struct {
+		latency     time.Duration
+		least, last int
+	}{{25 * time.Millisecond, 4, 7}, {100 * time.Millisecond, 4, 7}, {25 * time.Millisecond, 7, 7}} {
+		if least, last := windows(20, want.latency); least != want.least || last != want.last {
+			t.Errorf("with calls of %v the limit falls to %d and ends at %d, want %d and %d", want.latency, least, last, want.least, want.last)
+		}
+	}
+	if got := New(Config{Max: 3, Cores: 4}).State().Limit; got != 3 {
+		t.Errorf("limit %d for four cores, want no more than the 3 that may be in flight", got)
 	}
 }
 
 // TestRetryAfter grows with how many come for each that is let in.
 func TestRetryAfter(t *testing.T) {
 	c := &clock{time.Unix(0, 0)}
-	l := measured(c)
+	l := measured(c, windowCalls)
 	var in []*Ticket
 	for range l.State().Limit {
 		in = append(in, enter(t, l))

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+
+	"github.com/ragloop/ragloop/internal/away"
 )
 
 // Cache remembers the answers of another model in a [Store], so that the same
@@ -91,12 +93,12 @@ func (c *Cache) Complete(ctx context.Context, r Request) (Response, error) {
 		if mine {
 			break
 		}
-		select { // then try again: the other call may have failed
-		case <-done:
-		case <-ctx.Done():
-			return Response{}, ctx.Err()
+		if err := wait(ctx, done); err != nil { // otherwise try again: the other call may have failed
+			return Response{}, err
 		}
 	}
+	back := func() {}
+	defer func() { back() }() // last: others wait for key
 	defer c.release(key)
 	response, found, err := c.read(key)
 	switch {
@@ -107,10 +109,23 @@ func (c *Cache) Complete(ctx context.Context, r Request) (Response, error) {
 		return response, nil
 	}
 	c.misses.Add(1)
+	back = away.Begin(ctx)
 	if response, err = c.inner.Complete(ctx, r); err != nil {
 		return Response{}, err
 	}
 	return response, c.write(key, response)
+}
+
+// wait waits for the call of somebody else to the model, which is as far away for who
+// waits.
+func wait(ctx context.Context, done <-chan struct{}) error {
+	defer away.Begin(ctx)()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // claim returns whether key is the caller's until it is released, or else what

@@ -15,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.etcd.io/bbolt"
+
+	"github.com/ragloop/ragloop/internal/away"
 )
 
 // model is a Model made of a function.
@@ -109,6 +111,43 @@ func TestCacheKeepsNoErrors(t *testing.T) {
 	}
 	if _, err := c.Complete(t.Context(), Request{}); !errors.Is(err, ErrRequest) {
 		t.Errorf("Complete(no request) = %v, want %v", err, ErrRequest)
+	}
+}
+
+// TestCacheAway: who asks the model, and who waits for the answer to the same question,
+// is away, and comes back when nobody has to wait for him. An answer from the file takes
+// nobody away.
+func TestCacheAway(t *testing.T) {
+	answer := make(chan struct{})
+	m := &model{answer: func(r Request) (Response, error) {
+		<-answer
+		return echo(r)
+	}}
+	c := openCache(t, filepath.Join(t.TempDir(), "a.db"), m)
+	went := make(chan struct{}, 3)
+	ctx := away.Watch(t.Context(), func() (end func()) {
+		went <- struct{}{}
+		return func() {
+			if _, err := c.Complete(t.Context(), question); err != nil { // which blocks while the question is somebody's
+				t.Error(err)
+			}
+		}
+	})
+	ask := func() {
+		if _, err := c.Complete(ctx, question); err != nil {
+			t.Error(err)
+		}
+	}
+	var group sync.WaitGroup
+	for range 2 {
+		group.Go(ask)
+		<-went
+	}
+	close(answer)
+	group.Wait()
+	ask()
+	if len(went) != 0 || m.calls.Load() != 1 {
+		t.Errorf("%d more went away, and there were %d calls; want none, and one", len(went), m.calls.Load())
 	}
 }
 

@@ -187,7 +187,7 @@ func Default() Config {
 		Chunk:      Chunk{Strategy: "structure", SizeTokens: 200, Overlap: 0, IndexPrefix: true, Context: "none", Tokenizer: "o200k_base"},
 		Embedder:   Embedder{Kind: "builtin", Timeout: 60 * time.Second, Cache: true},
 		Retrieve: Retrieve{
-			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8, NeighbourSmoothing: 0.4, IDFPower: 1.5, TitleBoost: 3, PhraseBoost: 2, Expand: "none",
+			TopK: 50, Candidates: 100, Fusion: "zscore(w=0.6)", DocumentPrior: 0.8, NeighbourSmoothing: 0.4, IDFPower: 1.5, TitleBoost: 2.5, PhraseBoost: 2, Expand: "none",
 			Rerank:       Rerank{Kind: CrossEncoder, Depth: 30, Weight: 1, CacheMB: 1024, API: "cohere", Timeout: 10 * time.Second},
 			BudgetTokens: 2048, Order: "rank", Template: "plain",
 		},

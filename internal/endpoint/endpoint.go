@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+
+	"github.com/ragloop/ragloop/internal/away"
 )
 
 // Config describes an endpoint.
@@ -105,7 +107,8 @@ func (e *Endpoint) Host() string { return e.host }
 // are a [*StatusError]. When all attempts have failed the error wraps
 // [ErrUnavailable], unless the endpoint asks for a pause of more than five minutes.
 // A body that is too long is [ErrTooLong]. When ctx ends, so does Post, with its
-// error.
+// error. From its beginning to its end whoever made the call of ctx is away, as
+// package away has it.
 func (e *Endpoint) Post(ctx context.Context, body []byte) ([]byte, error) {
 	return e.PostUpTo(ctx, body, e.config.MaxBodyBytes)
 }
@@ -113,6 +116,7 @@ func (e *Endpoint) Post(ctx context.Context, body []byte) ([]byte, error) {
 // PostUpTo is [Endpoint.Post] with another limit of the response than
 // Config.MaxBodyBytes, for services whose answers grow with the question.
 func (e *Endpoint) PostUpTo(ctx context.Context, body []byte, maxBytes int64) ([]byte, error) {
+	defer away.Begin(ctx)() // pauses and waiting for a place included
 	if e.slots != nil {
 		select {
 		case e.slots <- struct{}{}:

@@ -8,9 +8,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ragloop/ragloop/internal/away"
 )
 
 // trip makes a function the transport of a client, so that a test can run on a
@@ -245,6 +248,44 @@ func TestConcurrency(t *testing.T) {
 		if most != 5 {
 			t.Errorf("%d calls at once without a limit, want 5", most)
 		}
+	})
+}
+
+// TestAway: who posts is away all the time, also between attempts and while others have
+// all places.
+func TestAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var waits atomic.Int32
+		ctx := away.Watch(t.Context(), func() (end func()) {
+			waits.Add(1)
+			return func() { waits.Add(-1) }
+		})
+		attempts := 0
+		client := &http.Client{Transport: trip(func(*http.Request) (*http.Response, error) {
+			time.Sleep(time.Second) // of the fake clock
+			if attempts++; attempts == 1 {
+				return response(503, "busy", "Retry-After", "1")()
+			}
+			return response(200, "")()
+		})}
+		e := newEndpoint(t, Config{URL: "http://chat.example", Client: client, Concurrency: 1})
+		var group sync.WaitGroup
+		for range 2 {
+			group.Go(func() {
+				if _, err := e.Post(ctx, nil); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		// A second for the first attempt, one of pause, one each for the others.
+		for at, want := range []int32{2, 2, 2, 1, 0} {
+			time.Sleep(500 * time.Millisecond)
+			if got := waits.Load(); got != want {
+				t.Errorf("after %d s and a half %d are away, want %d", at, got, want)
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+		group.Wait()
 	})
 }
 

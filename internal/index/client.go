@@ -13,9 +13,12 @@ import (
 
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/ragloop/ragloop/internal/away"
 	"github.com/ragloop/ragloop/internal/qdrantwire"
 	"github.com/ragloop/ragloop/internal/recent"
 	"github.com/ragloop/ragloop/internal/text"
@@ -24,7 +27,7 @@ import (
 // Options say how to reach Qdrant.
 type Options struct {
 	Addr    string // "host:port" of a Qdrant server; empty: local mode in DataDir
-	APIKey  string
+	APIKey  string // without TLS it goes over the wire as it is
 	TLS     bool
 	DataDir string // local mode's directory, created if missing
 
@@ -81,6 +84,9 @@ const (
 	// maxMessage lifts grpc-go's receive limit of 4 MiB, which a page of long
 	// chunks exceeds and which is then reported like a rate limit.
 	maxMessage = 256 << 20
+	// maxReconnect bounds the wait between two attempts to connect, which gRPC lets
+	// grow to two minutes: a server that is back is found within it.
+	maxReconnect = 2 * time.Second
 )
 
 // minVersion is the first server that keeps collection metadata; an older one
@@ -114,16 +120,11 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	}
 	cfg := &qdrant.Config{
 		PoolSize: 3,
-		APIKey:   o.APIKey,
 		UseTLS:   o.TLS,
 		// Dial asks for the version itself: under ctx, and with an error
 		// instead of a line in the global log.
 		SkipCompatibilityCheck: true,
-		GrpcOptions: []grpc.DialOption{
-			grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage), grpc.ForceCodecV2(qdrantwire.Codec())),
-			// Chained: WithUnaryInterceptor would replace the one that sends the API key.
-			grpc.WithChainUnaryInterceptor(o.Interceptors...),
-		},
+		GrpcOptions:            o.dialOptions(),
 	}
 	what := "connect to qdrant at " + o.Addr
 	if o.Addr == "" {
@@ -166,6 +167,25 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	return c, nil
 }
 
+// dialOptions returns the options of every connection, to a server or to local mode.
+func (o Options) dialOptions() []grpc.DialOption {
+	options := []grpc.DialOption{
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.MaxCallSendMsgSize(maxMessage), grpc.ForceCodecV2(qdrantwire.Codec())),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: retryBase, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxReconnect},
+			MinConnectTimeout: 10 * time.Second,
+		}),
+	}
+	if o.APIKey != "" {
+		// Not by the client's own option, which logs to the global logger, once per
+		// connection, that there is no TLS.
+		options = append(options, grpc.WithChainUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+			return invoke(metadata.AppendToOutgoingContext(ctx, "api-key", o.APIKey), method, req, reply, cc, opts...)
+		}))
+	}
+	return append(options, grpc.WithChainUnaryInterceptor(o.Interceptors...))
+}
+
 // checkLocal refuses options that local mode would have to ignore.
 func (o Options) checkLocal() error {
 	switch {
@@ -182,6 +202,9 @@ func (o Options) checkLocal() error {
 // handshake asks who answers and refuses a server that would lose the recipe.
 func (c *Client) handshake(ctx context.Context, what string) error {
 	reply, err := call(ctx, c, true, what, c.qc.HealthCheck)
+	if err != nil && strings.Contains(err.Error(), noPreface) {
+		return fmt.Errorf("%w; a server that speaks TLS needs qdrant.tls", err)
+	}
 	if err != nil {
 		return err
 	}
@@ -216,9 +239,13 @@ func (c *Client) Close() error {
 }
 
 // call makes one call to Qdrant under the retry rules; read says that it
-// changes nothing. What was attempted goes in front of the error.
+// changes nothing. What was attempted goes in front of the error. While a server is
+// asked whoever made the call of ctx is away, as package away has it.
 func call[T any](ctx context.Context, c *Client, read bool, what string, f func(context.Context) (T, error)) (T, error) {
 	var out T
+	if !c.info.Local {
+		defer away.Begin(ctx)()
+	}
 	err := c.retry.do(ctx, read, func() (err error) {
 		out, err = f(ctx)
 		return err
@@ -269,6 +296,10 @@ func newCallError(ctx context.Context, err error) error {
 	}
 	return e
 }
+
+// noPreface is what gRPC says where the other side does not speak HTTP/2 in the
+// clear; there is no code for it.
+const noPreface = "error reading server preface"
 
 // unindexed is what a server says where its strict mode misses an index; there is
 // no code for it.

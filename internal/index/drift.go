@@ -38,6 +38,7 @@ const (
 	DriftTokens     DriftKind = "chunk-tokens"     // another number than its text has
 	DriftSparse     DriftKind = "sparse"           // the lexical vector is not that of its text
 	DriftDense      DriftKind = "dense"            // the dense vector is not that of its text
+	DriftRefused    DriftKind = "dense-refused"    // the embedder refuses its text: nobody can tell whether the dense vector is right
 )
 
 // Remedy is what mends a Drift.
@@ -49,6 +50,7 @@ const (
 	Rewrite  Remedy = "rewrite"  // Mend makes it again from what is stored
 	Reingest Remedy = "reingest" // only the source has it: Mend marks the document for the next ingestion
 	Rebuild  Remedy = "rebuild"  // only a new generation helps: Mend does nothing
+	Unknown  Remedy = "unknown"  // nothing that this program does helps: Mend does nothing
 )
 
 // Drift is one thing that is stored otherwise than it should be.

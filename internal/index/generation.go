@@ -142,7 +142,7 @@ func (g *Generation) create(ctx context.Context) error {
 		return err
 	}
 	failpoint.Hit(failpoint.RecordsMade)
-	if err := g.ensure(ctx, g.records(), recordIndexes); err != nil {
+	if err := g.prepareRecords(ctx); err != nil {
 		return err
 	}
 	failpoint.Hit(failpoint.RecordsIndexed)
@@ -158,6 +158,7 @@ func (g *Generation) create(ctx context.Context) error {
 		SparseVectorsConfig: qdrant.NewSparseVectorsConfig(map[string]*qdrant.SparseVectorParams{
 			sparseVector: {Modifier: qdrant.PtrOf(qdrant.Modifier_Idf)},
 		}),
+		OptimizersConfig: vacuum(),
 		Metadata: map[string]*qdrant.Value{
 			metaSchema:      qdrant.NewValueInt(schemaVersion),
 			metaRecipe:      qdrant.NewValueString(string(recipe)),
@@ -180,21 +181,38 @@ func (g *Generation) create(ctx context.Context) error {
 }
 
 // Prepare makes g ready for writing: it creates the payload indexes that an
-// interrupted Create left out, or that Options.Filterable names by now. Cheap
-// where nothing is missing. It removes no index.
+// interrupted Create left out, or that Options.Filterable names by now, and the
+// settings of vacuum that older generations lack. Cheap where nothing is missing. It
+// removes no index.
 func (g *Generation) Prepare(ctx context.Context) error {
-	return g.ensure(ctx, g.chunks(), g.c.chunkIndexes())
-}
-
-// ensure creates those of the wanted indexes that a collection lacks, in place
-// of those of another type.
-func (g *Generation) ensure(ctx context.Context, collection string, want []payloadIndex) error {
-	info, err := call(ctx, g.c, true, "describe "+collection, func(ctx context.Context) (*qdrant.CollectionInfo, error) {
-		return g.c.qc.GetCollectionInfo(ctx, collection)
-	})
+	info, err := g.c.describe(ctx, g.chunks())
 	if err != nil {
 		return err
 	}
+	if err := g.ensureVacuum(ctx, info); err != nil {
+		return err
+	}
+	return g.ensure(ctx, g.chunks(), info, g.c.chunkIndexes())
+}
+
+// prepareRecords creates the payload indexes that the records lack.
+func (g *Generation) prepareRecords(ctx context.Context) error {
+	info, err := g.c.describe(ctx, g.records())
+	if err != nil {
+		return err
+	}
+	return g.ensure(ctx, g.records(), info, recordIndexes)
+}
+
+func (c *Client) describe(ctx context.Context, collection string) (*qdrant.CollectionInfo, error) {
+	return call(ctx, c, true, "describe "+collection, func(ctx context.Context) (*qdrant.CollectionInfo, error) {
+		return c.qc.GetCollectionInfo(ctx, collection)
+	})
+}
+
+// ensure creates those of the wanted indexes that a collection, described by info,
+// lacks, in place of those of another type.
+func (g *Generation) ensure(ctx context.Context, collection string, info *qdrant.CollectionInfo, want []payloadIndex) error {
 	for _, w := range want {
 		problem, other := w.missing(info.GetPayloadSchema())
 		if problem == "" {
@@ -275,9 +293,7 @@ func (c *Client) resolve(ctx context.Context, alias string) (string, error) {
 
 // load reads a generation from the metadata of its chunk collection.
 func (c *Client) load(ctx context.Context, name string) (*Generation, error) {
-	info, err := call(ctx, c, true, "describe "+name, func(ctx context.Context) (*qdrant.CollectionInfo, error) {
-		return c.qc.GetCollectionInfo(ctx, name)
-	})
+	info, err := c.describe(ctx, name)
 	if err != nil {
 		return nil, err
 	}

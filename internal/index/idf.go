@@ -49,8 +49,9 @@ func newFrequencies(now func() time.Time) *frequencies {
 
 // IDF returns the inverse document frequencies that the index weighs terms with,
 // all above 0 and finite; a term that no chunk of the tenant has is missing. They
-// count the chunks of all tenants and of superseded revisions, as the scores do,
-// and may be a minute behind what other clients write.
+// count the chunks of all tenants and of superseded revisions, as the scores do, on a
+// server for a while deleted ones, too (see vacuum), and may be a minute behind what
+// other clients write.
 //
 // Qdrant does not tell them. But the score of a chunk for one term alone is the
 // term's idf times its weight in the chunk, and both are there to be read.

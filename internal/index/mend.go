@@ -27,7 +27,8 @@ type Mended struct {
 //
 // remake, which is as VerifyOptions.Check, returns the chunks with their number
 // of tokens and lexical vector as they should be, and where Stored.Embed is set
-// the dense one.
+// the dense one. A chunk that comes without a dense vector cannot be made again: it
+// is left as it is.
 //
 // Nobody may have written since the report was made, and no writer of this client
 // is at work meanwhile. After an error another Verify says what is left.
@@ -94,7 +95,7 @@ func (m *mender) run(ctx context.Context, drift []Drift) error {
 	}
 	maps.DeleteFunc(rewrite, func(point string, _ bool) bool { return beyond[point] })
 	if m.out.Indexes > 0 {
-		if err := m.g.ensure(ctx, m.g.records(), recordIndexes); err != nil {
+		if err := m.g.prepareRecords(ctx); err != nil {
 			return err
 		}
 		if err := m.g.Prepare(ctx); err != nil {
@@ -233,6 +234,9 @@ func (m *mender) rewrite(ctx context.Context, ids []string, embed map[string]boo
 	}
 	var points []*qdrant.PointStruct
 	for i, p := range made {
+		if p.Dense == nil {
+			continue
+		}
 		c := &p.Chunk
 		if r, ok := records[c.Doc]; ok {
 			c.label(*r)

@@ -272,7 +272,7 @@ func decodeRecord(id *qdrant.PointId, p map[string]*qdrant.Value) (Record, error
 		r.err = fmt.Errorf("%w: payload names document %q and state %q", ErrDamaged, rec.Doc, rec.State)
 	}
 	if r.err != nil {
-		return Record{}, fmt.Errorf("read record %s: %w", id.GetUuid(), r.err)
+		return Record{}, fmt.Errorf("read record %s of %q: %w", id.GetUuid(), rec.Doc, r.err)
 	}
 	return rec, nil
 }

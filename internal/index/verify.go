@@ -127,9 +127,7 @@ func (v *verification) readSchema(ctx context.Context) error {
 		name    string
 		indexes []payloadIndex
 	}{{v.g.chunks(), v.g.c.chunkIndexes()}, {v.g.records(), recordIndexes}} {
-		info, err := call(ctx, v.g.c, true, "describe "+c.name, func(ctx context.Context) (*qdrant.CollectionInfo, error) {
-			return v.g.c.qc.GetCollectionInfo(ctx, c.name)
-		})
+		info, err := v.g.c.describe(ctx, c.name)
 		if err != nil {
 			return err
 		}

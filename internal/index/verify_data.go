@@ -73,6 +73,9 @@ func (v *verification) readGroup(ctx context.Context, docs []text.DocID) error {
 			if t := v.docs[d.Doc]; t != nil && d.Kind == DriftTokens {
 				t.miscounted = true
 			}
+			if d.Kind == DriftRefused {
+				v.report.Embedded--
+			}
 		}
 	}
 	for _, doc := range docs {

@@ -224,9 +224,10 @@ func mutates(method string) bool {
 	return true
 }
 
-func messagesOf(t *testing.T, r recorded) (req, want proto.Message) {
+// newMessages returns an empty request and an empty answer of a method.
+func newMessages(t *testing.T, fullMethod string) (req, answer proto.Message) {
 	t.Helper()
-	service, method, _ := strings.Cut(strings.TrimPrefix(r.Method, "/"), "/")
+	service, method, _ := strings.Cut(strings.TrimPrefix(fullMethod, "/"), "/")
 	d, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(service))
 	if err != nil {
 		t.Fatal(err)
@@ -240,7 +241,12 @@ func messagesOf(t *testing.T, r recorded) (req, want proto.Message) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req, want = in.New().Interface(), out.New().Interface()
+	return in.New().Interface(), out.New().Interface()
+}
+
+func messagesOf(t *testing.T, r recorded) (req, want proto.Message) {
+	t.Helper()
+	req, want = newMessages(t, r.Method)
 	if err := protojson.Unmarshal(r.Request, req); err != nil {
 		t.Fatalf("%s: request: %v", r.Step, err)
 	}

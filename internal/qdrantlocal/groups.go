@@ -102,6 +102,7 @@ func (c *collection) queryGroups(ctx context.Context, r *qdrant.QueryPointGroups
 	}}})
 	x := execution{ctx: ctx, c: c, lookups: found}
 	g := &grouping{c: c, path: path, limit: int(min(limit, 1<<31)), size: int(min(size, 1<<31)), at: map[groupKey]*group{}, seen: map[slot]bool{}}
+	g.smaller = x.smallerIsBetter(root)
 	_, mmr := root.GetQuery().GetVariant().(*qdrant.Query_NearestWithMmr)
 	if len(root.GetPrefetch()) == 0 && !mmr {
 		// One ranking of all points holds every group completely.
@@ -186,7 +187,6 @@ const maxGroupRounds = 5
 // points. Like the server it repeats the query without the points and full
 // groups found so far, then only for the best groups that are not full.
 func (g *grouping) rounds(x execution, root *qdrant.PrefetchQuery, key string, window int) error {
-	g.smaller = x.smallerIsBetter(root)
 	for fill := range 2 {
 		for range maxGroupRounds {
 			q := proto.CloneOf(root)

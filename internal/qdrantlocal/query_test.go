@@ -264,6 +264,23 @@ func TestGroups(t *testing.T) {
 	expectCode(t, "missing lookup collection", err, codes.NotFound)
 }
 
+// A distance is better the smaller it is: of groups, too.
+func TestGroupsByDistance(t *testing.T) {
+	at := func(id uint64, x float32, by string) *qdrant.PointStruct {
+		return point(id, vectors{"euc": qdrant.NewVector(x, 0)}, map[string]any{"by": by})
+	}
+	c := small(t, at(1, 9, "far"), at(2, 1, "near"), at(3, 4, "near"), at(4, 3, "middle"))
+	nearest := qdrant.NewQuery(0, 0)
+	for _, q := range []*qdrant.QueryPointGroups{
+		{}, {Prefetch: []*qdrant.PrefetchQuery{{Query: nearest, Using: proto.String("euc"), Limit: proto.Uint64(1)}}},
+	} {
+		q.CollectionName, q.GroupBy, q.Query, q.Using, q.GroupSize = "c", "by", nearest, proto.String("euc"), proto.Uint64(2)
+		res, err := c.QueryGroups(t.Context(), q)
+		c.ok(err)
+		expect(t, fmt.Sprintf("groups over %d prefetches", len(q.Prefetch)), groupsOf(res), []string{"near[2:1 3:4]", "middle[4:3]", "far[1:9]"})
+	}
+}
+
 func TestFacet(t *testing.T) {
 	p := func(id uint64, tags ...any) *qdrant.PointStruct {
 		return point(id, vectors{}, map[string]any{"tag": tags, "u": "550E8400-e29b-41d4-a716-446655440000", "b": id == 1})

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/ragloop/ragloop/internal/away"
 	"github.com/ragloop/ragloop/internal/embed"
 )
 
@@ -44,6 +45,7 @@ func (e *entry) bytes() int64 { return int64(len(e.query)+4*len(e.vector)) + ove
 
 // flight is a query that is being embedded.
 type flight struct {
+	work    away.Shared
 	done    chan struct{}
 	vector  []float32 // these three are set before done is closed
 	err     error
@@ -117,6 +119,7 @@ func (c *Cache) query(ctx context.Context, q string) ([]float32, error) {
 	}
 	f.waiting++
 	c.mu.Unlock()
+	defer f.work.Join(ctx)()
 
 	select {
 	case <-f.done:
@@ -143,7 +146,7 @@ func (c *Cache) begin(ctx context.Context, q string) *flight {
 	c.flights[q] = f
 	go func() {
 		defer cancel()
-		vectors, err := c.embed(ctx, q, f)
+		vectors, err := c.embed(f.work.Watch(ctx), q, f)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		// A broken contract is for the caller to find: it is not kept.

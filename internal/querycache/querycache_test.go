@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ragloop/ragloop/internal/away"
 	"github.com/ragloop/ragloop/internal/embed"
 )
 
@@ -185,6 +187,47 @@ func BenchmarkHit(b *testing.B) {
 		}
 	}
 	b.ReportAllocs()
+}
+
+// TestAway: while a query is embedded by another machine all who wait for it are away,
+// not only who asked first.
+func TestAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var waits atomic.Int32
+		ctx := away.Watch(t.Context(), func() (end func()) {
+			waits.Add(1)
+			return func() { waits.Add(-1) }
+		})
+		f := &fake{release: make(chan struct{})}
+		for e, want := range map[embed.Embedder]int32{f: 0, elsewhere{f}: 3} {
+			c := New(e, 0)
+			var group sync.WaitGroup
+			for range 3 {
+				group.Go(func() {
+					if _, err := c.Embed(ctx, embed.Query, []string{"a"}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			synctest.Wait()
+			if got := waits.Load(); got != want {
+				t.Errorf("%T: %d are away, want %d", e, got, want)
+			}
+			f.release <- struct{}{}
+			group.Wait()
+			if got := waits.Load(); got != 0 {
+				t.Errorf("%T: %d are still away", e, got)
+			}
+		}
+	})
+}
+
+// elsewhere is a fake on another machine.
+type elsewhere struct{ *fake }
+
+func (f elsewhere) Embed(ctx context.Context, task embed.Task, texts []string) ([][]float32, error) {
+	defer away.Begin(ctx)()
+	return f.fake.Embed(ctx, task, texts)
 }
 
 // panicking panics where a query is asked for.

@@ -212,7 +212,7 @@ func (m *Metrics) watch(what string, c prometheus.Collector) error {
 }
 
 // Parts that answers may have to do without, as LabelPart names them.
-var parts = []string{"dense", "lexical", "expand", "feedback", "parents", "neighbours", "rerank", "rewrite"}
+var parts = []string{"dense", "lexical", "terms", "expand", "feedback", "parents", "neighbours", "rerank", "rewrite"}
 
 // Tasks of embedders, as LabelTask names them.
 var tasks = []string{"query", "passage", "raw"}

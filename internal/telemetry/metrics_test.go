@@ -30,7 +30,7 @@ func full(t testing.TB) *Metrics {
 	m := NewMetrics("v1.2.3", []string{"Retrieve", "Search"})
 	if err := errors.Join(
 		m.WatchAdmission(func() []Admission {
-			return []Admission{{Class: ClassSearch, Limit: 20, Running: 3, Waiting: 2, Busy: 5, Late: 1}}
+			return []Admission{{Class: ClassSearch, Limit: 20, Running: 3, Away: 7, Waiting: 2, Busy: 5, Late: 1}}
 		}),
 		m.WatchQueryCache(func() QueryCache { return QueryCache{Hits: 7, Shared: 1, Misses: 2, Bytes: 4096, Vectors: 2} }),
 		m.WatchCollections(func(context.Context) []Collection {
@@ -113,6 +113,7 @@ func TestScrape(t *testing.T) {
 		"ragloop_stage_duration_seconds{stage=pack} sum":                  0.0002,
 		"ragloop_admission_limit{class=search}":                           20,
 		"ragloop_admission_running{class=search}":                         3,
+		"ragloop_admission_away{class=search}":                            7,
 		"ragloop_admission_waiting{class=search}":                         2,
 		"ragloop_admission_refused_total{class=search,reason=busy}":       5,
 		"ragloop_admission_refused_total{class=search,reason=late}":       1,
@@ -153,7 +154,7 @@ func TestScrape(t *testing.T) {
 			ahead("ragloop_requests_total{code=" + code + ",method=" + method + "}")
 		}
 	}
-	for _, part := range []string{"dense", "lexical", "expand", "feedback", "parents", "neighbours", "rerank", "rewrite", "other"} {
+	for _, part := range []string{"dense", "lexical", "terms", "expand", "feedback", "parents", "neighbours", "rerank", "rewrite", "other"} {
 		ahead("ragloop_degraded_answers_total{part=" + part + "}")
 	}
 	for _, task := range []string{"query", "passage", "raw"} {

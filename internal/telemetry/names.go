@@ -20,6 +20,9 @@ const (
 	MetricAdmissionLimit = "ragloop_admission_limit"
 	// MetricAdmissionRunning is how many calls of a class are at work.
 	MetricAdmissionRunning = "ragloop_admission_running"
+	// MetricAdmissionAway is how many calls of a class wait for another machine, such
+	// as a reranker's. They are not at work.
+	MetricAdmissionAway = "ragloop_admission_away"
 	// MetricAdmissionWaiting is how many calls of a class wait for their turn.
 	MetricAdmissionWaiting = "ragloop_admission_waiting"
 	// MetricRefused counts the calls that were not let in, by class and reason.

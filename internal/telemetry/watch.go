@@ -11,9 +11,9 @@ import (
 
 // Admission is what the admission of one class of calls is at.
 type Admission struct {
-	Class                   string // ClassSearch or ClassIngestion
-	Limit, Running, Waiting int
-	Busy, Late              int64 // calls refused so far, by reason
+	Class                         string // ClassSearch or ClassIngestion
+	Limit, Running, Away, Waiting int
+	Busy, Late                    int64 // calls refused so far, by reason
 }
 
 // QueryCache is what the cache of query vectors counted so far.
@@ -64,12 +64,14 @@ func (m *Metrics) WatchAdmission(state func() []Admission) error {
 	}
 	limit := desc(MetricAdmissionLimit, "Calls that may be at work at once.", LabelClass)
 	running := desc(MetricAdmissionRunning, "Calls at work.", LabelClass)
+	away := desc(MetricAdmissionAway, "Calls that wait for another machine.", LabelClass)
 	waiting := desc(MetricAdmissionWaiting, "Calls that wait for their turn.", LabelClass)
 	refused := desc(MetricRefused, "Calls that were not let in.", LabelClass, LabelReason)
-	return m.watch("admission", watched{[]*prometheus.Desc{limit, running, waiting, refused}, func(to chan<- prometheus.Metric) {
+	return m.watch("admission", watched{[]*prometheus.Desc{limit, running, away, waiting, refused}, func(to chan<- prometheus.Metric) {
 		for _, a := range state() {
 			to <- gauge(limit, float64(a.Limit), a.Class)
 			to <- gauge(running, float64(a.Running), a.Class)
+			to <- gauge(away, float64(a.Away), a.Class)
 			to <- gauge(waiting, float64(a.Waiting), a.Class)
 			to <- counter(refused, a.Busy, a.Class, ReasonBusy)
 			to <- counter(refused, a.Late, a.Class, ReasonLate)

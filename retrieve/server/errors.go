@@ -28,7 +28,9 @@ var (
 )
 
 // sentinels is the one table from domain errors to codes; the first match
-// counts. A field makes it a BadRequest for that field.
+// counts. A field makes it a BadRequest for that field. What becomes UNAVAILABLE, here
+// or by upstream, was tried again already by whoever asks what is behind us: it
+// comes with noRetry, and whether to ask once more is for the caller to decide.
 var sentinels = []struct {
 	err   error
 	code  codes.Code
@@ -54,15 +56,21 @@ var sentinels = []struct {
 	{errTooLarge, codes.ResourceExhausted, ""},
 }
 
-// upstream maps the codes of the index behind us. What is not here is our own
-// fault: INTERNAL.
+// upstream maps the codes of the index behind us. What it refuses for good, by a
+// limit of its strict mode or for want of a key, only its operator can change. A code
+// that is not here is UNAVAILABLE where a leg failed, otherwise our own fault: INTERNAL.
 var upstream = map[codes.Code]codes.Code{
-	codes.Unavailable:       codes.Unavailable,
-	codes.DeadlineExceeded:  codes.Unavailable, // its deadline; ours is handled first
-	codes.Canceled:          codes.Unavailable,
-	codes.Aborted:           codes.Unavailable,
-	codes.ResourceExhausted: codes.Unavailable,
-	codes.DataLoss:          codes.DataLoss,
+	codes.Unavailable:        codes.Unavailable,
+	codes.DeadlineExceeded:   codes.Unavailable, // its deadline; ours is handled first
+	codes.Canceled:           codes.Unavailable,
+	codes.Aborted:            codes.Unavailable,
+	codes.ResourceExhausted:  codes.Unavailable,
+	codes.DataLoss:           codes.DataLoss,
+	codes.InvalidArgument:    codes.FailedPrecondition,
+	codes.FailedPrecondition: codes.FailedPrecondition,
+	codes.PermissionDenied:   codes.FailedPrecondition,
+	codes.Unauthenticated:    codes.FailedPrecondition,
+	codes.Unimplemented:      codes.Internal,
 }
 
 // violation is a field of a request that is not allowed.
@@ -187,14 +195,13 @@ func statusOf(ctx context.Context, err error) *status.Status {
 		}
 		return status.New(s.code, wireText(err))
 	}
-	code := codes.Internal
 	if st, ok := status.FromError(err); ok {
-		if c, known := upstream[st.Code()]; known {
-			code = c
+		if code, known := upstream[st.Code()]; known {
+			return status.New(code, wireText(err))
 		}
 	}
+	code := codes.Internal
 	switch {
-	case code != codes.Internal:
 	case errors.Is(err, retrieve.ErrLeg):
 		code = codes.Unavailable
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):

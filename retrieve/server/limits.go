@@ -13,10 +13,12 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/tap"
 
 	"github.com/ragloop/ragloop/internal/admit"
+	"github.com/ragloop/ragloop/internal/away"
 	"github.com/ragloop/ragloop/internal/telemetry"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 )
@@ -26,7 +28,9 @@ import (
 //
 // The two services are admitted apart, so that ingestion takes no place of a
 // search: searches up to a limit that follows their latency, ingestion, whose
-// latency is that of the documents, up to a fixed one. See package admit.
+// latency is that of the documents, up to a fixed one. A call that waits for another
+// machine, as package away tells, takes no place of a search meanwhile. See package
+// admit.
 type limits struct {
 	log       *slog.Logger
 	now       func() time.Time
@@ -43,7 +47,7 @@ type limits struct {
 func newLimits(c Config, stopping <-chan struct{}) *limits {
 	return &limits{
 		log: c.Log, now: c.Now, maxSearch: c.MaxSearchTime, searching: c.Searching, cores: c.Cores, metrics: c.Metrics, traces: c.Traces, stopping: stopping,
-		searches:  admit.New(admit.Config{Max: c.MaxConcurrent, Min: c.Cores}),
+		searches:  admit.New(admit.Config{Max: c.MaxConcurrent, Cores: c.Cores}),
 		ingestion: admit.New(admit.Config{Max: c.MaxConcurrent, Fixed: true}),
 	}
 }
@@ -157,8 +161,17 @@ func (l *limits) around(ctx context.Context, method string, call func(context.Co
 		l.metrics.Refused(path.Base(method), status.Code(err))
 	}
 	l.report(ctx, method, elapsed, traceID, err)
+	if status.Code(err) == codes.Unavailable {
+		_ = grpc.SetTrailer(ctx, noRetry) // unreachable error: it is a call of this server, before its end
+	}
 	return err
 }
+
+// noRetry tells gRPC's clients not to repeat a call by themselves, as they do by
+// ServiceConfig after UNAVAILABLE (gRFC A6, "pushback"). Where this server could not be
+// reached that is right. But where it says so itself, something behind it has failed
+// that was asked again several times already, and the attempts would multiply.
+var noRetry = metadata.Pairs("grpc-retry-pushback-ms", "-1")
 
 // bounded runs one call, if it is let in.
 func (l *limits) bounded(ctx context.Context, method string, call func(context.Context) error) (admitted bool, err error) {
@@ -179,11 +192,11 @@ func (l *limits) bounded(ctx context.Context, method string, call func(context.C
 	if searches(method) {
 		l.searching(l.searches.State().Running)
 	}
-	err = l.recovered(ctx, method, call)
+	err = l.recovered(away.Watch(ctx, func() func() { return place.Away(ctx) }), method, call)
 	switch {
 	case err == nil:
 		ended = admit.Done
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case l.expired(ctx):
 		ended = admit.Expired
 	}
 	if err != nil {
@@ -194,6 +207,19 @@ func (l *limits) bounded(ctx context.Context, method string, call func(context.C
 	}
 	return true, nil
 }
+
+// expired reports whether a call has ended for want of time. A client whose deadline
+// comes ends the call at once, and that is mostly heard of here before the deadline is
+// noticed, which began later by the way that it took to come: such a call is not one
+// that somebody gave up.
+func (l *limits) expired(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && ctx.Err() != nil && deadline.Sub(l.now()) < noticedWithin
+}
+
+// noticedWithin is above what the two clocks of a call are apart, and below the time in
+// which anybody would give up by himself.
+const noticedWithin = 10 * time.Millisecond
 
 var errPanic = errors.New("panic")
 
