@@ -320,7 +320,7 @@ func (s scorer) score(found retrieve.Found, setting Setting) scored {
 			unranked.Rerank, unranked.TopK = 0, setting.Params.TopK
 			before = retrieve.Rank(found, unranked)
 		}
-		r.losses = s.losses(found, ranked, before, *shown)
+		r.losses = s.losses(places, ranked, before, *shown)
 	}
 	r.shallow = len(docs) < s.deepest() && cut(found, p) && s.lacksRelevant(docs)
 	for _, c := range contexts {

@@ -149,6 +149,25 @@ func TestEvaluateByHand(t *testing.T) {
 }
 
 // TestEvaluationJSON pins the machine-readable form.
+// TestLossesOfOneLeg: what the other leg alone has found, a setting of one leg has
+// not found, whatever was searched for others.
+func TestLossesOfOneLeg(t *testing.T) {
+	set, _ := example()
+	set.Queries = set.Queries[:1]
+	set.Queries[0].Evidence = set.Queries[0].Evidence[:1] // in a.md
+	f := finder{"both?": found(hit{"a.md", 0, corpus["a.md"][:20], 0.9, 0}, hit{"b.md", 0, corpus["b.md"], 0.5, 3})}
+	e, err := evalret.Evaluate(t.Context(), set, f, options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]evalret.Stage{evalret.Dense: evalret.Kept, evalret.Lexical: evalret.NotFound, evalret.Hybrid: evalret.Kept} {
+		run, _ := e.Run(name)
+		if got := run.PerQuery[0].Losses[0]; got != want {
+			t.Errorf("%s loses it by %q, want %q", name, got, want)
+		}
+	}
+}
+
 func TestEvaluationJSON(t *testing.T) {
 	set, f := example()
 	e, err := evalret.Evaluate(context.Background(), set, f, options(t))

@@ -47,7 +47,7 @@ type ExplainedChunk struct {
 	Dense, Lexical LegScore
 	Reranked       *retrieve.Reranked // nil: not reranked
 	Parent         text.RuneSpan      // what the packer was offered in its place; zero: itself
-	pack.Fate                         // zero where it was not offered to the packer
+	pack.Fate                         // zero where it was not offered to the packer; without a turn where it was as a neighbour
 }
 
 // LegScore is what one leg says of a chunk.
@@ -128,12 +128,17 @@ func explain(ctx context.Context, query string, own filter.Expr, f Finder, s Set
 	for i, r := range all {
 		x.Candidates = append(x.Candidates, explained(r, added[i]))
 	}
-	for _, n := range retrieve.Neighbours(ranked) {
+	near := retrieve.Neighbours(ranked)
+	for _, n := range near {
 		x.Beside = append(x.Beside, ExplainedChunk{Doc: n.Chunk.Doc, Span: n.Chunk.Span, Rank: ranked[n.Of].Rank})
 	}
 	for i, f := range packed.Fates(chunks) {
 		if i >= len(ranked) {
-			x.Beside[i-len(ranked)].Fate = f
+			k := i - len(ranked)
+			x.Beside[k].Fate = f
+			if at := slices.IndexFunc(all, func(r retrieve.Ranked) bool { return r.Chunk.ID == near[k].Chunk.ID }); at >= 0 {
+				x.Candidates[at].Fate = f // found, too
+			}
 			continue
 		}
 		x.Candidates[i].Fate = f

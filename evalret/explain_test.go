@@ -66,6 +66,16 @@ func TestExplain(t *testing.T) {
 	if err != nil || y.Expand != retrieve.HyDE || len(y.Written) != 1 || len(y.Phrases) != 1 || len(y.Feedback) != 1 || y.Feedback[0].Doc != read.Legs.Candidates[0].Chunk.Doc {
 		t.Errorf("a query of which much was made: %+v, %v", y, err)
 	}
+	beside := found(hit{"d", 0, "x", 0.9, 5}, hit{"d", 1, "y z", 0.1, 1})
+	beside.Neighbours = map[index.ChunkID][]*index.Chunk{"00": {beside.Legs.Candidates[1].Chunk}}
+	p.TopK, p.Neighbours = 1, 1
+	z, err := evalret.Explain(t.Context(), "n", filter.Expr{}, finder{"n": beside}, evalret.Setting{Name: "s", Params: p}, 20, words{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := z.Candidates[1]; c.Segment != "1" || c.Turn != 0 || c.Delivered != c.Span || len(z.Beside) != 1 || z.Beside[0].Segment != "1" {
+		t.Errorf("what is in the context as a neighbour is %+v as a candidate, and %+v", c, z.Beside)
+	}
 	if len(x.Segments) != 1 || x.Segments[0].Tokens != 4 || x.Segments[0].Text != "one two three four" || len(x.Segments[0].Ranks) != 1 {
 		t.Errorf("segments = %+v", x.Segments)
 	}

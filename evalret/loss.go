@@ -56,18 +56,17 @@ func (o Options) theta() float64 {
 	return 0.5
 }
 
-// losses returns, for each evidence span of the query, what became of it.
-func (s scorer) losses(found retrieve.Found, ranked, beforeRerank []retrieve.Ranked, packed pack.Context) []Stage {
+// losses returns, for each evidence span of the query, what became of it. candidates
+// are what the legs of the setting found, of which ranked are the first: other
+// settings of the same search may have found more.
+func (s scorer) losses(candidates []metric.Place, ranked, beforeRerank []retrieve.Ranked, packed pack.Context) []Stage {
 	gold := labelled(s.query)
-	candidates := make([]metric.Place, len(found.Legs.Candidates))
-	for i, c := range found.Legs.Candidates {
-		candidates[i] = metric.Place{Doc: c.Chunk.Doc, Span: c.Chunk.Span}
-	}
 	var context []metric.Place
 	for _, seg := range packed.Segments {
 		context = append(context, metric.Place{Doc: seg.Doc, Span: seg.Span})
 	}
-	inCandidates, inRanked, inContext := metric.Coverage(candidates, gold), metric.Coverage(places(ranked), gold), metric.Coverage(context, gold)
+	offered := places(ranked)
+	inCandidates, inRanked, inContext := metric.Coverage(candidates, gold), metric.Coverage(offered, gold), metric.Coverage(context, gold)
 	inBefore := inRanked
 	if beforeRerank != nil {
 		inBefore = metric.Coverage(places(beforeRerank), gold)
@@ -75,7 +74,7 @@ func (s scorer) losses(found retrieve.Found, ranked, beforeRerank []retrieve.Ran
 	capped := make([]metric.Place, 0, len(packed.Dropped))
 	for _, d := range packed.Dropped {
 		if d.Reason == pack.SourceCap {
-			capped = append(capped, metric.Place{Doc: ranked[d.Chunk].Chunk.Doc, Span: ranked[d.Chunk].Chunk.Span})
+			capped = append(capped, offered[d.Chunk]) // neighbours are not capped
 		}
 	}
 	inCapped := metric.Coverage(capped, gold)

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ragloop/ragloop/evalret/labels"
+	"github.com/ragloop/ragloop/evalret/metric"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/text"
 	"github.com/ragloop/ragloop/retrieve"
@@ -23,12 +24,7 @@ func TestEachStageIsNamed(t *testing.T) {
 		}
 		return rs
 	}
-	found := func(chunks ...index.Chunk) (f retrieve.Found) {
-		for _, c := range chunks {
-			f.Legs.Candidates = append(f.Legs.Candidates, index.Candidate{Chunk: &c})
-		}
-		return f
-	}
+	found := func(chunks ...index.Chunk) []metric.Place { return places(ranked(chunks...)) }
 	segment := func(doc string, start, end int) pack.Context {
 		return pack.Context{Segments: []pack.Segment{{Doc: text.DocID(doc), Span: text.RuneSpan{Start: start, End: end}}}}
 	}
@@ -36,11 +32,13 @@ func TestEachStageIsNamed(t *testing.T) {
 	all, half, part, other := chunk("a", 0, 30), chunk("a", 0, 15), chunk("a", 0, 12), chunk("b", 0, 30)
 	capped := pack.Context{Dropped: []pack.Drop{{Chunk: 0, Reason: pack.SourceCap}}}
 	full := pack.Context{Dropped: []pack.Drop{{Chunk: 0, Reason: pack.OverBudget}}}
+	child := ranked(chunk("a", 20, 30)) // delivered as its parent, which has the span
+	child[0].Parent = &all
 	elsewhere := chunk("a", 90, 130) // has a copy of the span at 100
 	query.Evidence[0].Copies = []text.RuneSpan{{Start: 100, End: 110}}
 	for _, tt := range []struct {
 		name           string
-		found          retrieve.Found
+		found          []metric.Place
 		ranked, before []retrieve.Ranked
 		packed         pack.Context
 		want           Stage
@@ -54,6 +52,7 @@ func TestEachStageIsNamed(t *testing.T) {
 		{"reranked away", found(all, other), ranked(other), ranked(all), segment("b", 0, 30), Demoted},
 		{"not in top-k before either", found(all, other), ranked(other), ranked(other), segment("b", 0, 30), Outranked},
 		{"capped", found(all), ranked(all), nil, capped, Capped},
+		{"capped as its parent", found(chunk("a", 20, 30)), child, nil, capped, Capped},
 		{"no room", found(all), ranked(all), nil, full, OverBudget},
 		{"a copy is in the context", found(all, elsewhere), ranked(elsewhere, all), nil, segment("a", 90, 130), Kept},
 		{"a copy is below top-k", found(elsewhere, other), ranked(other), nil, segment("b", 0, 30), Outranked},

@@ -32,7 +32,7 @@ func (r *run) outlast(ctx context.Context, do func() error) error {
 
 // inTurn is outlast for documents that are prepared beside each other: when what they
 // need cannot be reached one of them at a time repeats and says so, and the others wait
-// for it.
+// for it, to the end of the run where it gives up.
 func (r *run) inTurn(ctx context.Context, do func() error) error {
 	err := do()
 	if !passing(err) {
@@ -40,11 +40,13 @@ func (r *run) inTurn(ctx context.Context, do func() error) error {
 	}
 	select {
 	case r.repeats <- struct{}{}:
-		defer func() { <-r.repeats }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return r.outlast(ctx, do)
+	if err = r.outlast(ctx, do); !passing(err) {
+		<-r.repeats
+	}
+	return err
 }
 
 // outlast repeats do, which must be idempotent, while what it needs cannot be
@@ -61,11 +63,12 @@ func outlast(ctx context.Context, o Options, p *progress, do func() error) error
 		}
 		if waiting.Err() == nil {
 			p.report(func(e *Event) { e.Outage, e.Wait = err, wait })
+			if o.wait(waiting, wait) == nil {
+				waited += wait
+				continue
+			}
 		}
-		if o.wait(waiting, wait) != nil {
-			return fmt.Errorf("%w: %w", interruption(ctx, waiting, ctx.Err()), err)
-		}
-		waited += wait
+		return fmt.Errorf("%w: %w", interruption(ctx, waiting, waiting.Err()), err)
 	}
 }
 

@@ -86,10 +86,12 @@ func (r *Retriever) find(ctx context.Context, query string, p Params, want legs)
 	}
 	said := r.phrases(query)
 	shares := r.held(said, visible, func(c *index.Chunk) string { return records[c.Doc].Title })
-	if p.PhraseBoost > 0 && len(visible) > 0 { // else they count for nothing
-		warnings = append(warnings, said.missing()...)
+	if p.PhraseBoost > 0 { // else they count for nothing
+		q.reading.Phrases = said.list
+		if len(visible) > 0 {
+			warnings = append(warnings, said.missing()...)
+		}
 	}
-	q.reading.Phrases = said.list
 	return Found{
 		Legs: index.Legs{Candidates: visible}, Records: records, Parents: parents,
 		Phrases: shares, Titles: q.titles(visible, records), Relevance: q.asked.relevance(),

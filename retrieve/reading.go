@@ -12,7 +12,7 @@ import (
 // people who want to know why they got what they got.
 type Reading struct {
 	Written  []string       // searched for beside the query, as Params.Expand says
-	Phrases  []Phrase       // in the order of the query, quoted ones first
+	Phrases  []Phrase       // in the order of the query, quoted ones first; nil where they count for nothing
 	Feedback []*index.Chunk // that the dense query was moved towards, best first; see Params.Feedback
 }
 

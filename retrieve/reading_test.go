@@ -76,6 +76,7 @@ func TestReading(t *testing.T) {
 		{"a passage", "badge", func(p *Params) { p.Expand = HyDE }, reading{Written: []string{"a beach"}}},
 		{"a passage for no leg", "badge", func(p *Params) { p.Expand, p.Fusion = HyDE, Fusion{Method: Lexical} }, reading{}},
 		{"phrases", `"badge beach" of the XJ-1 of IT`, nil, reading{Phrases: []Phrase{{"badge beach", Quoted, 1}, {"XJ-1", Identifier, 0}, {"IT", Acronym, 0}}}},
+		{"phrases that count for nothing", `"badge beach"`, func(p *Params) { p.PhraseBoost = 0 }, reading{}},
 		{"what the dense leg found first", "egg", func(p *Params) { p.Feedback = 0.5 }, reading{Feedback: first}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

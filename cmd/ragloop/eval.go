@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -119,6 +121,8 @@ func (f *evalFlags) readPast(args []string) {
 	var dryRun string // of any value, as that may be the mistake
 	fl.StringVar(&dryRun, "dry-run", "", "")
 	fl.Lookup("dry-run").NoOptDefVal = "true"
+	// The parser ends at what is no flag at all, "---set", too.
+	args = slices.DeleteFunc(slices.Clone(args), func(s string) bool { return strings.HasPrefix(s, "---") || strings.HasPrefix(s, "--=") })
 	_ = past.ParseFlags(args) // an error can only be that the last of them has no value
 	f.grounded.dryRun, _ = strconv.ParseBool(dryRun)
 }

@@ -252,7 +252,7 @@ func summary(resp *ragloopv1.RetrieveResponse) string {
 	for _, r := range sortedKeys(dropped) {
 		why = append(why, fmt.Sprintf("%d %s", dropped[r], strings.ReplaceAll(r, "_", " ")))
 	}
-	s := fmt.Sprintf("%d of %d tokens (%s), %d segments", resp.ContextTokens, resp.BudgetTokens, resp.Tokenizer, len(resp.Segments))
+	s := fmt.Sprintf("%d of %d tokens (%s), %s", resp.ContextTokens, resp.BudgetTokens, resp.Tokenizer, plural(len(resp.Segments), "segment", "segments"))
 	if len(why) > 0 {
 		s += "; left out: " + strings.Join(why, ", ")
 	}

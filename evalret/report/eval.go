@@ -212,21 +212,7 @@ func verdictClass(v stats.Verdict) string {
 
 func (v *evalView) metrics(e evalret.Evaluation) {
 	for i, r := range e.Runs {
-		p := r.Parameters
-		head := runHead{Name: r.Name, Class: colour(i), Reference: r.Name == e.Reference, Parameters: []fact{
-			{"fusion", p.Fusion}, {"top-k", strconv.Itoa(p.TopK)}, {"candidates a leg", strconv.Itoa(p.Candidates)},
-			{"document prior", fmt.Sprint(p.DocumentPrior)}, {"neighbour smoothing", fmt.Sprint(p.NeighbourSmoothing)},
-			{"idf power", fmt.Sprint(p.IDFPower)}, {"title boost", fmt.Sprint(p.TitleBoost)},
-			{"phrase boost", fmt.Sprint(p.PhraseBoost)}, {"feedback", fmt.Sprint(p.Feedback)},
-			{"order", p.Order}, {"trim", strconv.FormatBool(p.Trim)}, {"fingerprint", r.Fingerprints.Retrieval},
-		}}
-		if p.Neighbours > 0 {
-			head.Parameters = append(head.Parameters, fact{"neighbours on either side", strconv.Itoa(p.Neighbours)})
-		}
-		if p.Rerank != nil {
-			head.Parameters = append(head.Parameters, fact{"reranked", fmt.Sprintf("the first %d by %s", p.Rerank.Depth, p.Rerank.Reranker)})
-		}
-		v.Runs = append(v.Runs, head)
+		v.Runs = append(v.Runs, runHead{Name: r.Name, Class: colour(i), Reference: r.Name == e.Reference, Parameters: parametersOf(r)})
 	}
 	groups := []metricGroup{{Title: "Packed context at a token budget"}, {Title: "Ranked chunks"}, {Title: "Ranked documents"}}
 	used := map[string]bool{}

@@ -28,7 +28,7 @@ func ExplainHTML(w io.Writer, x evalret.Explanation, o Options) error {
 		{thousands(len(x.Candidates)), "", "candidates", count(offered(x), "was", "were") + " offered to the packer"},
 	}
 	for _, s := range x.Segments {
-		v.Context = append(v.Context, labelled{"[" + s.Label + "]", s.Title, string(s.Doc), s.Span, s.Text})
+		v.Context = append(v.Context, labelled{"[" + s.Label + "]", text.Printable(s.Title), text.Printable(string(s.Doc)), s.Span, s.Text})
 	}
 	return page(w, o.Title, "explain", v)
 }
@@ -49,7 +49,8 @@ type labelled struct {
 }
 
 // explanationView is an explanation laid out: for a page, the detail of a query, or
-// a terminal.
+// a terminal. Names have no character that only a terminal or a browser understands:
+// a span behind them would be read in another direction.
 type explanationView struct {
 	Read                                 *readingView // nil: the query was searched for as it is
 	Rows                                 []candidateRow
@@ -142,7 +143,7 @@ func explanationOf(x evalret.Explanation, evidence []evalret.Evidence, rows int)
 			Document: added(v.Document, c.Added.Document), Title: added(v.Title, c.Added.Title),
 			Neighbours: added(v.Neighbours, c.Added.Neighbours), Phrases: added(v.Phrases, c.Added.Phrases),
 			DenseAt: rankKey(c.Dense.Rank), LexicalAt: rankKey(c.Lexical.Rank),
-			Doc: string(c.Doc), Span: spanOf(c.Span), Evidence: holds, Notes: notes(c, segments[c.Segment]),
+			Doc: text.Printable(string(c.Doc)), Span: spanOf(c.Span), Evidence: holds, Notes: notes(c, segments[c.Segment]),
 		}
 		if v.Reranked {
 			row.Reranked = absent
@@ -155,7 +156,7 @@ func explanationOf(x evalret.Explanation, evidence []evalret.Evidence, rows int)
 		v.Rows = append(v.Rows, row)
 	}
 	for _, c := range x.Beside {
-		row := besideRow{Of: fmt.Sprintf("#%d", c.Rank), Doc: string(c.Doc), Span: spanOf(c.Span)}
+		row := besideRow{Of: fmt.Sprintf("#%d", c.Rank), Doc: text.Printable(string(c.Doc)), Span: spanOf(c.Span)}
 		row.Fate, row.FateClass, _ = fateOf(c)
 		v.Beside = append(v.Beside, row)
 	}
@@ -235,7 +236,7 @@ func (v *explanationView) tokens(x evalret.Explanation) {
 		if s.Trimmed {
 			made = append(made, "trimmed")
 		}
-		add("["+s.Label+"]", colour(i%(colours-1)), s.Tokens, tokenPart{Doc: string(s.Doc), Span: spanOf(s.Span), Made: strings.Join(made, ", ")})
+		add("["+s.Label+"]", colour(i%(colours-1)), s.Tokens, tokenPart{Doc: text.Printable(string(s.Doc)), Span: spanOf(s.Span), Made: strings.Join(made, ", ")})
 	}
 	if len(x.Segments) > 0 {
 		add("labels and separators", "around", x.Around(), tokenPart{})
@@ -259,8 +260,12 @@ func explainVerdict(x evalret.Explanation) string {
 	if len(x.Segments) == 0 {
 		return fmt.Sprintf("None of %s is in the context.", count(len(x.Candidates), "candidate", "candidates"))
 	}
-	return fmt.Sprintf("%s of %s fill %s of %s tokens; %s of %s were offered to the packer.",
-		count(len(x.Segments), "segment", "segments"), count(documents(x.Segments), "document", "documents"),
+	fill := "fill"
+	if len(x.Segments) == 1 {
+		fill = "fills"
+	}
+	return fmt.Sprintf("%s of %s %s %s of %s tokens; %s of %s were offered to the packer.",
+		count(len(x.Segments), "segment", "segments"), count(documents(x.Segments), "document", "documents"), fill,
 		thousands(x.Tokens), thousands(x.Budget), thousands(offered(x)), count(len(x.Candidates), "candidate", "candidates"))
 }
 
@@ -272,10 +277,11 @@ func documents(segments []evalret.ExplainedSegment) int {
 	return len(seen)
 }
 
-// offered returns how many candidates the packer was given.
+// offered returns how many candidates the packer was given to compete, not to stand
+// beside others.
 func offered(x evalret.Explanation) (n int) {
 	for _, c := range x.Candidates {
-		if c.Segment != "" || c.Dropped != "" {
+		if c.Turn > 0 {
 			n++
 		}
 	}

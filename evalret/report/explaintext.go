@@ -8,13 +8,12 @@ import (
 	"unicode/utf8"
 
 	"github.com/ragloop/ragloop/evalret"
-	"github.com/ragloop/ragloop/internal/text"
 )
 
 const (
 	textWidth    = 100 // columns of a terminal that explanations try to fit into
 	leastDoc     = 16  // of which a document's name has at least so many
-	writtenRunes = 400 // of a text that a language model wrote are shown
+	writtenRunes = 400 // of a phrase, and of a text that a language model wrote, are shown
 )
 
 // ExplainText writes x for a terminal of 100 columns: what the query was read as,
@@ -32,7 +31,7 @@ func ExplainText(w io.Writer, x evalret.Explanation) error {
 	if len(v.Beside) > 0 {
 		t := table{rows: [][]string{{"beside", "context", "document", "span"}}}
 		for _, n := range v.Beside {
-			t.rows = append(t.rows, []string{n.Of, n.Fate, text.Printable(n.Doc), n.Span})
+			t.rows = append(t.rows, []string{n.Of, n.Fate, n.Doc, n.Span})
 		}
 		t.fit(2)
 		t.write(b, "l")
@@ -41,7 +40,7 @@ func ExplainText(w io.Writer, x evalret.Explanation) error {
 	if len(v.Parts) > 0 {
 		t := table{rows: [][]string{{"segment", "tokens", "budget", "document", "span", "made of"}}}
 		for _, p := range v.Parts {
-			t.rows = append(t.rows, []string{p.Name, p.Tokens, p.Share, text.Printable(p.Doc), p.Span, p.Made})
+			t.rows = append(t.rows, []string{p.Name, p.Tokens, p.Share, p.Doc, p.Span, p.Made})
 		}
 		t.fit(3)
 		t.write(b, "lrrlll")
@@ -55,12 +54,12 @@ func ExplainText(w io.Writer, x evalret.Explanation) error {
 
 func (v *readingView) text(b *bufio.Writer) {
 	if v.Searched != "" {
-		fmt.Fprintf(b, "searched for, as a language model wrote it:\n%s", item(v.Searched))
+		fmt.Fprintf(b, "searched for, as a language model wrote it:\n%s", item(shortened(v.Searched, writtenRunes)))
 	}
 	if len(v.Written) > 0 {
 		fmt.Fprintf(b, "searched for too, as a language model wrote it (%s):\n", v.Expand)
 		for _, s := range v.Written {
-			fmt.Fprint(b, item(s))
+			fmt.Fprint(b, item(shortened(s, writtenRunes)))
 		}
 	}
 	if len(v.Phrases) > 0 {
@@ -80,8 +79,7 @@ func (v *readingView) text(b *bufio.Writer) {
 
 // item returns s as an item of a list, its lines broken at spaces.
 func item(s string) string {
-	s = wrap(shortened(s, writtenRunes), textWidth-4)
-	return "  - " + strings.ReplaceAll(s, "\n", "\n    ") + "\n"
+	return "  - " + strings.ReplaceAll(wrap(s, textWidth-4), "\n", "\n    ") + "\n"
 }
 
 // shortened returns s, or the first limit code points of it and how many there are.
@@ -118,7 +116,7 @@ func (v *explanationView) textCandidates(b *bufio.Writer) {
 	}
 	columns(0, candidateRow{Document: "+doc", Title: "+title", Neighbours: "+near", Phrases: "+phrase", Dense: "dense", Lexical: "lexical", Reranked: "rerank"})
 	for i, r := range v.Rows {
-		t.rows = append(t.rows, []string{r.Rank, r.Fate, text.Printable(r.Doc), r.Span, r.Score, r.Fused})
+		t.rows = append(t.rows, []string{r.Rank, r.Fate, r.Doc, r.Span, r.Score, r.Fused})
 		columns(i+1, r)
 	}
 	t.fit(2)

@@ -27,7 +27,7 @@ func everything() evalret.Explanation {
 	x := evalret.Explanation{
 		Query: "and in winter?", Searched: "opening hours of the depot in winter", Expand: retrieve.MultiQuery,
 		Written:  []string{"depot winter hours", "\x1b[2Jwhen is \u202Eit open\r\n", strings.Repeat("on and on ", 100)},
-		Phrases:  []retrieve.Phrase{{Text: "the depot", Kind: retrieve.Quoted, Holders: 2}, {Text: "XJ-1", Kind: retrieve.Identifier}, {Text: "IT", Kind: retrieve.Acronym, Holders: 1}},
+		Phrases:  []retrieve.Phrase{{Text: "the depot", Kind: retrieve.Quoted, Holders: 2}, {Text: strings.Repeat("so ", 200), Kind: retrieve.Quoted}, {Text: "XJ-1", Kind: retrieve.Identifier}, {Text: "IT", Kind: retrieve.Acronym, Holders: 1}},
 		Feedback: []metric.Place{{Doc: "b.md", Span: span(0, 90)}},
 		Budget:   1000, Tokens: 900, Context: "[1] …", Tokenizer: "o200k_base",
 		Candidates: []evalret.ExplainedChunk{
@@ -38,10 +38,11 @@ func everything() evalret.Explanation {
 				Reranked: &retrieve.Reranked{Before: 1, Score: 0.8}, Fate: in(3, "1", span(500, 600), pack.Cut{Span: span(600, 700), Reason: pack.Trimmed})},
 			{Doc: "b.md", Span: span(0, 90), Score: 3, Fused: 3, Fate: in(2, "2", span(20, 80), pack.Cut{Span: span(0, 20), Reason: pack.Focused}, pack.Cut{Span: span(80, 90), Reason: pack.Focused})},
 			{Doc: "c.md", Span: span(0, 90), Score: 2, Fused: 2, Parent: span(0, 400), Fate: in(4, "3", span(0, 90), pack.Cut{Span: span(90, 400), Reason: pack.Unfound})},
-			{Doc: "copy of\tb.md", Span: span(0, 90), Score: 1, Fused: 1, Fate: out(5, pack.Duplicate, "2")},
+			{Doc: "a\tb\u202e.md", Span: span(0, 90), Score: 1, Fused: 1, Fate: out(5, pack.Duplicate, "2")},
 			{Doc: "b.md", Span: span(300, 390), Score: 0.5, Fused: 0.5, Fate: out(8, pack.OverBudget, "")},
 			{Doc: "b.md", Span: span(500, 590), Score: 0.4, Fused: 0.4, Fate: out(6, pack.SourceCap, "")},
 			{Doc: "b.md", Span: span(700, 790), Score: 0.001, Fused: -0.001},
+			{Doc: manual, Span: span(700, 800), Fate: pack.Fate{Segment: "1", Delivered: span(700, 800)}},
 		},
 		Beside: []evalret.ExplainedChunk{
 			{Doc: manual, Span: span(700, 800), Rank: 2, Fate: pack.Fate{Segment: "1", Delivered: span(700, 800)}},
@@ -76,7 +77,7 @@ func TestExplainText(t *testing.T) {
 	for _, want := range []string{
 		"opening hours of the depot in winter", "depot winter hours", `\x1b[2Jwhen is \u202eit open\r\n`, "XJ-1", "identifier", "0 candidates", "b.md 0–90",
 		"as its parent 0–500", "joined with #2, 1 neighbour", "set back to turn 3", "without 600–700: no room, cut at a sentence",
-		"without 0–20 and 80–90: made room for other chunks", "without 90–400: no room for more of its parent", "duplicate of [2]", "document's cap", "below top-k", "beside nothing that is in",
+		"without 0–20 and 80–90: made room for other chunks", "without 90–400: no room for more of its parent", "duplicate of [2]", `a\tb\u202e.md`, "document's cap", "below top-k", "beside nothing that is in", "below top-k: offered as a neighbour", "joined with #1, #2",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)

@@ -64,7 +64,10 @@ const maxJoined = 4
 // not.
 func notes(c evalret.ExplainedChunk, s evalret.ExplainedSegment) []string {
 	var out []string
-	if c.Turn > c.Rank {
+	switch {
+	case c.Turn == 0 && (c.Segment != "" || c.Dropped != ""):
+		out = append(out, "below top-k: offered as a neighbour")
+	case c.Turn > c.Rank:
 		out = append(out, fmt.Sprintf("set back to turn %d", c.Turn))
 	}
 	if c.Segment == "" {
@@ -94,8 +97,12 @@ func notes(c evalret.ExplainedChunk, s evalret.ExplainedSegment) []string {
 	if n := len(with) - maxJoined; n > 0 {
 		with = append(with[:maxJoined], fmt.Sprintf("%d more", n))
 	}
-	if s.Beside > 0 {
-		with = append(with, count(s.Beside, "neighbour", "neighbours"))
+	beside := s.Beside
+	if c.Turn == 0 {
+		beside-- // itself
+	}
+	if beside > 0 {
+		with = append(with, count(beside, "neighbour", "neighbours"))
 	}
 	if len(with) > 0 {
 		out = append(out, "joined with "+strings.Join(with, ", "))

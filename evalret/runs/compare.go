@@ -244,6 +244,8 @@ func (c *Comparison) comparable(metrics []metric.Metric, force bool) error {
 	each("order", false, func(s Side) string { return s.Run.Parameters.Order })
 	each("max per source", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.MaxPerSource) })
 	each("trim", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.Trim) })
+	each("diversity", false, func(s Side) string { return fmt.Sprint(s.Run.Parameters.Diversity) })
+	each("template", false, func(s Side) string { return cmp.Or(s.Run.Parameters.Template, "plain") })
 	switch {
 	case len(broken) == 0:
 		return nil

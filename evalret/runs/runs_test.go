@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -237,6 +238,33 @@ func TestIncomparableRunsAreRefusedByName(t *testing.T) {
 	}
 	if _, err := Compare(base, []Side{base}, Options{Metrics: metrics(t, "R@5")}); err == nil || !strings.Contains(err.Error(), "R@5 was not computed") {
 		t.Errorf("a metric that is not there: %v", err)
+	}
+}
+
+// TestDiffers: whatever parameter two runs differ in is told.
+func TestDiffers(t *testing.T) {
+	now := sample(t, 10, 0.05, 1)
+	for f := range reflect.TypeFor[evalret.Parameters]().Fields() {
+		other := now
+		other.Runs = slices.Clone(now.Runs)
+		switch v := reflect.ValueOf(&other.Runs[1].Parameters).Elem().FieldByIndex(f.Index); v.Kind() {
+		case reflect.String:
+			v.SetString("x")
+		case reflect.Int:
+			v.SetInt(7)
+		case reflect.Float64:
+			v.SetFloat(0.25)
+		case reflect.Bool:
+			v.SetBool(true)
+		case reflect.Pointer:
+			v.Set(reflect.New(v.Type().Elem()))
+		default:
+			t.Fatalf("%s is a %s", f.Name, v.Kind())
+		}
+		c, err := Compare(opened(t, saved(t, now)), []Side{opened(t, saved(t, other))}, Options{Resamples: 200, Metrics: metrics(t, "nDCG@10")})
+		if err != nil || len(c.Differs) != 1 {
+			t.Errorf("runs of another %s differ in %v, %v", f.Name, c.Differs, err)
+		}
 	}
 }
 

@@ -13,7 +13,9 @@ import (
 // minVacuum is the least that a server allows. What stays: a segment is vacuumed
 // once more than deleted_threshold of it, as shipped a fifth, is deleted. Up to
 // then, and in segments of fewer than minVacuum vectors always, what was deleted
-// counts. Local mode counts what is there.
+// counts. Local mode counts what is there. A collection of an older version gets the
+// setting with Prepare, which ingesting a source begins with: a service that takes
+// documents one by one, or only reads, leaves it as it is.
 const minVacuum = 100
 
 // vacuum returns the optimizer settings of a chunk collection.

@@ -21,6 +21,7 @@ import (
 // anew when the connection has ended. Safe for concurrent use.
 type Client struct {
 	addr, path string
+	dialer     net.Dialer
 
 	mu     sync.Mutex
 	conn   *conn // nil: none yet
@@ -29,7 +30,9 @@ type Client struct {
 
 // New returns a client of a method, such as "/ragloop.v1.Retrieval/Retrieve", of the
 // server at addr, host:port. It does not connect.
-func New(addr, method string) *Client { return &Client{addr: addr, path: method} }
+func New(addr, method string) *Client {
+	return &Client{addr: addr, path: method, dialer: net.Dialer{Timeout: dialTimeout}}
+}
 
 // Reply is what the server answered.
 type Reply struct {
@@ -39,9 +42,9 @@ type Reply struct {
 	Details []byte // encoded google.rpc.Status; empty: none
 }
 
-// MaxRequestBytes is how long a request may be. It is what a server takes in before
-// it says more.
-const MaxRequestBytes = initialWindow - prefixBytes
+// MaxRequestBytes is how long a request may be: half of what a server takes in before
+// it says that it takes more, which it need not say before as much is used up.
+const MaxRequestBytes = initialWindow/2 - prefixBytes
 
 // dialTimeout bounds the wait for a connection.
 const dialTimeout = 5 * time.Second
@@ -62,7 +65,7 @@ func (c *Client) Call(ctx context.Context, request []byte) (Reply, error) {
 		return Reply{}, fmt.Errorf("call %s: the request has %d bytes, allowed are up to %d", c.path, len(request), MaxRequestBytes)
 	}
 	for ctx.Err() == nil {
-		conn, err := c.connection()
+		conn, err := c.connection(ctx)
 		if err != nil {
 			return Reply{}, fmt.Errorf("call %s: %w", c.path, err)
 		}
@@ -79,7 +82,7 @@ func (c *Client) Call(ctx context.Context, request []byte) (Reply, error) {
 }
 
 // connection returns one that takes calls.
-func (c *Client) connection() (*conn, error) {
+func (c *Client) connection(ctx context.Context) (*conn, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -88,15 +91,19 @@ func (c *Client) connection() (*conn, error) {
 	if c.conn != nil && c.conn.usable() {
 		return c.conn, nil
 	}
-	nc, err := net.DialTimeout("tcp", c.addr, dialTimeout)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConnection, err)
+	nc, err := c.dialer.DialContext(ctx, "tcp", c.addr)
+	switch {
+	case err != nil && ctx.Err() != nil: // perhaps before its turn came
+		return nil, ctx.Err()
+	case err != nil: // not wrapped: when it is dialTimeout it would pass for the end of ctx
+		return nil, fmt.Errorf("%w: %v", ErrConnection, err)
 	}
 	c.conn = newConn(nc, c.addr, c.path)
 	return c.conn, nil
 }
 
-// Close ends the connection. Calls that wait for their reply fail.
+// Close ends the connection. Calls that wait for their reply fail, but for those over
+// a connection that the server ends, too, which it does when they have it.
 func (c *Client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -81,13 +81,24 @@ func TestCall(t *testing.T) {
 	var calls sync.WaitGroup
 	for n := range 100 {
 		calls.Go(func() {
-			text := strings.Repeat(string(rune('a'+n%26)), 7*n*n%60_000)
+			text := strings.Repeat(string(rune('a'+n%26)), 7*n*n%30_000)
 			if out, err := ask(t.Context(), c, text); err != nil || out != strings.Repeat(text, 10) {
 				t.Errorf("text of %d bytes: %d bytes, %v", len(text), len(out), err)
 			}
 		})
 	}
 	calls.Wait()
+}
+
+// TestWindow: a server that says only now and then that it takes more never keeps a
+// call waiting that it could take.
+func TestWindow(t *testing.T) {
+	_, c := serve(t, repeat, grpc.InitialConnWindowSize(initialWindow))
+	for n := MaxRequestBytes / 2; n < MaxRequestBytes-8; n += 97 {
+		if _, err := ask(t.Context(), c, strings.Repeat("x", n)); err != nil {
+			t.Fatalf("text of %d bytes: %v", n, err)
+		}
+	}
 }
 
 // TestFewAtOnce: more calls than the server takes at once wait for each other.
@@ -236,34 +247,11 @@ func TestServerEnds(t *testing.T) {
 	}
 }
 
-// TestNoGRPC: what is no gRPC is an error, whatever it is.
-func TestNoGRPC(t *testing.T) {
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lis.Close()
-	go func() {
-		for {
-			conn, err := lis.Accept()
-			if err != nil {
-				return
-			}
-			_, _ = conn.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
-		}
-	}()
-	c := New(lis.Addr().String(), method)
-	defer c.Close()
-	if _, err := ask(t.Context(), c, "x"); !errors.Is(err, ErrConnection) {
-		t.Errorf("call = %v", err)
-	}
-}
-
 func TestRefuses(t *testing.T) {
 	_, c := serve(t, repeat)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := c.Call(ctx, make([]byte, MaxRequestBytes+1)); err == nil || !strings.Contains(err.Error(), "allowed are up to 65530") {
+	if _, err := c.Call(ctx, make([]byte, MaxRequestBytes+1)); err == nil || !strings.Contains(err.Error(), "allowed are up to 32762") {
 		t.Errorf("a request that is too long = %v", err)
 	}
 	if _, err := c.Call(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "no deadline") {

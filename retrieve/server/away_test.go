@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/ragloop/ragloop/internal/away"
+	"github.com/ragloop/ragloop/internal/index"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
 	"github.com/ragloop/ragloop/retrieve"
 )
@@ -55,28 +56,26 @@ func TestAway(t *testing.T) {
 // TestExpired: a call that its client ends at its deadline is one that was not finished
 // in time; one that somebody gives up is not.
 func TestExpired(t *testing.T) {
-	now := time.Now()
-	l := &limits{now: func() time.Time { return now }}
 	for name, tt := range map[string]struct {
 		left   time.Duration // 0: there is no deadline
 		cancel bool
-		want   bool
+		want   codes.Code
 	}{
-		"deadline":               {-time.Second, false, true},
-		"ended by the client":    {2 * time.Millisecond, true, true},
-		"given up":               {time.Hour, true, false},
-		"given up, any time":     {0, true, false},
-		"has an hour, and fails": {time.Hour, false, false},
+		"deadline":               {-time.Second, false, codes.DeadlineExceeded},
+		"ended by the client":    {2 * time.Millisecond, true, codes.DeadlineExceeded},
+		"given up":               {time.Hour, true, codes.Canceled},
+		"given up, any time":     {0, true, codes.Canceled},
+		"has an hour, and fails": {time.Hour, false, codes.NotFound},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		if tt.left != 0 {
-			ctx, cancel = context.WithDeadline(t.Context(), now.Add(tt.left))
+			ctx, cancel = context.WithDeadline(t.Context(), time.Now().Add(tt.left))
 		}
 		if tt.cancel {
 			cancel()
 		}
-		if got := l.expired(ctx); got != tt.want {
-			t.Errorf("%s: expired = %v, want %v", name, got, tt.want)
+		if got := statusOf(ctx, index.ErrNoDocument).Code(); got != tt.want || expired(ctx) != (tt.want == codes.DeadlineExceeded) {
+			t.Errorf("%s: expired = %v, status %v, want %v", name, expired(ctx), got, tt.want)
 		}
 		cancel()
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -156,8 +157,11 @@ type received struct{ error }
 
 // statusOf returns what err is on the wire. ctx is the one of the call.
 func statusOf(ctx context.Context, err error) *status.Status {
-	if cause := ctx.Err(); cause != nil {
-		return status.New(contextCode(cause), wireText(err))
+	switch {
+	case expired(ctx):
+		return status.New(codes.DeadlineExceeded, wireText(err))
+	case ctx.Err() != nil:
+		return status.New(codes.Canceled, wireText(err))
 	}
 	var fields invalidRequest
 	var rejected *RejectedError
@@ -218,12 +222,18 @@ func refusal(r *admit.Refusal) *status.Status {
 	return withDetail(status.New(codes.ResourceExhausted, r.Error()), &errdetails.RetryInfo{RetryDelay: durationpb.New(r.RetryAfter)})
 }
 
-func contextCode(cause error) codes.Code {
-	if errors.Is(cause, context.DeadlineExceeded) {
-		return codes.DeadlineExceeded
-	}
-	return codes.Canceled
+// expired reports whether a call has ended for want of time. A client whose deadline
+// comes ends the call at once, and that is mostly heard of here before the deadline is
+// noticed, which began later by the way that it took to come: such a call is not one
+// that somebody gave up.
+func expired(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ok && ctx.Err() != nil && time.Until(deadline) < noticedWithin
 }
+
+// noticedWithin is above what the two clocks of a call are apart, and below the time in
+// which anybody would give up by himself.
+const noticedWithin = 10 * time.Millisecond
 
 func badRequest(err error, fields invalidRequest) *status.Status {
 	detail := &errdetails.BadRequest{}

@@ -196,7 +196,7 @@ func (l *limits) bounded(ctx context.Context, method string, call func(context.C
 	switch {
 	case err == nil:
 		ended = admit.Done
-	case l.expired(ctx):
+	case expired(ctx):
 		ended = admit.Expired
 	}
 	if err != nil {
@@ -207,19 +207,6 @@ func (l *limits) bounded(ctx context.Context, method string, call func(context.C
 	}
 	return true, nil
 }
-
-// expired reports whether a call has ended for want of time. A client whose deadline
-// comes ends the call at once, and that is mostly heard of here before the deadline is
-// noticed, which began later by the way that it took to come: such a call is not one
-// that somebody gave up.
-func (l *limits) expired(ctx context.Context) bool {
-	deadline, ok := ctx.Deadline()
-	return ok && ctx.Err() != nil && deadline.Sub(l.now()) < noticedWithin
-}
-
-// noticedWithin is above what the two clocks of a call are apart, and below the time in
-// which anybody would give up by himself.
-const noticedWithin = 10 * time.Millisecond
 
 var errPanic = errors.New("panic")
 

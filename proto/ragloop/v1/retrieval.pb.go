@@ -1506,7 +1506,7 @@ type QueryReading struct {
 	// What the language model wrote, in its order: it was searched for, too.
 	Written []*WrittenText `protobuf:"bytes,2,rep,name=written,proto3" json:"written,omitempty"`
 	// What was looked for as it stands: in quotation marks first, then identifiers,
-	// then acronyms. At most 16.
+	// then acronyms. At most 16. Empty where SearchOptions.phrase_boost is 0.
 	Phrases []*QueryPhrase `protobuf:"bytes,3,rep,name=phrases,proto3" json:"phrases,omitempty"`
 	// Chunks that the dense query was moved towards, the nearest first. Empty: it was
 	// not; see SearchOptions.feedback.
