@@ -119,25 +119,28 @@ func (a *app) moreDocuments(b servingLoad) ([]ingest.Item, error) {
 const benchMoreChunks = 2000
 
 // call asks for one context.
-func (t *loadTarget) call(ctx context.Context, n int) load.Reply {
+func (t *loadTarget) call(ctx context.Context, n int, done func(load.Reply)) {
 	query := t.queries[n%len(t.queries)]
 	if t.unique {
 		query = fmt.Sprintf("%s (%d)", query, t.asked.Add(1)) // n begins anew with every measurement
 	}
 	request, err := proto.Marshal(t.request(query))
 	if err != nil {
-		return load.Reply{Outcome: load.Failed, Err: fmt.Errorf("encode the request: %w", err)}
+		done(load.Reply{Outcome: load.Failed, Err: fmt.Errorf("encode the request: %w", err)})
+		return
 	}
-	reply, err := t.retrieval.Call(ctx, request)
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		return load.Reply{Outcome: load.Expired}
-	case err != nil:
-		return load.Reply{Outcome: load.Failed, Err: err}
-	case reply.Code != uint32(codes.OK):
-		return refusal(reply)
-	}
-	return answered(reply.Body)
+	t.retrieval.Start(ctx, request, func(reply unary.Reply, err error) {
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			done(load.Reply{Outcome: load.Expired})
+		case err != nil:
+			done(load.Reply{Outcome: load.Failed, Err: err})
+		case reply.Code != uint32(codes.OK):
+			done(refusal(reply))
+		default:
+			done(answered(reply.Body))
+		}
+	})
 }
 
 // The parts of a response that are looked at. Decoding all of it would take as long

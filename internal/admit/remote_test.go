@@ -64,7 +64,7 @@ func (s *asking) run(t *testing.T, l *Limiter, rate float64, d time.Duration) lo
 	p := load.Plan{Rate: rate, Duration: d, Timeout: time.Second, Arrivals: load.Poisson, Seed: 1}
 	half := s.service
 	half.work /= 2
-	r, err := load.Run(t.Context(), p, func(ctx context.Context, n int) load.Reply {
+	r, err := load.Run(t.Context(), p, load.Waiting(func(ctx context.Context, n int) load.Reply {
 		ticket, err := l.Enter(ctx, "a")
 		switch {
 		case errors.Is(err, ErrBusy):
@@ -100,7 +100,7 @@ func (s *asking) run(t *testing.T, l *Limiter, rate float64, d time.Duration) lo
 		}
 		ticket.Leave(Done)
 		return load.Reply{}
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}

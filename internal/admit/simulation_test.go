@@ -31,7 +31,7 @@ func (s *service) handle() {
 func (s *service) run(t *testing.T, l *Limiter, rate float64, d time.Duration) load.Report {
 	t.Helper()
 	p := load.Plan{Rate: rate, Duration: d, Timeout: time.Second, Arrivals: load.Poisson, Seed: 1}
-	r, err := load.Run(t.Context(), p, func(ctx context.Context, _ int) load.Reply {
+	r, err := load.Run(t.Context(), p, load.Waiting(func(ctx context.Context, _ int) load.Reply {
 		ticket, err := l.Enter(ctx, "a")
 		switch {
 		case errors.Is(err, ErrBusy):
@@ -42,7 +42,7 @@ func (s *service) run(t *testing.T, l *Limiter, rate float64, d time.Duration) l
 		s.handle()
 		ticket.Leave(Done)
 		return load.Reply{}
-	})
+	}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,10 +56,19 @@ type Reply struct {
 	Err     error   // what a call that failed says
 }
 
-// Call makes the n-th call, from 0, and returns when it has its reply. It is
-// called concurrently. ctx ends when the call has taken Plan.Timeout from when
-// it was due.
-type Call func(ctx context.Context, n int) Reply
+// Call makes the n-th call, from 0, and returns when it is sent: the next one is not
+// sent before. When it has its reply, which is when ctx ends at the latest, done is
+// called, once. ctx ends when the call has taken Plan.Timeout from when it was due, and
+// when it is done.
+type Call func(ctx context.Context, n int, done func(Reply))
+
+// Waiting returns a Call that has a goroutine of its own wait for call to return the
+// reply.
+func Waiting(call func(ctx context.Context, n int) Reply) Call {
+	return func(ctx context.Context, n int, done func(Reply)) {
+		go func() { done(call(ctx, n)) }()
+	}
+}
 
 // Arrivals say how far apart calls are due.
 type Arrivals string
@@ -82,8 +91,8 @@ type Plan struct {
 	Timeout  time.Duration // of one call, from when it is due; above 0
 
 	// Exact waits for when a call is due in the operating system where that knows
-	// how, and keeps a thread for it. Go's timers are up to a millisecond late, which
-	// counts as latency.
+	// how, and keeps one of the threads that run Go code for it. Go's timers are up to a
+	// millisecond late, which counts as latency.
 	Exact bool
 }
 
@@ -164,8 +173,8 @@ func (r Report) Of(o Outcome) *Latencies {
 	return newLatencies()
 }
 
-// Run makes the calls of a plan. It returns when all have their reply. A run that
-// ctx ends is an error.
+// Run makes the calls of a plan. It returns when all have their reply, or when ctx
+// ends, which is an error.
 func Run(ctx context.Context, p Plan, call Call) (Report, error) {
 	if err := p.check(); err != nil {
 		return Report{}, fmt.Errorf("generate load: %w", err)
@@ -182,23 +191,29 @@ func Run(ctx context.Context, p Plan, call Call) (Report, error) {
 	begin := time.Now()
 	for n, at := range due {
 		if err := sleepUntil(ctx, begin.Add(at), p.Exact); err != nil {
-			calls.Wait()
 			return Report{}, fmt.Errorf("generate load: %w", err)
 		}
-		calls.Go(func() {
-			should := begin.Add(at)
-			lag := time.Since(should)
-			ctx, cancel := context.WithDeadline(ctx, should.Add(p.Timeout))
-			defer cancel()
-			reply := call(ctx, n)
+		should := begin.Add(at)
+		lag := time.Since(should)
+		calls.Add(1)
+		ctx, cancel := context.WithDeadline(ctx, should.Add(p.Timeout))
+		call(ctx, n, func(reply Reply) {
+			cancel()
 			if at >= p.Warmup {
 				rec.add(n, reply, time.Since(should), lag)
 			}
+			calls.Done()
 		})
 	}
-	calls.Wait()
-	if err := ctx.Err(); err != nil {
-		return Report{}, fmt.Errorf("generate load: %w", err)
+	replied := make(chan struct{})
+	go func() {
+		calls.Wait()
+		close(replied)
+	}()
+	select {
+	case <-replied:
+	case <-ctx.Done():
+		return Report{}, fmt.Errorf("generate load: %w", ctx.Err())
 	}
 	rec.report.Elapsed = max(time.Since(begin)-p.Warmup, p.Duration)
 	return rec.report, nil

@@ -3,10 +3,13 @@ package load
 import (
 	"context"
 	"errors"
+	"math"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func plan(rate float64, d time.Duration) Plan {
@@ -18,7 +21,7 @@ func plan(rate float64, d time.Duration) Plan {
 func TestRunIsOpen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		service := make(chan struct{}, 1) // a mutex would stop the clock of the bubble
-		r, err := Run(t.Context(), plan(100, 2*time.Second), func(_ context.Context, n int) Reply {
+		r, err := Run(t.Context(), plan(100, 2*time.Second), Waiting(func(_ context.Context, n int) Reply {
 			service <- struct{}{}
 			defer func() { <-service }()
 			if n == 50 {
@@ -26,7 +29,7 @@ func TestRunIsOpen(t *testing.T) {
 			}
 			time.Sleep(time.Millisecond)
 			return Reply{Stages: []Stage{{"work", time.Millisecond}}}
-		})
+		}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +58,7 @@ func TestRunCountsOutcomes(t *testing.T) {
 		p := plan(100, time.Second)
 		p.Warmup = 500 * time.Millisecond
 		broken := errors.New("broken")
-		r, err := Run(t.Context(), p, func(ctx context.Context, n int) Reply {
+		r, err := Run(t.Context(), p, Waiting(func(ctx context.Context, n int) Reply {
 			deadline, _ := ctx.Deadline()
 			if left := time.Until(deadline); left != time.Second {
 				t.Errorf("call %d has %v left", n, left)
@@ -72,7 +75,7 @@ func TestRunCountsOutcomes(t *testing.T) {
 				return Reply{Outcome: Degraded}
 			}
 			return Reply{}
-		})
+		}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,13 +133,13 @@ func TestArrivals(t *testing.T) {
 func TestExact(t *testing.T) {
 	p := plan(500, 40*time.Millisecond)
 	p.Exact = true
-	r, err := Run(t.Context(), p, func(ctx context.Context, n int) Reply {
+	r, err := Run(t.Context(), p, Waiting(func(ctx context.Context, n int) Reply {
 		deadline, _ := ctx.Deadline()
 		if left := time.Until(deadline); left > p.Timeout {
 			t.Errorf("call %d has %v left: it is early", n, left)
 		}
 		return Reply{}
-	})
+	}))
 	if err != nil || r.Calls != 19 || r.Outcomes[Answered] != 19 {
 		t.Errorf("Run = %+v, %v", r, err)
 	}
@@ -149,7 +152,7 @@ func TestPeak(t *testing.T) {
 		p := plan(50, time.Second)
 		p.Timeout = 100 * time.Millisecond
 		steps := 0
-		r, err := Peak(t.Context(), p, Limit{Answered: 0.99, P99: 20 * time.Millisecond}, func(ctx context.Context, _ int) Reply {
+		r, err := Peak(t.Context(), p, Limit{Answered: 0.99, P99: 20 * time.Millisecond}, Waiting(func(ctx context.Context, _ int) Reply {
 			select {
 			case workers <- struct{}{}:
 				time.Sleep(2 * time.Millisecond)
@@ -158,9 +161,33 @@ func TestPeak(t *testing.T) {
 			case <-ctx.Done():
 				return Reply{Outcome: Expired}
 			}
-		}, func(Report, bool) { steps++ })
+		}), func(Report, bool) { steps++ })
 		if err != nil || r.Rate < 960 || r.Rate > 1040 || steps > 15 {
 			t.Errorf("peak = %v after %d steps, %v; want about 1000", r.Rate, steps, err)
+		}
+	})
+}
+
+// TestPeakAfterBadMoment: a machine that does something else for a while in the middle
+// of the search has no lower peak by that.
+func TestPeakAfterBadMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		runs, rates := 0, []float64{}
+		r, err := Peak(t.Context(), plan(100, time.Second), Limit{Answered: 0.99, P99: time.Second}, func(_ context.Context, n int, done func(Reply)) {
+			if n == 0 {
+				runs++
+			}
+			reply := Reply{}
+			if runs == 2 || runs > 5 { // once at 200 calls per second; at 1,600 and more
+				reply.Outcome = Expired
+			}
+			done(reply)
+		}, func(r Report, _ bool) { rates = append(rates, math.Round(r.Rate/100)*100) })
+		if err != nil || r.Rate < 750 || r.Rate > 850 {
+			t.Errorf("peak = %v, %v; want about 800", r.Rate, err)
+		}
+		if d := cmp.Diff([]float64{100, 200, 200, 400, 800, 1600, 1600}, rates[:min(7, len(rates))]); d != "" {
+			t.Errorf("rates (-want +got):\n%s", d)
 		}
 	})
 }
@@ -168,7 +195,7 @@ func TestPeak(t *testing.T) {
 func TestNoPeak(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := plan(1, 20*time.Second)
-		_, err := Peak(t.Context(), p, Limit{Answered: 1, P99: time.Second}, func(context.Context, int) Reply { return Reply{Outcome: Rejected} }, nil)
+		_, err := Peak(t.Context(), p, Limit{Answered: 1, P99: time.Second}, Waiting(func(context.Context, int) Reply { return Reply{Outcome: Rejected} }), nil)
 		if !errors.Is(err, ErrNoPeak) || !strings.Contains(err.Error(), "0.0 % answered") {
 			t.Errorf("Peak of a service that rejects all = %v", err)
 		}
@@ -190,7 +217,7 @@ func TestBadPlans(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Run(ctx, plan(10, time.Second), func(context.Context, int) Reply { return Reply{} }); !errors.Is(err, context.Canceled) {
+	if _, err := Run(ctx, plan(10, time.Second), Waiting(func(context.Context, int) Reply { return Reply{} })); !errors.Is(err, context.Canceled) {
 		t.Errorf("Run that is cancelled = %v", err)
 	}
 }

@@ -33,11 +33,14 @@ var ErrNoPeak = errors.New("no peak rate")
 
 // Peak looks for the highest rate that keeps to a limit, step by step: from
 // p.Rate on twice as high until one does not hold, or half as high until one
-// does, then the geometric mean of the two. progress, which may be nil, is told
-// every step. The steps have seeds of their own.
+// does, then the geometric mean of the two. A rate that does not hold is tried once
+// more: a moment in which the machine did something else is no verdict, and the search
+// never comes back. progress, which may be nil, is told every step. The steps have seeds
+// of their own.
 func Peak(ctx context.Context, p Plan, l Limit, call Call, progress func(r Report, holds bool)) (Report, error) {
 	var peak Report
 	low, high := 0.0, math.Inf(1) // the highest rate that holds, the lowest that does not
+	again := false                // this rate did not hold once
 	for {
 		r, err := Run(ctx, p, call)
 		if err != nil {
@@ -46,6 +49,10 @@ func Peak(ctx context.Context, p Plan, l Limit, call Call, progress func(r Repor
 		holds := l.Holds(r)
 		if progress != nil {
 			progress(r, holds)
+		}
+		p.Seed++
+		if again = !holds && !again; again {
+			continue
 		}
 		if holds {
 			low, peak = p.Rate, r
@@ -67,6 +74,5 @@ func Peak(ctx context.Context, p Plan, l Limit, call Call, progress func(r Repor
 		default:
 			p.Rate = math.Sqrt(low * high)
 		}
-		p.Seed++
 	}
 }

@@ -57,28 +57,33 @@ var (
 	ErrConnection = errors.New("the connection failed")
 )
 
-// Call makes a call and waits for the reply. The deadline of ctx, which it needs, is
-// told to the server; when ctx ends the call is taken back, and the error is that of
-// ctx. Otherwise an error means that there is no reply.
-func (c *Client) Call(ctx context.Context, request []byte) (Reply, error) {
-	if len(request) > MaxRequestBytes {
-		return Reply{}, fmt.Errorf("call %s: the request has %d bytes, allowed are up to %d", c.path, len(request), MaxRequestBytes)
-	}
-	for ctx.Err() == nil {
-		conn, err := c.connection(ctx)
-		if err != nil {
-			return Reply{}, fmt.Errorf("call %s: %w", c.path, err)
-		}
-		reply, err := conn.call(ctx, request)
-		if errors.Is(err, errUnused) {
-			continue // the server has not seen the call
+// Start makes a call and returns when it is sent. When there is a reply, or none can
+// come, done is called once, perhaps before Start returns; it must not use the client.
+// The deadline of ctx, which it needs, is told to the server; when ctx ends the call is
+// taken back, and the error is that of ctx. Otherwise an error means that there is no
+// reply.
+func (c *Client) Start(ctx context.Context, request []byte, done func(Reply, error)) {
+	ended := func(r Reply, err error) {
+		if errors.Is(err, errUnused) && ctx.Err() == nil {
+			go c.Start(ctx, request, done)
+			return
 		}
 		if err != nil {
 			err = fmt.Errorf("call %s: %w", c.path, err)
 		}
-		return reply, err
+		done(r, err)
 	}
-	return Reply{}, fmt.Errorf("call %s: %w", c.path, ctx.Err())
+	if len(request) > MaxRequestBytes {
+		ended(Reply{}, fmt.Errorf("the request has %d bytes, allowed are up to %d", len(request), MaxRequestBytes))
+		return
+	}
+	conn, err := c.connection(ctx)
+	if err == nil {
+		err = conn.send(ctx, request, ended)
+	}
+	if err != nil {
+		ended(Reply{}, err)
+	}
 }
 
 // connection returns one that takes calls.

@@ -66,9 +66,9 @@ type conn struct {
 
 // call is a call without reply.
 type call struct {
-	done  chan struct{} // closed when the next two are set
+	ended func(Reply, error) // called once, with conn.mu held
+	stop  func() bool        // watching the context
 	reply Reply
-	err   error
 
 	begun bool // the prefix has come
 	size  int  // of the response
@@ -125,10 +125,13 @@ func (c *conn) end(err error) {
 
 // finish ends a call, without error or with one. c.mu is held.
 func (c *conn) finish(id uint32, call *call, err error) {
-	call.err = err
+	call.stop()
 	delete(c.calls, id)
-	close(call.done)
 	c.room.Signal()
+	if err != nil {
+		call.reply = Reply{}
+	}
+	call.ended(call.reply, err)
 }
 
 // drop ends a call that the server has not ended, and tells it. c.mu is held.
@@ -137,31 +140,12 @@ func (c *conn) drop(id uint32, call *call, err error) {
 	c.finish(id, call, err)
 }
 
-// call makes one call.
-func (c *conn) call(ctx context.Context, request []byte) (Reply, error) {
-	id, call, err := c.send(ctx, request)
-	if err != nil {
-		return Reply{}, err
-	}
-	select {
-	case <-call.done:
-		return call.reply, call.err
-	case <-ctx.Done():
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.calls[id] == call {
-		c.drop(id, call, ctx.Err())
-		c.flush()
-	}
-	return Reply{}, ctx.Err()
-}
-
-// send writes a call as soon as the server takes it.
-func (c *conn) send(ctx context.Context, request []byte) (uint32, *call, error) {
+// send writes a call as soon as the server takes it; ended is called at its end.
+// Where there is an error there is no call.
+func (c *conn) send(ctx context.Context, request []byte, ended func(Reply, error)) error {
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		return 0, nil, errors.New("the call has no deadline")
+		return errors.New("the call has no deadline")
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -179,18 +163,19 @@ func (c *conn) send(ctx context.Context, request []byte) (uint32, *call, error) 
 	switch {
 	case ctx.Err() != nil || left <= 0:
 		c.room.Signal() // the room is somebody else's
-		return 0, nil, cmp.Or(ctx.Err(), context.DeadlineExceeded)
+		return cmp.Or(ctx.Err(), context.DeadlineExceeded)
 	case c.going:
-		return 0, nil, errUnused
+		return errUnused
 	case c.err != nil:
-		return 0, nil, c.err
+		return c.err
 	}
 	id := c.next
 	if c.next += 2; c.next > maxStream {
 		c.going = true
 	}
 	c.window -= size
-	call := &call{done: make(chan struct{})}
+	call := &call{ended: ended}
+	call.stop = context.AfterFunc(ctx, func() { c.takeBack(ctx, id) })
 	c.calls[id] = call
 
 	c.block.Reset()
@@ -212,7 +197,17 @@ func (c *conn) send(ctx context.Context, request []byte) (uint32, *call, error) 
 	}
 	c.wrote(c.frames.WriteData(id, true, message))
 	c.flush()
-	return id, call, nil
+	return nil
+}
+
+// takeBack ends a call whose context has ended.
+func (c *conn) takeBack(ctx context.Context, id uint32) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if call := c.calls[id]; call != nil {
+		c.drop(id, call, ctx.Err())
+		c.flush()
+	}
 }
 
 // wake has those who wait for room look again.

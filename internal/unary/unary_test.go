@@ -53,6 +53,17 @@ func serve(t *testing.T, handle handler, options ...grpc.ServerOption) (*grpc.Se
 	return s, c
 }
 
+// wait makes a call and waits for its end.
+func wait(ctx context.Context, c *Client, request []byte) (reply Reply, err error) {
+	done := make(chan struct{})
+	c.Start(ctx, request, func(r Reply, e error) {
+		reply, err = r, e
+		close(done) // a second time it panics
+	})
+	<-done
+	return reply, err
+}
+
 // ask makes a call that ends well.
 func ask(ctx context.Context, c *Client, text string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
@@ -61,7 +72,7 @@ func ask(ctx context.Context, c *Client, text string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	r, err := c.Call(ctx, request)
+	r, err := wait(ctx, c, request)
 	if err != nil {
 		return "", err
 	}
@@ -135,7 +146,7 @@ func TestStatus(t *testing.T) {
 	_, c := serve(t, func(context.Context, string) (string, error) { return "", st.Err() })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	r, err := c.Call(ctx, nil)
+	r, err := wait(ctx, c, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +194,7 @@ func TestEndOfContext(t *testing.T) {
 	}
 	late, cancelLate := context.WithTimeout(t.Context(), -time.Second)
 	defer cancelLate()
-	if _, err := c.Call(late, nil); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := wait(late, c, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("a call after its deadline = %v", err)
 	}
 }
@@ -205,7 +216,7 @@ func TestNoRoom(t *testing.T) {
 	<-began
 	ctx, cancelSecond := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancelSecond()
-	if _, err := c.Call(ctx, nil); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := wait(ctx, c, nil); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("call = %v", err)
 	}
 	cancel()
@@ -251,16 +262,16 @@ func TestRefuses(t *testing.T) {
 	_, c := serve(t, repeat)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if _, err := c.Call(ctx, make([]byte, MaxRequestBytes+1)); err == nil || !strings.Contains(err.Error(), "allowed are up to 32762") {
+	if _, err := wait(ctx, c, make([]byte, MaxRequestBytes+1)); err == nil || !strings.Contains(err.Error(), "allowed are up to 32762") {
 		t.Errorf("a request that is too long = %v", err)
 	}
-	if _, err := c.Call(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "no deadline") {
+	if _, err := wait(t.Context(), c, nil); err == nil || !strings.Contains(err.Error(), "no deadline") {
 		t.Errorf("a call without deadline = %v", err)
 	}
 	if err := c.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Call(ctx, nil); !errors.Is(err, ErrClosed) {
+	if _, err := wait(ctx, c, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("a call of a closed client = %v", err)
 	}
 }
@@ -282,7 +293,7 @@ func BenchmarkCall(b *testing.B) {
 	defer cancel()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, err := c.Call(ctx, make([]byte, 100)); err != nil {
+			if _, err := wait(ctx, c, make([]byte, 100)); err != nil {
 				b.Fatal(err)
 			}
 		}
