@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -116,9 +115,6 @@ func (a *app) benchServe(ctx context.Context, b servingLoad) (err error) {
 	}
 	defer closing(&err, t.close)
 	defer collectSeldom()() // what it takes, the service lacks
-	cores := runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(cores + 1) // one waits for when calls are due, see load.Plan
-	defer runtime.GOMAXPROCS(cores)
 	var out loadResults
 	busy := t.busy()
 	highest, plan := b.plan.Rate, b.plan

@@ -91,8 +91,8 @@ type Plan struct {
 	Timeout  time.Duration // of one call, from when it is due; above 0
 
 	// Exact waits for when a call is due in the operating system where that knows
-	// how, and keeps one of the threads that run Go code for it. Go's timers are up to a
-	// millisecond late, which counts as latency.
+	// how, and keeps a thread for it. Go's timers are up to a millisecond late, which
+	// counts as latency.
 	Exact bool
 }
 
