@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 
 	"github.com/ragloop/ragloop/internal/embed"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
@@ -88,6 +90,9 @@ func (a *app) serviceIndex(ctx context.Context, conn *grpc.ClientConn) (string, 
 	resp, err := ragloopv1.NewIngestionClient(conn).ListDocuments(ctx, &ragloopv1.ListDocumentsRequest{
 		Collection: a.flags["collection"], PageSize: 1, // without the flag: the service's own
 	})
+	if status.Code(err) == codes.ResourceExhausted { // alive, and no place for one call more
+		return "not asked, the service has as many calls of ingestion as it takes", nil
+	}
 	if err != nil {
 		return "", describe(err)
 	}

@@ -37,6 +37,7 @@ func TestDoctorAsksTheIndex(t *testing.T) {
 	}{
 		{nil, exitOK, "ok    index of the service: answers, empty\n"},
 		{status.Error(codes.FailedPrecondition, "no key"), exitFailed, "FAIL  index of the service: no key (FailedPrecondition)\n"},
+		{status.Error(codes.ResourceExhausted, "busy"), exitOK, "ok    index of the service: not asked, the service has as many calls of ingestion as it takes\n"},
 	} {
 		lis, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

@@ -8,7 +8,8 @@ import (
 )
 
 // ServiceConfig is the gRPC service config, in JSON, that suits clients of
-// ragloop: up to four attempts at a read that is answered with UNAVAILABLE, in
+// ragloop: up to four attempts at a read that is answered with UNAVAILABLE, unless by
+// the server itself, which has tried already and says so (grpc-retry-pushback-ms), in
 // all at most 35 seconds for a call of Retrieval (the server as shipped ends one
 // after 30), and responses of up to 64 MiB, as many as the server sends.
 //

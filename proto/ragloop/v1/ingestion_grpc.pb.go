@@ -42,7 +42,8 @@ const (
 // is that of Document.reason in capitals, for example NEEDS_OCR; NOT_FOUND with
 // google.rpc.ResourceInfo for an unknown collection or document;
 // FAILED_PRECONDITION when the collection was built with another embedder than
-// the server has; UNAVAILABLE when index or embedder cannot be reached (may be
+// the server has, or the index refuses for good (its own limits, its API key);
+// UNAVAILABLE when index or embedder cannot be reached (may be
 // retried: ingestion of a document is idempotent); RESOURCE_EXHAUSTED when a
 // message is larger than the server accepts (as shipped 32 MiB) or the server
 // handles too many calls; DATA_LOSS when what is stored is damaged;
@@ -152,7 +153,8 @@ func (c *ingestionClient) ListDocuments(ctx context.Context, in *ListDocumentsRe
 // is that of Document.reason in capitals, for example NEEDS_OCR; NOT_FOUND with
 // google.rpc.ResourceInfo for an unknown collection or document;
 // FAILED_PRECONDITION when the collection was built with another embedder than
-// the server has; UNAVAILABLE when index or embedder cannot be reached (may be
+// the server has, or the index refuses for good (its own limits, its API key);
+// UNAVAILABLE when index or embedder cannot be reached (may be
 // retried: ingestion of a document is idempotent); RESOURCE_EXHAUSTED when a
 // message is larger than the server accepts (as shipped 32 MiB) or the server
 // handles too many calls; DATA_LOSS when what is stored is damaged;

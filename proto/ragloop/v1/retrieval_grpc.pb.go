@@ -34,8 +34,8 @@ const (
 // names each offending field by its path ("search.top_k"); NOT_FOUND with
 // google.rpc.ResourceInfo for an unknown collection or document;
 // FAILED_PRECONDITION when the collection was built with another embedder than
-// the server has, or the index refuses a filter on a field that it has no payload
-// index of; UNAVAILABLE when the index cannot be reached, or with require_all a
+// the server has, or the index refuses the request for good: a filter on a field
+// that it has no payload index of, its own limits, its API key; UNAVAILABLE when the index cannot be reached, or with require_all a
 // part of the search failed (may be retried); RESOURCE_EXHAUSTED with
 // google.rpc.RetryInfo, which says when to ask again, when the server has too many
 // calls; DATA_LOSS when what is stored is damaged; DEADLINE_EXCEEDED, at once where
@@ -108,8 +108,8 @@ func (c *retrievalClient) GetDocument(ctx context.Context, in *GetDocumentReques
 // names each offending field by its path ("search.top_k"); NOT_FOUND with
 // google.rpc.ResourceInfo for an unknown collection or document;
 // FAILED_PRECONDITION when the collection was built with another embedder than
-// the server has, or the index refuses a filter on a field that it has no payload
-// index of; UNAVAILABLE when the index cannot be reached, or with require_all a
+// the server has, or the index refuses the request for good: a filter on a field
+// that it has no payload index of, its own limits, its API key; UNAVAILABLE when the index cannot be reached, or with require_all a
 // part of the search failed (may be retried); RESOURCE_EXHAUSTED with
 // google.rpc.RetryInfo, which says when to ask again, when the server has too many
 // calls; DATA_LOSS when what is stored is damaged; DEADLINE_EXCEEDED, at once where
