@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/spf13/cobra"
 
 	"github.com/ragloop/ragloop/internal/load"
@@ -45,8 +46,9 @@ service. Both share the cores of this machine.
 
 --rate max looks for the highest rate of which 99 % of calls are answered, 99 % of
 those within --p99, and then measures at half of it. --overload 4 offers four times
-the rate, or the peak, and prints how many calls are still answered and how soon
-the others are refused. --embed asks nothing twice and embeds every query with the
+the rate, or the peak, and prints how many calls are still answered, against what is
+answered of the rate itself right before, as machines are not equally fast all the
+time, and how soon the others are refused. --embed asks nothing twice and embeds every query with the
 configured embedder; without it each query is embedded once. --ingest measures
 again while documents are embedded and stored.`,
 		Args: args(0),
@@ -114,7 +116,7 @@ func (a *app) benchServe(ctx context.Context, b servingLoad) (err error) {
 		return err
 	}
 	defer closing(&err, t.close)
-	defer collectSeldom()() // what it takes, the service lacks
+	defer collectSeldom(memlimit.FromCgroup)() // what it takes, the service lacks
 	var out loadResults
 	busy := t.busy()
 	highest, plan := b.plan.Rate, b.plan
@@ -164,10 +166,20 @@ func (a *app) benchServe(ctx context.Context, b servingLoad) (err error) {
 		}
 	}
 	if b.overload > 0 {
+		if b.peak || b.ingest { // something else was measured last
+			name, plan.Rate = "rate again", highest
+			if b.peak {
+				name = "peak again"
+			}
+			if err := measure(name); err != nil {
+				return err
+			}
+		}
 		plan.Rate = highest * b.overload
 		if err := measure("overload"); err != nil {
 			return err
 		}
+		out.compare()
 	}
 	if busy.err != nil {
 		return busy.err

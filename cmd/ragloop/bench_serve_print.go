@@ -15,7 +15,7 @@ type loadResults struct {
 }
 
 type loadResult struct {
-	Name     string             `json:"name"` // "peak", "half", "rate", "overload", "… during ingest"
+	Name     string             `json:"name"` // "peak", "half", "rate", "overload", "… during ingest", "… again"
 	Rate     float64            `json:"calls_per_second"`
 	Goodput  float64            `json:"answers_per_second"` // complete ones
 	Calls    int                `json:"calls"`
@@ -25,6 +25,9 @@ type loadResult struct {
 	Lag      latency            `json:"lag"`     // how late calls were sent; it is part of Latency
 	Cores    busyCores          `json:"busy_cores"`
 	Error    string             `json:"error,omitempty"`
+	// Share is Goodput in parts of that of the measurement before: of an overload where
+	// that one has answers.
+	Share *float64 `json:"share_of_answers_before,omitempty"`
 }
 
 type stageLatency struct {
@@ -71,6 +74,15 @@ func (o *loadResults) add(name string, r load.Report, cores busyCores) {
 	o.Measurements = append(o.Measurements, out)
 }
 
+// compare fills in the share of the last measurement.
+func (o *loadResults) compare() {
+	last, before := &o.Measurements[len(o.Measurements)-1], o.Measurements[len(o.Measurements)-2]
+	if before.Goodput > 0 {
+		share := last.Goodput / before.Goodput
+		last.Share = &share
+	}
+}
+
 func (a *app) printLoad(o loadResults) error {
 	if a.json {
 		e := json.NewEncoder(a.out)
@@ -81,7 +93,11 @@ func (a *app) printLoad(o loadResults) error {
 		if i > 0 {
 			fmt.Fprintln(a.out)
 		}
-		fmt.Fprintf(a.out, "%s: %.0f calls per second, %.0f answered completely\n", m.Name, m.Rate, m.Goodput)
+		fmt.Fprintf(a.out, "%s: %.0f calls per second, %.0f answered completely", m.Name, m.Rate, m.Goodput)
+		if m.Share != nil {
+			fmt.Fprintf(a.out, ", %.0f %% of those answered at the rate before", 100**m.Share)
+		}
+		fmt.Fprintln(a.out)
 		w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', tabwriter.AlignRight)
 		fmt.Fprintln(w, "\tcalls\tp50 ms\tp90\tp99\tp99.9\tmax\t")
 		row := func(name string, l latency) {

@@ -5,6 +5,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
 // A collection of garbage takes all cores for some tens of milliseconds, as it
@@ -12,11 +14,14 @@ import (
 // While a service is at work the heap may grow more between two collections than
 // Go lets it, by its own size: up to garbageBytes, but no more than mostPercent of
 // what is in use. A service that uses more than garbageBytes is collected as ever.
+// So is one in a container that has no room for it: Go is told of the container's
+// limit, less what is not Go's there, files in memory and processes that parse.
 const (
 	garbageBytes = 512 << 20
 	leastPercent = 100 // Go's default
 	mostPercent  = 400
 	garbageCheck = time.Second
+	heapShare    = 0.75 // of a container's memory
 )
 
 // garbagePercent returns how much garbage there may be beside so many bytes in
@@ -25,15 +30,20 @@ func garbagePercent(inUse uint64) int {
 	return int(min(max(garbageBytes*100/max(inUse, 1), leastPercent), mostPercent))
 }
 
-// collectSeldom follows garbagePercent until stop is called. Where GOGC or
-// GOMEMLIMIT say something else than Go's defaults, they hold.
-func collectSeldom() (stop func()) {
+// collectSeldom follows garbagePercent until stop is called, within container, which
+// returns the memory that the process may use, or an error where there is no such
+// limit. Where GOGC or GOMEMLIMIT say something else than Go's defaults, they hold.
+func collectSeldom(container memlimit.Provider) (stop func()) {
 	if gcMetric("/gc/gogc:percent") != leastPercent || gcMetric("/gc/gomemlimit:bytes") != math.MaxInt64 {
 		return func() {}
+	}
+	if limit, err := memlimit.ApplyRatio(container, heapShare)(); err == nil {
+		debug.SetMemoryLimit(int64(min(limit, math.MaxInt64)))
 	}
 	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
+		defer debug.SetMemoryLimit(math.MaxInt64)
 		defer debug.SetGCPercent(leastPercent)
 		check := time.NewTicker(garbageCheck)
 		defer check.Stop()

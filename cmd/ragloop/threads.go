@@ -1,6 +1,10 @@
 package main
 
-import "runtime"
+import (
+	"runtime"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
+)
 
 // threadsPerCore is how many threads may run Go code for each core while a
 // service is at work. Go has no priorities: with as many threads as cores, all of
@@ -18,6 +22,6 @@ func withThreads(serve func() error) error {
 	cores := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(threadsPerCore * cores)
 	defer runtime.GOMAXPROCS(cores)
-	defer collectSeldom()()
+	defer collectSeldom(memlimit.FromCgroup)()
 	return serve()
 }
