@@ -237,7 +237,7 @@ func (a *app) showDoc(ctx context.Context, doc text.DocID) error {
 		if err := printRecord(a.err, record); err != nil {
 			return err
 		}
-		_, err = fmt.Fprintln(a.out, body)
+		_, err = fmt.Fprintln(a.out, forReading(a.out, body))
 		return err
 	})
 }

@@ -37,7 +37,7 @@ media type, title, pages, blocks and warnings; offsets are code points.`,
 			for _, w := range doc.Warnings {
 				a.say("warning: %s", printable(w))
 			}
-			_, err = fmt.Fprintln(a.out, doc.Text)
+			_, err = fmt.Fprintln(a.out, forReading(a.out, doc.Text))
 			return err
 		},
 	}

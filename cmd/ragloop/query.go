@@ -233,7 +233,7 @@ func (a *app) printContext(resp *ragloopv1.RetrieveResponse) error {
 		a.say("nothing found in collection %s", resp.Provenance.GetCollection())
 		return nil
 	}
-	if _, err := fmt.Fprintln(a.out, resp.Context); err != nil {
+	if _, err := fmt.Fprintln(a.out, forReading(a.out, resp.Context)); err != nil {
 		return err
 	}
 	a.say("%s", dim(a.err, summary(resp)))

@@ -202,6 +202,15 @@ func group(name, short string, sub ...*cobra.Command) *cobra.Command {
 // printable returns a name or message that comes from a document for a terminal.
 func printable(s string) string { return text.Printable(s) }
 
+// forReading returns text of a document as it is printed to w: byte for byte, but for a
+// terminal, which would obey what a document may have of its commands.
+func forReading(w io.Writer, s string) string {
+	if terminal(w) {
+		return text.PrintableLines(s)
+	}
+	return s
+}
+
 // keyFlag is a flag that sets a configuration key; the loader checks its value.
 type keyFlag struct {
 	flags map[string]string

@@ -14,3 +14,9 @@ func TestPrintable(t *testing.T) {
 		}
 	}
 }
+
+func TestPrintableLines(t *testing.T) {
+	if got, want := PrintableLines("a\tb\n\nc\x1b]0;x\a\r\n"), "a\tb\n\nc\\x1b]0;x\\a\\r\n"; got != want {
+		t.Errorf("PrintableLines = %q, want %q", got, want)
+	}
+}
