@@ -130,6 +130,78 @@ func BenchmarkQuery(b *testing.B) {
 	}
 }
 
+// BenchmarkSearch makes the calls of one search the direct way: two legs of 100
+// among 10,000 points of a tenant, the scores of what only one of them found, and
+// the records of the documents.
+func BenchmarkSearch(b *testing.B) {
+	s := OpenMemory()
+	c := benchCollection(b, s)
+	r := rand.New(rand.NewPCG(2, 2))
+	for i := range 10_000 / 250 {
+		points := benchPoints(r, i*250, 250)
+		for _, p := range points {
+			p.Id = qdrant.NewIDUUID(fmt.Sprintf("00000000-0000-0000-0000-%012d", p.GetId().GetNum()))
+			p.Payload["tenant"] = qdrant.NewValueString("t")
+		}
+		c.insert(points)
+	}
+	scope := func(must ...*qdrant.Condition) *qdrant.Filter {
+		return &qdrant.Filter{Must: append([]*qdrant.Condition{qdrant.NewMatch("tenant", "t")}, must...)}
+	}
+	ask := func(using string, q *qdrant.Query, filter *qdrant.Filter) *qdrant.QueryPoints {
+		return &qdrant.QueryPoints{
+			CollectionName: "c", Using: &using, Query: q, Limit: proto.Uint64(100), WithVectors: qdrant.NewWithVectors(false),
+			WithPayload: qdrant.NewWithPayload(using == "dense"), Filter: filter,
+		}
+	}
+	dense := qdrant.NewQueryDense(randomVector(r, benchDim))
+	sparse := benchPoints(r, 0, 1)[0].GetVectors().GetVectors().GetVectors()["bm25"].GetSparse()
+	words := qdrant.NewQuerySparse(sparse.GetIndices()[:8], sparse.GetValues()[:8])
+	search := qdrant.NewPointsClient(dialDirect(b, s))
+	batch := func(qs ...*qdrant.QueryPoints) []*qdrant.BatchResult {
+		res, err := search.QueryBatch(b.Context(), &qdrant.QueryBatchPoints{CollectionName: "c", QueryPoints: qs})
+		if err != nil {
+			b.Fatal(err)
+		}
+		return res.GetResult()
+	}
+	all := scope()
+	legs := []*qdrant.QueryPoints{ask("dense", dense, all), ask("bm25", words, all)}
+	ids := make([][]*qdrant.PointId, len(legs))
+	for i, found := range batch(legs...) {
+		for _, p := range found.GetResult() {
+			ids[i] = append(ids[i], p.GetId())
+		}
+	}
+	completion := []*qdrant.QueryPoints{ask("dense", dense, scope(qdrant.NewHasID(ids[1]...))), ask("bm25", words, scope(qdrant.NewHasID(ids[0]...)))}
+	records := &qdrant.GetPoints{
+		CollectionName: "c", Ids: append(ids[0][:75:75], ids[1][:75]...),
+		WithPayload: qdrant.NewWithPayload(true), WithVectors: qdrant.NewWithVectors(false),
+	}
+	for range 40 { // until there are coarse copies
+		batch(legs...)
+	}
+	for _, release := range []bool{false, true} {
+		b.Run(fmt.Sprintf("release=%v", release), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, queries := range [][]*qdrant.QueryPoints{legs, completion} {
+					if results := batch(queries...); release {
+						Release(results)
+					}
+				}
+				res, err := search.Get(b.Context(), records)
+				if err != nil || len(res.GetResult()) < 100 {
+					b.Fatal(len(res.GetResult()), err)
+				}
+				if release {
+					ReleasePoints(res.GetResult())
+				}
+			}
+		})
+	}
+}
+
 // BenchmarkOpen replays a log of 10,000 points.
 func BenchmarkOpen(b *testing.B) {
 	dir := b.TempDir()

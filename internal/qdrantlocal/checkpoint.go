@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/ragloop/ragloop/internal/failpoint"
+	"github.com/ragloop/ragloop/internal/qdrantwire"
 )
 
 // A checkpoint is a file of records like a log: per collection its
@@ -235,6 +236,7 @@ type restoredPoint struct {
 
 func (c *collection) restored(ps []*qdrant.ScoredPoint) (change, error) {
 	out := make(restorePoints, len(ps))
+	var compact qdrantwire.Compactor
 	for i, p := range ps {
 		id, err := parseID(p.GetId())
 		if err != nil {
@@ -250,7 +252,7 @@ func (c *collection) restored(ps []*qdrant.ScoredPoint) (change, error) {
 				return nil, err
 			}
 		}
-		out[i] = restoredPoint{newPoint{id: id, payload: p.GetPayload(), vectors: vs, size: proto.Size(p)}, p.GetVersion()}
+		out[i] = restoredPoint{newPoint{id: id, payload: compact.Payload(p.GetPayload()), vectors: vs, size: proto.Size(p)}, p.GetVersion()}
 	}
 	return out, nil
 }

@@ -3,6 +3,7 @@ package qdrantlocal
 import (
 	"math"
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -55,8 +56,9 @@ type coarseCopy struct {
 
 type coarseMemory struct {
 	scratch  simd.Scratch
-	products []float32 // of all blocks
-	floors   []float32 // a heap, the least first
+	products []float32   // of all blocks
+	bounds   [][]float32 // parts of products, by block; nil: the block has no copy
+	floors   []float32   // a heap, the least first
 }
 
 // noBias is added to products.
@@ -240,12 +242,13 @@ func (q coarseQuery) floor(v float32, n int) {
 	}
 }
 
-// narrow returns set, which is not changed, without vectors that are certainly not
-// among the best limit.
-func (q coarseQuery) narrow(d *denseSpace, set bitset, limit int) bitset {
+// narrow removes from set vectors that are certainly not among the best limit.
+func (q coarseQuery) narrow(d *denseSpace, set bitset, limit int) {
 	const words = coarseRows / 64
 	made := false
-	bounds := make([][]float32, (len(set)+words-1)/words)
+	bounds := slices.Grow(q.memory.bounds[:0], (len(set)+words-1)/words)[:(len(set)+words-1)/words]
+	q.memory.bounds = bounds
+	clear(bounds)
 	for i := range bounds {
 		within := set[i*words : min((i+1)*words, len(set))]
 		if within.count() < coarseMin {
@@ -262,15 +265,14 @@ func (q coarseQuery) narrow(d *denseSpace, set bitset, limit int) bitset {
 		})
 	}
 	if len(q.memory.floors) < limit {
-		return set
+		return
 	}
 	floor := q.memory.floors[0]
-	out := set.clone()
 	for i, block := range bounds {
 		if block == nil {
 			continue
 		}
-		within := out[i*words : min((i+1)*words, len(out))]
+		within := set[i*words : min((i+1)*words, len(set))]
 		within.each(func(s slot) bool {
 			if block[s] < floor {
 				within.clear(s)
@@ -278,17 +280,16 @@ func (q coarseQuery) narrow(d *denseSpace, set bitset, limit int) bitset {
 			return true
 		})
 	}
-	return out
 }
 
 // scanPlain is scan by inner products: what nearly every search is.
 func (x execution) scanPlain(r *ranker, d *denseSpace, q []float32, set bitset, threshold *float32) ([]hit, error) {
-	set = set.clone()
+	set = x.memory.clone(set)
 	set.and(d.present)
 	if d.coarse != nil && r.limit > 0 {
 		query := d.coarse.query(q)
 		if query.length >= coarseShort && query.length <= coarseLong {
-			set = query.narrow(d, set, r.limit)
+			query.narrow(d, set, r.limit)
 		}
 		d.coarse.memory.Put(query.memory)
 	}

@@ -22,7 +22,8 @@ func (s *Store) Direct() grpc.DialOption { return grpc.WithChainUnaryInterceptor
 // the process, which is most of the work of a search in a small collection.
 //
 // Answers share payloads and ids with the store, which never changes one in place;
-// nor may the caller.
+// nor may the caller. The points themselves are the caller's, who may give them back
+// by [Release] and [ReleasePoints].
 func (s *Store) direct(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, next grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	if cc.GetState() == connectivity.Shutdown { // closed: next says so
 		return next(ctx, method, req, reply, cc, opts...)

@@ -17,7 +17,7 @@ import (
 	"google.golang.org/protobuf/testing/protocmp"
 )
 
-func dialDirect(t *testing.T, s *Store) *grpc.ClientConn {
+func dialDirect(t testing.TB, s *Store) *grpc.ClientConn {
 	t.Helper()
 	cfg := s.Connect()
 	cc, err := grpc.NewClient(cfg.Host, append(cfg.GrpcOptions, s.Direct(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)

@@ -30,7 +30,7 @@ func (x execution) byScore(p *qdrant.PrefetchQuery, from candidates, limit int, 
 	r := &ranker{c: x.c, limit: limit}
 	set := from.set
 	if sp := x.c.sparse[p.GetUsing()]; sp != nil {
-		set = set.clone()
+		set = x.memory.clone(set)
 		set.and(sp.sharing(examples))
 	}
 	hits, err := x.scan(r, set, p.GetUsing(), nil, func(s slot) float32 {

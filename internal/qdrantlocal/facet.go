@@ -43,14 +43,16 @@ func (ps *pointsServer) Facet(ctx context.Context, r *qdrant.FacetCounts) (*qdra
 	if err := c.checkStrictRead(strictRead{limit: limit, filter: r.GetFilter(), timeout: r.Timeout, exact: r.GetExact()}); err != nil {
 		return nil, err
 	}
-	hits, err := c.countFacets(ctx, path, r.Filter, r.GetExact())
+	m := takeMemory()
+	defer m.giveBack()
+	hits, err := c.countFacets(ctx, path, r.Filter, r.GetExact(), m)
 	if err != nil {
 		return nil, err
 	}
 	return &qdrant.FacetResponse{Hits: hits[:min(limit, uint64(len(hits)))], Time: since(start)}, nil
 }
 
-func (c *collection) countFacets(ctx context.Context, path jsonPath, f *qdrant.Filter, exact bool) ([]*qdrant.FacetHit, error) {
+func (c *collection) countFacets(ctx context.Context, path jsonPath, f *qdrant.Filter, exact bool, m *memory) ([]*qdrant.FacetHit, error) {
 	ix := c.indexes[path.String()]
 	var values []facet
 	if ix != nil {
@@ -59,7 +61,7 @@ func (c *collection) countFacets(ctx context.Context, path jsonPath, f *qdrant.F
 	if values == nil {
 		return nil, invalid("No appropriate index for faceting: `%v`. Please create a keyword, integer, bool or uuid index", path)
 	}
-	within, err := c.selectFiltered(ctx, f)
+	within, err := c.selectFiltered(ctx, f, m)
 	if err != nil {
 		return nil, err
 	}

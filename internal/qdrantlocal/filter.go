@@ -33,12 +33,12 @@ type clause struct {
 // compileFilter checks f and binds it to c. A nil or empty filter matches
 // everything, and so does one whose conditions have no variant set: that is
 // what the server does.
-func compileFilter(f *qdrant.Filter, c *collection) (*clause, error) {
-	return compileClause(f, c, nil)
+func compileFilter(f *qdrant.Filter, c *collection, m *memory) (*clause, error) {
+	return compileClause(f, c, nil, m)
 }
 
 // compileClause compiles a filter on the objects at the path under, nil for whole payloads.
-func compileClause(f *qdrant.Filter, c *collection, under jsonPath) (*clause, error) {
+func compileClause(f *qdrant.Filter, c *collection, under jsonPath, m *memory) (*clause, error) {
 	cl := &clause{minCount: int(min(f.GetMinShould().GetMinCount(), 1<<31))}
 	for _, part := range []struct {
 		in  []*qdrant.Condition
@@ -47,8 +47,11 @@ func compileClause(f *qdrant.Filter, c *collection, under jsonPath) (*clause, er
 		{f.GetMust(), &cl.must}, {f.GetShould(), &cl.should}, {f.GetMustNot(), &cl.mustNot},
 		{f.GetMinShould().GetConditions(), &cl.atLeast},
 	} {
+		if len(part.in) > 0 {
+			*part.out = make([]condition, 0, len(part.in))
+		}
 		for _, in := range part.in {
-			cond, err := compileCondition(in, c, under)
+			cond, err := compileCondition(in, c, under, m)
 			if err != nil {
 				return nil, err
 			}
@@ -60,14 +63,14 @@ func compileClause(f *qdrant.Filter, c *collection, under jsonPath) (*clause, er
 	return cl, nil
 }
 
-func compileCondition(in *qdrant.Condition, c *collection, under jsonPath) (condition, error) {
+func compileCondition(in *qdrant.Condition, c *collection, under jsonPath, m *memory) (condition, error) {
 	switch o := in.GetConditionOneOf().(type) {
 	case nil:
 		return nil, nil
 	case *qdrant.Condition_Field:
 		return compileField(o.Field, c, under)
 	case *qdrant.Condition_Filter:
-		return compileClause(o.Filter, c, under)
+		return compileClause(o.Filter, c, under, m)
 	case *qdrant.Condition_IsEmpty:
 		p, err := parsePath(o.IsEmpty.GetKey())
 		return isEmptyCondition(p), err
@@ -78,14 +81,17 @@ func compileCondition(in *qdrant.Condition, c *collection, under jsonPath) (cond
 		}
 		return isNullCondition{p, c.indexAt(under, p) != nil}, nil
 	case *qdrant.Condition_HasId:
-		ids, err := parseIDs(o.HasId.GetHasId())
-		set := make(bitset, len(c.live))
-		for _, id := range ids {
+		set := m.empty(len(c.live))
+		for _, p := range o.HasId.GetHasId() {
+			id, err := parseID(p)
+			if err != nil {
+				return nil, err
+			}
 			if s, ok := c.ids[id]; ok {
 				set.set(s)
 			}
 		}
-		return slotCondition(set), err
+		return slotCondition(set), nil
 	case *qdrant.Condition_HasVector:
 		return slotCondition(c.present(o.HasVector.GetHasVector())), nil
 	case *qdrant.Condition_Nested:
@@ -99,7 +105,7 @@ func compileCondition(in *qdrant.Condition, c *collection, under jsonPath) (cond
 		if p[len(p)-1].kind != stepAll {
 			p = append(p, pathStep{kind: stepAll})
 		}
-		inner, err := compileClause(o.Nested.GetFilter(), c, slices.Concat(under, p))
+		inner, err := compileClause(o.Nested.GetFilter(), c, slices.Concat(under, p), m)
 		return nestedCondition{p, inner}, err
 	}
 	return nil, unsupported("this kind of filter condition")
@@ -196,7 +202,10 @@ type fieldCondition struct {
 
 // indexAt returns the index of a path inside the objects at under, nil if there is none.
 func (c *collection) indexAt(under, p jsonPath) *fieldIndex {
-	return c.indexes[slices.Concat(under, p).String()]
+	if len(under) > 0 {
+		p = slices.Concat(under, p)
+	}
+	return c.indexes[p.String()]
 }
 
 func compileField(f *qdrant.FieldCondition, c *collection, under jsonPath) (condition, error) {
@@ -204,16 +213,25 @@ func compileField(f *qdrant.FieldCondition, c *collection, under jsonPath) (cond
 	if err != nil {
 		return nil, err
 	}
-	fc, err := plainField(f, p)
-	if err != nil {
-		return nil, err
-	}
 	if ix := c.indexAt(under, p); ix != nil {
 		if pr, ok := ix.values.predicate(f); ok {
-			return &fieldCondition{path: p, index: &pr, whole: under == nil}, nil
+			return &fieldCondition{path: p, index: &pr, whole: under == nil}, checkField(f)
 		}
 	}
-	return fc, nil
+	return plainField(f, p)
+}
+
+// checkField finds in a condition that an index answers what plainField refuses.
+func checkField(f *qdrant.FieldCondition) error {
+	if f.Match != nil && f.Match.GetMatchValue() == nil {
+		_, err := matchTest(f.Match)
+		return err
+	}
+	if f.DatetimeRange != nil {
+		_, err := datetimeBounds(f.DatetimeRange)
+		return err
+	}
+	return nil
 }
 
 // plainField compiles a condition on payload values alone.
@@ -291,14 +309,15 @@ const checkEvery = 4096
 type selection struct {
 	ctx    context.Context
 	c      *collection
+	memory *memory
 	visits int
 	err    error
 }
 
 // selectPoints returns the live points that match.
-func (c *collection) selectPoints(ctx context.Context, cond condition) (bitset, error) {
-	e := &selection{ctx: ctx, c: c}
-	set := c.live.clone()
+func (c *collection) selectPoints(ctx context.Context, cond condition, m *memory) (bitset, error) {
+	e := &selection{ctx: ctx, c: c, memory: m}
+	set := m.clone(c.live)
 	e.narrow(cond, set)
 	return set, e.err
 }
@@ -335,24 +354,28 @@ func (e *selection) narrow(cond condition, set bitset) {
 	for _, c := range scanned {
 		e.narrow(c, set)
 	}
-	for _, c := range cl.mustNot {
-		matching := set.clone()
-		e.narrow(c, matching)
-		set.andNot(matching)
+	if len(cl.mustNot) > 0 {
+		e.remove(cl.mustNot, set)
 	}
 	if len(cl.should) > 0 {
-		rest := set.clone()
-		for _, c := range cl.should {
-			matching := rest.clone()
-			e.narrow(c, matching)
-			rest.andNot(matching)
-		}
+		rest := e.memory.clone(set)
+		e.remove(cl.should, rest)
 		set.andNot(rest)
 	}
 	if len(cl.atLeast) > 0 {
 		e.scan(set, func(s slot, pl payload) bool {
 			return countMatches(cl.atLeast, s, pl, cl.minCount) >= cl.minCount
 		})
+	}
+}
+
+// remove removes from set the points that match any of cs.
+func (e *selection) remove(cs []condition, set bitset) {
+	matching := e.memory.empty(len(set))
+	for _, c := range cs {
+		copy(matching, set)
+		e.narrow(c, matching)
+		set.andNot(matching)
 	}
 }
 

@@ -270,7 +270,7 @@ func (fc formulaCompiler) decay(d *qdrant.DecayParamsExpression, shape func(midp
 }
 
 func (fc formulaCompiler) condition(in *qdrant.Condition) (formula, error) {
-	cond, err := compileCondition(in, fc.c, nil)
+	cond, err := compileCondition(in, fc.c, nil, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -100,7 +100,11 @@ func (c *collection) queryGroups(ctx context.Context, r *qdrant.QueryPointGroups
 	root.Filter = mergeFilters(excludeReferenced(root, found), &qdrant.Filter{MustNot: []*qdrant.Condition{{
 		ConditionOneOf: &qdrant.Condition_IsEmpty{IsEmpty: &qdrant.IsEmptyCondition{Key: r.GetGroupBy()}},
 	}}})
-	x := execution{ctx: ctx, c: c, lookups: found}
+	m := takeMemory()
+	defer m.giveBack()
+	sets := takeMemory()
+	defer sets.giveBack()
+	x := execution{ctx: ctx, c: c, memory: m, selected: &selected{memory: sets}, lookups: found}
 	g := &grouping{c: c, path: path, limit: int(min(limit, 1<<31)), size: int(min(size, 1<<31)), at: map[groupKey]*group{}, seen: map[slot]bool{}}
 	g.smaller = x.smallerIsBetter(root)
 	_, mmr := root.GetQuery().GetVariant().(*qdrant.Query_NearestWithMmr)

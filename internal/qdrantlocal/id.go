@@ -38,7 +38,13 @@ func (a pointID) proto() *qdrant.PointId {
 	var u uuid.UUID
 	binary.BigEndian.PutUint64(u[:8], a.hi)
 	binary.BigEndian.PutUint64(u[8:], a.lo)
-	return &qdrant.PointId{PointIdOptions: &qdrant.PointId_Uuid{Uuid: u.String()}}
+	p := &struct { // one piece of memory: a store keeps many
+		id   qdrant.PointId
+		uuid qdrant.PointId_Uuid
+	}{}
+	p.uuid.Uuid = u.String()
+	p.id.PointIdOptions = &p.uuid
+	return &p.id
 }
 
 func (a pointID) String() string {

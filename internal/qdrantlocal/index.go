@@ -131,13 +131,20 @@ func (ix *valueIndex[K]) remove(v *qdrant.Value, s slot) bool {
 // maxEmptyKeys bounds what an index keeps of values that are gone.
 const maxEmptyKeys = 1024
 
+// fewKeys is how many keys are faster to go through than to look up.
+const fewKeys = 4
+
 func (ix *valueIndex[K]) predicate(f *qdrant.FieldCondition) (predicate, bool) {
 	w, ok := ix.want(f)
 	if !ok {
 		return predicate{}, false
 	}
 	pass := w.pass
-	if pass == nil {
+	switch {
+	case pass != nil:
+	case len(w.keys) <= fewKeys:
+		pass = func(k K) bool { return slices.Contains(w.keys, k) }
+	default:
 		set := setOf(w.keys)
 		pass = func(k K) bool { return set[k] }
 	}

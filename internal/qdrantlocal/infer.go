@@ -58,7 +58,8 @@ func inferVector(v *qdrant.Vector) error {
 // inferQuery replaces the documents in p and its prefetches. A wrong option is
 // an internal error there, as it is on the server.
 func inferQuery(p *qdrant.PrefetchQuery) error {
-	for _, in := range vectorInputs(p.GetQuery()) {
+	var few [1]*qdrant.VectorInput
+	for _, in := range vectorInputs(few[:0], p.GetQuery()) {
 		switch o := in.GetVariant().(type) {
 		case *qdrant.VectorInput_Document:
 			a, err := bm25(o.Document)

@@ -13,11 +13,12 @@ type lookups struct {
 
 // lookups resolves the ids in p and its prefetches that have a lookup_from.
 func (s *Store) lookups(p *qdrant.PrefetchQuery, searched *collection) (lookups, error) {
-	l := lookups{map[*qdrant.VectorInput]vector{}, map[*qdrant.PrefetchQuery]bool{}}
-	return l, s.addLookups(l, p, searched)
+	var l lookups
+	err := s.addLookups(&l, p, searched)
+	return l, err
 }
 
-func (s *Store) addLookups(l lookups, p *qdrant.PrefetchQuery, searched *collection) error {
+func (s *Store) addLookups(l *lookups, p *qdrant.PrefetchQuery, searched *collection) error {
 	if from := p.GetLookupFrom(); from != nil {
 		if err := checkShards(from.GetShardKeySelector()); err != nil {
 			return err
@@ -26,12 +27,15 @@ func (s *Store) addLookups(l lookups, p *qdrant.PrefetchQuery, searched *collect
 		if err != nil {
 			return err
 		}
+		if l.own == nil { // few queries have one
+			l.own, l.vectors = map[*qdrant.PrefetchQuery]bool{}, map[*qdrant.VectorInput]vector{}
+		}
 		l.own[p] = c == searched
 		name := p.GetUsing()
 		if from.VectorName != nil {
 			name = *from.VectorName
 		}
-		if err := c.readVectors(l, name, vectorInputs(p.GetQuery())); err != nil {
+		if err := c.readVectors(l, name, vectorInputs(nil, p.GetQuery())); err != nil {
 			return err
 		}
 	}
@@ -44,7 +48,7 @@ func (s *Store) addLookups(l lookups, p *qdrant.PrefetchQuery, searched *collect
 }
 
 // readVectors copies the named vectors of the points that inputs refer to by id.
-func (c *collection) readVectors(l lookups, name string, inputs []*qdrant.VectorInput) error {
+func (c *collection) readVectors(l *lookups, name string, inputs []*qdrant.VectorInput) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	for _, in := range inputs {

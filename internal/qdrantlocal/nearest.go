@@ -115,7 +115,7 @@ func (c *collection) foreign(v vector, using string) (vector, error) {
 
 // nearest scores the candidates that have the vector. The threshold is strict.
 func (x execution) nearest(q vector, using string, from candidates, threshold *float32, limit int) ([]hit, error) {
-	r := ranker{c: x.c, limit: limit, hits: make([]hit, 0, min(limit, len(x.c.ids)))}
+	r := ranker{c: x.c, limit: limit, hits: x.memory.noHits(min(limit, len(x.c.ids)))}
 	if q.sparse != nil {
 		x.nearestSparse(&r, *q.sparse, x.c.sparse[using], from, threshold)
 		return r.sorted(), nil
@@ -137,7 +137,7 @@ func (x execution) nearest(q vector, using string, from candidates, threshold *f
 
 // scan ranks the points of set that have the named vector by score.
 func (x execution) scan(r *ranker, set bitset, using string, threshold *float32, score func(slot) float32) ([]hit, error) {
-	set = set.clone()
+	set = x.memory.clone(set)
 	set.and(x.c.present(using))
 	visits := 0
 	var err error

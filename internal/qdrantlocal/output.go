@@ -66,13 +66,20 @@ func (o output) retrieved(c *collection, s slot, id *qdrant.PointId) *qdrant.Ret
 	return &qdrant.RetrievedPoint{Id: id, Payload: o.payloadOf(c, s), Vectors: o.vectorsOf(c, s)}
 }
 
+func (o output) points(c *collection, slots []slot) []*qdrant.RetrievedPoint {
+	out := spareRetrieved.take(len(slots))
+	for i, s := range slots {
+		out[i].Id, out[i].Payload, out[i].Vectors = c.id(s), o.payloadOf(c, s), o.vectorsOf(c, s)
+	}
+	return out
+}
+
 func (o output) scored(c *collection, hits []hit) []*qdrant.ScoredPoint {
-	points, out := make([]qdrant.ScoredPoint, len(hits)), make([]*qdrant.ScoredPoint, len(hits))
+	out := spareScored.take(len(hits))
 	for i, h := range hits {
-		p := &points[i]
+		p := out[i]
 		p.Id, p.Score, p.Version, p.OrderValue = c.id(h.slot), h.score, h.version, h.order
 		p.Payload, p.Vectors = o.payloadOf(c, h.slot), o.vectorsOf(c, h.slot)
-		out[i] = p
 	}
 	return out
 }

@@ -32,7 +32,7 @@ const (
 type payload = map[string]*qdrant.Value
 
 func parsePath(s string) (jsonPath, error) {
-	bad := status.Errorf(codes.InvalidArgument, "Invalid json path: '%s'", s)
+	bad := func() error { return status.Errorf(codes.InvalidArgument, "Invalid json path: '%s'", s) }
 	var p jsonPath
 	rest := s
 	for first := true; first || rest != ""; first = false {
@@ -43,7 +43,7 @@ func parsePath(s string) (jsonPath, error) {
 			}
 			key, tail, ok := cutKey(rest)
 			if !ok {
-				return nil, bad
+				return nil, bad()
 			}
 			p, rest = append(p, pathStep{kind: stepKey, key: key}), tail
 		case strings.HasPrefix(rest, "[]"):
@@ -52,11 +52,11 @@ func parsePath(s string) (jsonPath, error) {
 			digits, tail, ok := strings.Cut(rest[1:], "]")
 			n, err := strconv.ParseUint(digits, 10, 31)
 			if !ok || err != nil {
-				return nil, bad
+				return nil, bad()
 			}
 			p, rest = append(p, pathStep{kind: stepIndex, index: int(n)}), tail
 		default:
-			return nil, bad
+			return nil, bad()
 		}
 	}
 	return p, nil
@@ -136,6 +136,9 @@ func (p jsonPath) values(pl payload) []*qdrant.Value {
 }
 
 func (p jsonPath) String() string {
+	if len(p) == 1 && p[0].isBare() {
+		return p[0].key
+	}
 	var b strings.Builder
 	for i, s := range p {
 		switch s.kind {
@@ -147,7 +150,7 @@ func (p jsonPath) String() string {
 			if i > 0 {
 				b.WriteByte('.')
 			}
-			if bare, rest, ok := cutKey(s.key); ok && rest == "" && bare == s.key {
+			if s.isBare() {
 				b.WriteString(s.key)
 				continue
 			}
@@ -155,4 +158,13 @@ func (p jsonPath) String() string {
 		}
 	}
 	return b.String()
+}
+
+// isBare reports whether s is a key that stands in a path as it is.
+func (s pathStep) isBare() bool {
+	if s.kind != stepKey {
+		return false
+	}
+	bare, rest, ok := cutKey(s.key)
+	return ok && rest == "" && bare == s.key
 }

@@ -69,16 +69,16 @@ func (c *collection) selectForUpdate(ctx context.Context, f *qdrant.Filter) (bit
 	if err := c.checkStrictFilter(f, true); err != nil {
 		return nil, err
 	}
-	return c.selectFiltered(ctx, f)
+	return c.selectFiltered(ctx, f, nil)
 }
 
 // selectFiltered returns the live points that f matches.
-func (c *collection) selectFiltered(ctx context.Context, f *qdrant.Filter) (bitset, error) {
-	cl, err := compileFilter(f, c)
+func (c *collection) selectFiltered(ctx context.Context, f *qdrant.Filter, m *memory) (bitset, error) {
+	cl, err := compileFilter(f, c, m)
 	if err != nil {
 		return nil, err
 	}
-	return c.selectPoints(ctx, cl)
+	return c.selectPoints(ctx, cl, m)
 }
 
 // selector is a checked points selector.

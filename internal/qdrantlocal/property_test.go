@@ -129,9 +129,9 @@ func TestFilterEvaluation(t *testing.T) {
 		}
 		for range 40 {
 			f := randomFilter(r, 2)
-			got, err := col.selectFiltered(t.Context(), f)
+			got, err := col.selectFiltered(t.Context(), f, nil)
 			c.ok(err)
-			cl, err := compileFilter(f, col)
+			cl, err := compileFilter(f, col, nil)
 			c.ok(err)
 			var want bitset
 			col.live.each(func(s slot) bool {

@@ -21,7 +21,8 @@ func (ps *pointsServer) Query(ctx context.Context, r *qdrant.QueryPoints) (*qdra
 	}
 	ctx, cancel := withTimeout(ctx, r.Timeout)
 	defer cancel()
-	root := rootQuery(r)
+	root := &qdrant.PrefetchQuery{}
+	setRoot(root, r)
 	if err := inferQuery(root); err != nil {
 		return nil, err
 	}
@@ -29,9 +30,11 @@ func (ps *pointsServer) Query(ctx context.Context, r *qdrant.QueryPoints) (*qdra
 	if err != nil {
 		return nil, err
 	}
+	m := takeMemory()
+	defer m.giveBack()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	res, err := c.query(ctx, r, root, found)
+	res, err := c.query(ctx, r, root, found, &selected{memory: m})
 	if err != nil {
 		return nil, err
 	}
@@ -56,14 +59,14 @@ func (ps *pointsServer) QueryBatch(ctx context.Context, r *qdrant.QueryBatchPoin
 	}
 	ctx, cancel := withTimeout(ctx, r.Timeout)
 	defer cancel()
-	roots := make([]*qdrant.PrefetchQuery, len(r.GetQueryPoints()))
+	roots := make([]qdrant.PrefetchQuery, len(r.GetQueryPoints()))
 	found := make([]lookups, len(roots))
 	for i, q := range r.GetQueryPoints() {
-		roots[i] = rootQuery(q)
-		if err := inferQuery(roots[i]); err != nil {
+		setRoot(&roots[i], q)
+		if err := inferQuery(&roots[i]); err != nil {
 			return nil, err
 		}
-		if found[i], err = ps.s.lookups(roots[i], c); err != nil {
+		if found[i], err = ps.s.lookups(&roots[i], c); err != nil {
 			return nil, err
 		}
 	}
@@ -72,13 +75,16 @@ func (ps *pointsServer) QueryBatch(ctx context.Context, r *qdrant.QueryBatchPoin
 	if err := c.checkStrictTimeout(r.Timeout); err != nil {
 		return nil, err
 	}
-	out := &qdrant.QueryBatchResponse{}
+	m := takeMemory()
+	defer m.giveBack()
+	points := &selected{memory: m}
+	results := make([]qdrant.BatchResult, len(roots))
+	out := &qdrant.QueryBatchResponse{Result: slices.Grow([]*qdrant.BatchResult(nil), len(roots))}
 	for i, q := range r.GetQueryPoints() {
-		res, err := c.query(ctx, q, roots[i], found[i])
-		if err != nil {
+		if results[i].Result, err = c.query(ctx, q, &roots[i], found[i], points); err != nil {
 			return nil, err
 		}
-		out.Result = append(out.Result, &qdrant.BatchResult{Result: res})
+		out.Result = append(out.Result, &results[i])
 	}
 	out.Time = since(start)
 	return out, nil
@@ -88,15 +94,13 @@ func checkReadOptions(r *qdrant.QueryPoints) error {
 	return firstError(checkConsistency(r.GetReadConsistency()), checkShards(r.GetShardKeySelector()))
 }
 
-// rootQuery is the part of a query that it has in common with prefetches.
-func rootQuery(r *qdrant.QueryPoints) *qdrant.PrefetchQuery {
-	return &qdrant.PrefetchQuery{
-		Prefetch: r.GetPrefetch(), Query: r.Query, Using: r.Using, Filter: r.Filter, Params: r.Params,
-		ScoreThreshold: r.ScoreThreshold, Limit: r.Limit, LookupFrom: r.LookupFrom,
-	}
+// setRoot sets p to the part of a query that it has in common with prefetches.
+func setRoot(p *qdrant.PrefetchQuery, r *qdrant.QueryPoints) {
+	p.Prefetch, p.Query, p.Using, p.Filter, p.Params = r.GetPrefetch(), r.Query, r.Using, r.Filter, r.Params
+	p.ScoreThreshold, p.Limit, p.LookupFrom = r.ScoreThreshold, r.Limit, r.LookupFrom
 }
 
-func (c *collection) query(ctx context.Context, r *qdrant.QueryPoints, root *qdrant.PrefetchQuery, found lookups) ([]*qdrant.ScoredPoint, error) {
+func (c *collection) query(ctx context.Context, r *qdrant.QueryPoints, root *qdrant.PrefetchQuery, found lookups, points *selected) ([]*qdrant.ScoredPoint, error) {
 	o, err := c.newOutput(r.GetWithPayload(), r.GetWithVectors(), false)
 	if err != nil {
 		return nil, err
@@ -109,7 +113,9 @@ func (c *collection) query(ctx context.Context, r *qdrant.QueryPoints, root *qdr
 		return nil, err
 	}
 	root.Filter = excludeReferenced(root, found)
-	x := execution{ctx: ctx, c: c, lookups: found}
+	m := takeMemory()
+	defer m.giveBack()
+	x := execution{ctx: ctx, c: c, memory: m, selected: points, lookups: found}
 	window := addLimits(limit, offset)
 	if _, ok := root.GetQuery().GetVariant().(*qdrant.Query_NearestWithMmr); ok {
 		window = addLimits(limit, 0) // the server applies the offset to what MMR selected
@@ -142,9 +148,11 @@ func checkLimits(p *qdrant.PrefetchQuery) error {
 
 // execution runs one query. The collection's lock is held.
 type execution struct {
-	ctx     context.Context
-	c       *collection
-	lookups lookups
+	ctx      context.Context
+	c        *collection
+	memory   *memory
+	selected *selected
+	lookups  lookups
 }
 
 // run returns the best limit hits of p, best first. outer is the filter of the
@@ -229,11 +237,32 @@ func (x execution) leaf(p *qdrant.PrefetchQuery, filter *qdrant.Filter, limit, d
 	case *qdrant.Query_Fusion, *qdrant.Query_Rrf, *qdrant.Query_Formula:
 		return nil, invalid("cannot apply Fusion or Formula without prefetches")
 	}
-	set, err := x.c.selectFiltered(x.ctx, filter)
+	set, err := x.selected.points(x.ctx, x.c, filter)
 	if err != nil {
 		return nil, err
 	}
 	return x.score(p, candidates{set, filter != nil}, limit, depth)
+}
+
+// selected is the points that a filter selects, kept for the queries and prefetches
+// after it that have the same: the legs of a search.
+type selected struct {
+	memory *memory // for the set alone
+	known  bool
+	filter *qdrant.Filter
+	set    bitset
+}
+
+// points returns the live points that f matches. Nobody may change them, and they
+// are valid until the next call.
+func (s *selected) points(ctx context.Context, c *collection, f *qdrant.Filter) (bitset, error) {
+	if s.known && s.filter == f {
+		return s.set, nil
+	}
+	s.memory.reset()
+	set, err := c.selectFiltered(ctx, f, s.memory)
+	s.known, s.filter, s.set = err == nil, f, set
+	return set, err
 }
 
 // candidates are the points that a query ranks.
@@ -304,7 +333,8 @@ func excludeReferenced(p *qdrant.PrefetchQuery, found lookups) *qdrant.Filter {
 
 func referencedIDs(p *qdrant.PrefetchQuery, found lookups, ids []*qdrant.PointId) []*qdrant.PointId {
 	if p.LookupFrom == nil || found.own[p] {
-		for _, in := range vectorInputs(p.GetQuery()) {
+		var few [1]*qdrant.VectorInput
+		for _, in := range vectorInputs(few[:0], p.GetQuery()) {
 			if id, ok := in.GetVariant().(*qdrant.VectorInput_Id); ok && id.Id != nil {
 				ids = append(ids, id.Id)
 			}
@@ -316,30 +346,29 @@ func referencedIDs(p *qdrant.PrefetchQuery, found lookups, ids []*qdrant.PointId
 	return ids
 }
 
-// vectorInputs returns the vectors that a query mentions.
-func vectorInputs(q *qdrant.Query) []*qdrant.VectorInput {
+// vectorInputs appends the vectors that a query mentions to ins.
+func vectorInputs(ins []*qdrant.VectorInput, q *qdrant.Query) []*qdrant.VectorInput {
 	switch q := q.GetVariant().(type) {
 	case *qdrant.Query_Nearest:
-		return []*qdrant.VectorInput{q.Nearest}
+		ins = append(ins, q.Nearest)
 	case *qdrant.Query_NearestWithMmr:
-		return []*qdrant.VectorInput{q.NearestWithMmr.GetNearest()}
+		ins = append(ins, q.NearestWithMmr.GetNearest())
 	case *qdrant.Query_Recommend:
-		return slices.Concat(q.Recommend.GetPositive(), q.Recommend.GetNegative())
+		ins = append(append(ins, q.Recommend.GetPositive()...), q.Recommend.GetNegative()...)
 	case *qdrant.Query_Discover:
-		return append(pairInputs(q.Discover.GetContext()), q.Discover.GetTarget())
+		ins = append(pairInputs(ins, q.Discover.GetContext()), q.Discover.GetTarget())
 	case *qdrant.Query_Context:
-		return pairInputs(q.Context)
+		ins = pairInputs(ins, q.Context)
 	case *qdrant.Query_RelevanceFeedback:
-		ins := []*qdrant.VectorInput{q.RelevanceFeedback.GetTarget()}
+		ins = append(ins, q.RelevanceFeedback.GetTarget())
 		for _, f := range q.RelevanceFeedback.GetFeedback() {
 			ins = append(ins, f.GetExample())
 		}
-		return ins
 	}
-	return nil
+	return ins
 }
 
-func pairInputs(c *qdrant.ContextInput) (ins []*qdrant.VectorInput) {
+func pairInputs(ins []*qdrant.VectorInput, c *qdrant.ContextInput) []*qdrant.VectorInput {
 	for _, p := range c.GetPairs() {
 		ins = append(ins, p.GetPositive(), p.GetNegative())
 	}

@@ -35,26 +35,26 @@ func (ps *pointsServer) Get(_ context.Context, r *qdrant.GetPoints) (*qdrant.Get
 	if err != nil {
 		return nil, err
 	}
-	ids, err := parseIDs(r.GetIds())
-	if err != nil {
-		return nil, err
-	}
+	m := takeMemory()
+	defer m.giveBack()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
+	slots, seen := m.noSlots(len(r.GetIds())), m.empty(len(c.live))
+	for _, p := range r.GetIds() {
+		id, err := parseID(p)
+		if err != nil {
+			return nil, err
+		}
+		if s, ok := c.ids[id]; ok && !seen.has(s) {
+			seen.set(s)
+			slots = append(slots, s)
+		}
+	}
 	o, err := c.newOutput(r.GetWithPayload(), r.GetWithVectors(), false)
 	if err != nil {
 		return nil, err
 	}
-	out := &qdrant.GetResponse{Result: make([]*qdrant.RetrievedPoint, 0, len(ids))}
-	seen := make(bitset, len(c.live))
-	for _, id := range ids {
-		if s, ok := c.ids[id]; ok && !seen.has(s) {
-			seen.set(s)
-			out.Result = append(out.Result, o.retrieved(c, s, c.id(s)))
-		}
-	}
-	out.Time = since(start)
-	return out, nil
+	return &qdrant.GetResponse{Result: o.points(c, slots), Time: since(start)}, nil
 }
 
 func (ps *pointsServer) Count(ctx context.Context, r *qdrant.CountPoints) (*qdrant.CountResponse, error) {
@@ -73,7 +73,9 @@ func (ps *pointsServer) Count(ctx context.Context, r *qdrant.CountPoints) (*qdra
 	if err := c.checkStrictRead(strictRead{filter: r.GetFilter(), exact: orDefault(r.Exact, true), timeout: r.Timeout}); err != nil {
 		return nil, err
 	}
-	set, err := c.selectFiltered(ctx, r.GetFilter())
+	m := takeMemory()
+	defer m.giveBack()
+	set, err := c.selectFiltered(ctx, r.GetFilter(), m)
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +117,9 @@ func (ps *pointsServer) Scroll(ctx context.Context, r *qdrant.ScrollPoints) (*qd
 	if err := c.checkStrictRead(strictRead{limit: uint64(limit), filter: r.GetFilter(), timeout: r.Timeout}); err != nil {
 		return nil, err
 	}
-	set, err := c.selectFiltered(ctx, r.GetFilter())
+	m := takeMemory()
+	defer m.giveBack()
+	set, err := c.selectFiltered(ctx, r.GetFilter(), m)
 	if err != nil {
 		return nil, err
 	}

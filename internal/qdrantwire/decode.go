@@ -1,6 +1,8 @@
 package qdrantwire
 
 import (
+	"bytes"
+
 	"github.com/qdrant/go-client/qdrant"
 	"google.golang.org/protobuf/encoding/protowire"
 )
@@ -10,12 +12,15 @@ import (
 // wrong, hold fields that are unknown here, or only be unusual.
 //
 // Nothing of r lies in b. The strings of a point's payload lie in one piece of
-// memory, and so do its values: each keeps the others as long as it is used.
+// memory, and so do its values: each keeps the others as long as it is used. What
+// a point's payload has in common with that of the point before, as chunks of one
+// document have, they share. Nobody may change values in place.
 func Decode(b []byte) (r *qdrant.UpsertPoints, points [][]byte, ok bool) {
 	d := newDecoder(b)
 	n := d.count(requestPoints)
 	r = &qdrant.UpsertPoints{Points: make([]*qdrant.PointStruct, 0, n)}
 	points = make([][]byte, 0, n)
+	var s sharing
 	for d.next() {
 		switch {
 		case d.is(requestCollection, protowire.BytesType):
@@ -25,7 +30,7 @@ func Decode(b []byte) (r *qdrant.UpsertPoints, points [][]byte, ok bool) {
 			r.Wait = &wait
 		case d.is(requestPoints, protowire.BytesType):
 			raw := d.bytes()
-			r.Points, points = append(r.Points, d.point(raw)), append(points, raw)
+			r.Points, points = append(r.Points, d.point(raw, &s)), append(points, raw)
 		default:
 			d.failed = true
 		}
@@ -37,7 +42,7 @@ func Decode(b []byte) (r *qdrant.UpsertPoints, points [][]byte, ok bool) {
 }
 
 // point decodes a point, or fails d.
-func (d *decoder) point(b []byte) *qdrant.PointStruct {
+func (d *decoder) point(b []byte, s *sharing) *qdrant.PointStruct {
 	p := &qdrant.PointStruct{}
 	in := newDecoder(b)
 	first, last, entries := 0, 0, 0 // of the payload
@@ -59,7 +64,7 @@ func (d *decoder) point(b []byte) *qdrant.PointStruct {
 		}
 	}
 	if entries > 0 && !in.failed {
-		p.Payload = in.payload(b[first:last], entries)
+		p.Payload = in.payload(b[first:last], entries, s)
 	}
 	if in.failed || p.Id == nil || p.Vectors == nil {
 		d.failed = true
@@ -163,36 +168,96 @@ type field struct {
 	integer qdrant.Value_IntegerValue
 }
 
+// sharing holds the entries of the payload before, and of the one being decoded.
+// Of what is stored most is payloads, and what they share the garbage collector
+// need not go through again: chunks take it little more than half as long.
+type sharing struct {
+	last, next []shared
+}
+
+// shared is an entry of a payload.
+type shared struct {
+	encoded []byte
+	key     string
+	value   *qdrant.Value // nil: not decoded yet
+}
+
+// maxAhead is how many entries are looked at, from where an equal one is expected:
+// points have them in the same order, but not all have the same.
+const maxAhead = 4
+
 // payload decodes the entries of a payload in b, between which other fields may
 // lie.
-func (d *decoder) payload(b []byte, entries int) map[string]*qdrant.Value {
+func (d *decoder) payload(b []byte, entries int, s *sharing) map[string]*qdrant.Value {
+	s.last, s.next = s.next, s.last[:0]
+	fresh, at := 0, 0
 	in := newDecoder(b)
+	for in.next() {
+		if in.field != pointPayload {
+			in.skip()
+			continue
+		}
+		e := shared{encoded: in.bytes()}
+		for i, other := range s.last[at:min(at+maxAhead, len(s.last))] {
+			if bytes.Equal(e.encoded, other.encoded) {
+				e = other
+				at += i + 1
+				break
+			}
+		}
+		if e.value == nil {
+			fresh++
+		}
+		s.next = append(s.next, e)
+	}
+	in = newDecoder(b)
 	in.text = string(b)
-	fields := in.fields(pointPayload, entries, 0)
+	fields := make(map[string]*qdrant.Value, entries)
+	memory := make([]field, fresh)
+	for i := 0; in.next(); {
+		if in.field != pointPayload {
+			in.skip()
+			continue
+		}
+		e := &s.next[i]
+		i++
+		if e.value != nil {
+			in.skip()
+		} else {
+			e.key, e.value = in.mapped(pointPayload, &memory[len(memory)-fresh], 0)
+			fresh--
+		}
+		fields[e.key] = e.value
+	}
 	d.failed = d.failed || in.failed
 	return fields
 }
 
+// mapped decodes the entry of a map of values at which d stands.
+func (d *decoder) mapped(number protowire.Number, memory *field, depth int) (key string, _ *qdrant.Value) {
+	entry := d.entry(number)
+	key = entry.string()
+	if entry.value() {
+		entry.into(memory, depth)
+		d.failed = d.failed || entry.next()
+	}
+	d.failed = d.failed || entry.failed
+	return key, &memory.value
+}
+
 // fields decodes the rest of d as a map of values whose entries have the number
-// given, and skips other fields at the outermost level, which the caller knows.
-func (d *decoder) fields(number protowire.Number, entries, depth int) map[string]*qdrant.Value {
+// given.
+func (d *decoder) fields(number protowire.Number, depth int) map[string]*qdrant.Value {
+	entries := d.count(number)
 	fields := make(map[string]*qdrant.Value, entries)
 	memory := make([]field, entries)
-	for i := 0; d.next(); {
-		if d.field != number && depth == 0 {
-			d.skip()
-			continue
+	for i := 0; d.next(); i++ {
+		if d.field != number {
+			d.failed = true
+			break
 		}
-		entry := d.entry(number)
-		key := entry.string()
-		if entry.value() {
-			v := &memory[i]
-			i++
-			entry.into(v, depth)
-			d.failed = d.failed || entry.next()
-			fields[key] = &v.value
-		}
-		d.failed = d.failed || entry.failed
+		key, v := d.mapped(number, &memory[i], depth)
+		fields[key] = v
 	}
 	return fields
 }
@@ -219,18 +284,18 @@ func (d *decoder) into(f *field, depth int) {
 		f.value.Kind = &qdrant.Value_BoolValue{BoolValue: in.varint() != 0}
 	case in.is(valueStruct, protowire.BytesType):
 		object := in.message()
-		s := &qdrant.Struct{Fields: object.fields(structEntry, object.count(structEntry), depth+1)}
+		s := &qdrant.Struct{Fields: object.fields(structEntry, depth+1)}
 		in.failed = in.failed || object.failed
 		f.value.Kind = &qdrant.Value_StructValue{StructValue: s}
 	case in.is(valueList, protowire.BytesType):
-		f.value.Kind = &qdrant.Value_ListValue{ListValue: in.list(depth + 1)}
+		f.value.Kind = in.list(depth + 1)
 	default:
 		in.failed = true
 	}
 	d.failed = d.failed || in.failed || in.next() || in.failed
 }
 
-func (d *decoder) list(depth int) *qdrant.ListValue {
+func (d *decoder) list(depth int) *qdrant.Value_ListValue {
 	in := d.message()
 	n := in.count(listElement)
 	memory := make([]field, n)
@@ -245,5 +310,11 @@ func (d *decoder) list(depth int) *qdrant.ListValue {
 		values = append(values, &f.value)
 	}
 	d.failed = d.failed || in.failed
-	return &qdrant.ListValue{Values: values}
+	l := &struct { // one piece of memory
+		kind qdrant.Value_ListValue
+		list qdrant.ListValue
+	}{}
+	l.list.Values = values
+	l.kind.ListValue = &l.list
+	return &l.kind
 }

@@ -2,7 +2,11 @@ package qdrantwire
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -145,6 +149,72 @@ func TestDecodeOwns(t *testing.T) {
 	clear(b)
 	if diff := cmp.Diff(request(3), r, protocmp.Transform()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestShared: points have entries in common with the point before, wherever those
+// stand, and each has its own map.
+func TestShared(t *testing.T) {
+	r := request(4)
+	delete(r.Points[1].Payload, "doc")
+	r.Points[3].Payload["doc"] = qdrant.NewValueString("c.md")
+	b, ok := Append(nil, r)
+	if !ok {
+		t.Fatal("not of the plain form")
+	}
+	got, _, ok := Decode(b)
+	if !ok {
+		t.Fatal("Decode takes it for no plain request")
+	}
+	if diff := cmp.Diff(r, got, protocmp.Transform()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for i, want := range []string{"", "heading meta none off text", "heading meta none off text", "heading meta none off text"} {
+		var same []string
+		for key, v := range got.Points[i].Payload {
+			if i > 0 && got.Points[i-1].Payload[key] == v {
+				same = append(same, key)
+			}
+		}
+		slices.Sort(same)
+		if s := strings.Join(same, " "); s != want {
+			t.Errorf("point %d shares %q with the one before, want %q", i, s, want)
+		}
+	}
+	got.Points[0].Payload["new"] = qdrant.NewValueNull()
+	if _, ok := got.Points[1].Payload["new"]; ok {
+		t.Error("two points share a map")
+	}
+}
+
+// TestCompactor: payloads are what they were, in fewer pieces of memory, and stay so
+// when others are compacted.
+func TestCompactor(t *testing.T) {
+	var c Compactor
+	var want, got []map[string]*qdrant.Value
+	compact := func(fields map[string]*qdrant.Value) {
+		want, got = append(want, fields), append(got, c.Payload(fields))
+	}
+	for _, name := range slices.Sorted(maps.Keys(variants())) {
+		for i, p := range variants()[name].Points {
+			if i < 5 {
+				compact(p.Payload)
+			}
+		}
+	}
+	if diff := cmp.Diff(want, got, protocmp.Transform()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for name, odd := range map[string]map[string]*qdrant.Value{
+		"nil": nil, "empty": {}, "no kind": {"a": {}}, "too deep": {"a": nested(maxDepth + 1)}, "no UTF-8": {"a": qdrant.NewValueString("\xff")},
+	} {
+		if got := c.Payload(odd); reflect.ValueOf(got).Pointer() != reflect.ValueOf(odd).Pointer() {
+			t.Errorf("%s: %v, want what was given", name, got)
+		}
+	}
+	fields := request(1).Points[0].Payload
+	if n := testing.AllocsPerRun(20, func() { c.Payload(map[string]*qdrant.Value{"a": fields["doc"], "b": fields["text"]}) }); n > 6 {
+		t.Errorf("%v pieces of memory for a payload of two strings", n)
 	}
 }
 
