@@ -116,6 +116,9 @@ func (a *app) printLoad(o loadResults) error {
 		fmt.Fprintf(a.out, "cores at work: generator %.2f", m.Cores.Generator)
 		if m.Cores.Service > 0 {
 			fmt.Fprintf(a.out, ", service %.2f", m.Cores.Service)
+			if m.Goodput > 0 {
+				fmt.Fprintf(a.out, "; %.2f ms of a core for each answer", 1000*(m.Cores.Generator+m.Cores.Service)/m.Goodput)
+			}
 		}
 		fmt.Fprintln(a.out)
 		if m.Error != "" {

@@ -68,6 +68,7 @@ type conn struct {
 type call struct {
 	ended func(Reply, error) // called once, with conn.mu held
 	stop  func() bool        // watching the context
+	until time.Time          // deadline
 	reply Reply
 
 	begun bool // the prefix has come
@@ -174,7 +175,7 @@ func (c *conn) send(ctx context.Context, request []byte, ended func(Reply, error
 		c.going = true
 	}
 	c.window -= size
-	call := &call{ended: ended}
+	call := &call{ended: ended, until: deadline}
 	call.stop = context.AfterFunc(ctx, func() { c.takeBack(ctx, id) })
 	c.calls[id] = call
 

@@ -2,6 +2,7 @@ package unary
 
 import (
 	"bufio"
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -67,7 +69,11 @@ func (c *conn) take(frame http2.Frame) {
 			c.drop(id, call, fmt.Errorf("%w: HTTP status %q", ErrConnection, status))
 		}
 	case *http2.RSTStreamFrame:
-		if call != nil {
+		switch {
+		case call == nil:
+		case f.ErrCode == http2.ErrCodeCancel && !call.until.After(time.Now()): // its clock was first
+			c.finish(id, call, context.DeadlineExceeded)
+		default:
 			c.finish(id, call, fmt.Errorf("%w: the server gave the call up: %v", ErrConnection, f.ErrCode))
 		}
 	case *http2.SettingsFrame:

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/net/http2"
 )
@@ -80,5 +81,28 @@ func TestNoGRPC(t *testing.T) {
 	defer c.Close()
 	if _, err := ask(t.Context(), c, "x"); !errors.Is(err, ErrConnection) {
 		t.Errorf("call = %v", err)
+	}
+}
+
+// TestServerGivesUp: a server whose clock is a little ahead ends a call that has no
+// time left before this side does.
+func TestServerGivesUp(t *testing.T) {
+	for _, c := range []struct {
+		code http2.ErrCode
+		left time.Duration
+		want error
+	}{
+		{http2.ErrCodeCancel, 0, context.DeadlineExceeded},
+		{http2.ErrCodeCancel, time.Hour, ErrConnection},
+		{http2.ErrCodeInternal, 0, ErrConnection},
+	} {
+		var got error
+		conn := conn{calls: map[uint32]*call{1: {
+			until: time.Now().Add(c.left), stop: func() bool { return true }, ended: func(_ Reply, err error) { got = err },
+		}}}
+		conn.take(&http2.RSTStreamFrame{FrameHeader: http2.FrameHeader{StreamID: 1}, ErrCode: c.code})
+		if !errors.Is(got, c.want) || len(conn.calls) > 0 {
+			t.Errorf("%v with %v left: %v, want %v", c.code, c.left, got, c.want)
+		}
 	}
 }
