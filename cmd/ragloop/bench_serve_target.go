@@ -118,11 +118,14 @@ func (a *app) moreDocuments(b servingLoad) ([]ingest.Item, error) {
 // benchMoreChunks are no more than are needed for chunks to differ.
 const benchMoreChunks = 2000
 
+// uniqueQuery returns the query as nobody has asked it before n.
+func uniqueQuery(query string, n int) string { return fmt.Sprintf("%s (%d)", query, n) }
+
 // call asks for one context.
 func (t *loadTarget) call(ctx context.Context, n int, done func(load.Reply)) {
 	query := t.queries[n%len(t.queries)]
 	if t.unique {
-		query = fmt.Sprintf("%s (%d)", query, t.asked.Add(1)) // n begins anew with every measurement
+		query = uniqueQuery(query, int(t.asked.Add(1))) // n begins anew with every measurement
 	}
 	request, err := proto.Marshal(t.request(query))
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/tokens"
 )
 
@@ -124,5 +125,25 @@ func TestBenchCorpus(t *testing.T) {
 	}
 	if cmp.Equal(first, read(2)) {
 		t.Error("another seed makes the same corpus")
+	}
+}
+
+// BenchmarkEmbedQueries embeds the queries that "bench serve --embed" asks: on one core
+// (-cpu 1) what is added to the processor time of an answer without that.
+func BenchmarkEmbedQueries(b *testing.B) {
+	queries, err := loadQueries("")
+	if err != nil {
+		b.Fatal(err)
+	}
+	model, err := embed.NewBuiltin()
+	if err != nil {
+		b.Fatal(err)
+	}
+	asked := 0
+	for b.Loop() {
+		if _, err := model.Embed(b.Context(), embed.Query, []string{uniqueQuery(queries[asked%len(queries)], asked)}); err != nil {
+			b.Fatal(err)
+		}
+		asked++
 	}
 }
