@@ -223,19 +223,20 @@ func (h *HTTP) request(ctx context.Context, batch []string) ([][]float32, error)
 	}
 	response, err := h.endpoint.PostUpTo(ctx, body, int64(maxOverhead+len(batch)*h.config.Dimension*maxNumber))
 	if err != nil {
-		return nil, remoteError(err, ErrUnavailable)
+		return nil, remoteError(err, ErrUnavailable, ErrContract)
 	}
 	return decodeEmbeddings(response, len(batch), h.config.Dimension)
 }
 
 // remoteError tells an endpoint's error in the words of this package: unavailable
-// is what an embedder or a reranker is called that cannot be reached.
-func remoteError(err, unavailable error) error {
+// is what an embedder or a reranker is called that cannot be reached, contract what
+// it broke with an answer that is too long.
+func remoteError(err, unavailable, contract error) error {
 	switch {
 	case errors.Is(err, endpoint.ErrUnavailable):
 		return fmt.Errorf("%w: %w", unavailable, err)
 	case errors.Is(err, endpoint.ErrTooLong):
-		return fmt.Errorf("%w: %w", ErrContract, err)
+		return fmt.Errorf("%w: %w", contract, err)
 	}
 	return err
 }

@@ -46,8 +46,9 @@ type HTTPRerankerConfig struct {
 //
 // Scores are the endpoint's: the larger, the more relevant. Retries are those
 // of [HTTP], and end when the context does. A response that does not have each
-// index once, with a finite score, is an error that wraps [ErrContract]. When
-// all attempts have failed the error wraps [ErrRerankerUnavailable].
+// index once, with a finite score, or that is too long, is an error that wraps
+// [ErrRerankContract]. When all attempts have failed the error wraps
+// [ErrRerankerUnavailable].
 type HTTPReranker struct {
 	config   HTTPRerankerConfig
 	endpoint *endpoint.Endpoint
@@ -57,6 +58,10 @@ type HTTPReranker struct {
 // ErrRerankerUnavailable is wrapped by errors of a reranker that cannot be
 // reached, or has too much to do.
 var ErrRerankerUnavailable = errors.New("reranker unavailable")
+
+// ErrRerankContract is wrapped by errors about responses of a reranker that break its
+// protocol.
+var ErrRerankContract = errors.New("the endpoint broke the reranking contract")
 
 const (
 	// maxRerankItem is a generous length of what a response says about a passage,
@@ -137,7 +142,7 @@ func (h *HTTPReranker) request(ctx context.Context, query string, batch []string
 	}
 	response, err := h.endpoint.PostUpTo(ctx, body, int64(maxOverhead+maxEcho*len(body)+len(batch)*maxRerankItem))
 	if err != nil {
-		return nil, remoteError(err, ErrRerankerUnavailable)
+		return nil, remoteError(err, ErrRerankerUnavailable, ErrRerankContract)
 	}
 	return decodeScores(response, len(batch))
 }
@@ -160,10 +165,10 @@ func decodeScores(raw []byte, n int) ([]float32, error) {
 		err = json.Unmarshal(raw, &body)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrContract, err)
+		return nil, fmt.Errorf("%w: %w", ErrRerankContract, err)
 	}
 	if len(body.Results) != n {
-		return nil, fmt.Errorf("%w: %d scores for %d passages", ErrContract, len(body.Results), n)
+		return nil, fmt.Errorf("%w: %d scores for %d passages", ErrRerankContract, len(body.Results), n)
 	}
 	scores := make([]float32, n)
 	seen := make([]bool, n)
@@ -174,15 +179,15 @@ func decodeScores(raw []byte, n int) ([]float32, error) {
 		}
 		switch {
 		case r.Index == nil:
-			return nil, fmt.Errorf("%w: score %d has no index", ErrContract, i)
+			return nil, fmt.Errorf("%w: score %d has no index", ErrRerankContract, i)
 		case *r.Index < 0 || *r.Index >= n:
-			return nil, fmt.Errorf("%w: index %d in the response to %d passages", ErrContract, *r.Index, n)
+			return nil, fmt.Errorf("%w: index %d in the response to %d passages", ErrRerankContract, *r.Index, n)
 		case seen[*r.Index]:
-			return nil, fmt.Errorf("%w: index %d occurs twice", ErrContract, *r.Index)
+			return nil, fmt.Errorf("%w: index %d occurs twice", ErrRerankContract, *r.Index)
 		case score == nil: // also what some servers write for NaN: null
-			return nil, fmt.Errorf("%w: the passage with index %d has no score", ErrContract, *r.Index)
+			return nil, fmt.Errorf("%w: the passage with index %d has no score", ErrRerankContract, *r.Index)
 		case math.Abs(*score) > math.MaxFloat32:
-			return nil, fmt.Errorf("%w: the score with index %d is %v", ErrContract, *r.Index, *score)
+			return nil, fmt.Errorf("%w: the score with index %d is %v", ErrRerankContract, *r.Index, *score)
 		}
 		scores[*r.Index], seen[*r.Index] = float32(*score), true
 	}

@@ -129,8 +129,8 @@ func TestHTTPRerankerContract(t *testing.T) {
 	} {
 		h := reranking(t, HTTPRerankerConfig{}, func(w http.ResponseWriter, _ *http.Request, _ rerankRequest) { fmt.Fprint(w, answer) })
 		got, err := h.Score(t.Context(), "q", []string{"a", "b"})
-		if got != nil || !errors.Is(err, ErrContract) || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "score passages 1 to 2 of 2 with m at 127.0.0.1") {
-			t.Errorf("%.80s: Score = %v, %v, want %v with %q", answer, got, err, ErrContract, want)
+		if got != nil || !errors.Is(err, ErrRerankContract) || strings.Contains(err.Error(), "embeddings") || !strings.Contains(err.Error(), want) || !strings.HasPrefix(err.Error(), "score passages 1 to 2 of 2 with m at 127.0.0.1") {
+			t.Errorf("%.80s: Score = %v, %v, want %v with %q", answer, got, err, ErrRerankContract, want)
 		}
 	}
 }

@@ -61,9 +61,11 @@ func (b *Builtin) Embed(ctx context.Context, task Task, texts []string) ([][]flo
 // Yield tells that a search begins, as one of so many at work, which compute
 // beside this model, and for which it may have no query to embed. For a second one
 // of two and more cores is left to others than passages and raw texts: ingestion
-// takes longer, with one core of two twice as long, and is never stopped. Beside
-// other searches no text is computed by several threads, for that is faster but
-// more work. Cheap enough for every search.
+// takes longer, with one core of two twice as long, and is never stopped. What they
+// compute gives way to everything else meanwhile, where threads have priorities
+// (Linux): it is done in the time that searches leave, or, where they leave next to
+// none, as ever. Beside other searches no text is computed by several threads, for
+// that is faster but more work. Cheap enough for every search.
 func (b *Builtin) Yield(searches int) { b.scheduler.slots.yield(searches > 1) }
 
 // plan returns the instruction, the arithmetic and the priority of a task.
@@ -191,7 +193,11 @@ func (s *scheduler) compute(ctx context.Context, work work, w *window, k *worker
 	defer s.slots.release(space, k.turn.priority)
 	ids := w.workers[j.worker].ids[j.from:j.to:j.to]
 	space.Done = ctx.Done()
-	j.err = work.compute(j.item, ids, j.second-j.from, space)
+	if work.priority == bulk && s.slots.modest() {
+		s.slots.behind(func() { j.err = work.compute(j.item, ids, j.second-j.from, space) })
+	} else {
+		j.err = work.compute(j.item, ids, j.second-j.from, space)
+	}
 	space.Done = nil
 	if errors.Is(j.err, bert.ErrStopped) {
 		j.err = ctx.Err()

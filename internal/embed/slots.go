@@ -35,7 +35,8 @@ const maxOvertaken = 16
 //     that calls at the same time share the cores evenly;
 //   - of two slots and more, bulk texts leave one free for a second after each
 //     yield. If others take all the rest, too, so that no bulk text is at work, one
-//     of them still comes after maxOvertaken.
+//     of them still comes after maxOvertaken, and those that are computed give way
+//     to all other threads.
 //
 // The zero value is ready.
 type slots struct {
@@ -44,6 +45,7 @@ type slots struct {
 
 	yielded atomic.Int64 // end of the time in which somebody yields, in Unix nanoseconds
 	crowded atomic.Bool  // others compute beside whoever yielded last
+	starved atomic.Int64 // end of the time in which bulk texts do not give way, in Unix nanoseconds
 
 	mu        sync.Mutex
 	running   [priorities]int
@@ -96,6 +98,23 @@ func (s *slots) yield(crowded bool) {
 
 // yields reports whether the last yield still holds.
 func (s *slots) yields() bool { return s.time().UnixNano() < s.yielded.Load() }
+
+// longBehind is how long a text may take that gives way, some 20 times as long as
+// alone. Where it takes longer others leave next to nothing, and for the time of
+// yieldFor bulk texts get their share again, which is dozens of them.
+const longBehind = time.Second
+
+// modest reports whether bulk texts are to give way to all other threads.
+func (s *slots) modest() bool { return s.yields() && s.time().UnixNano() >= s.starved.Load() }
+
+// behind computes a text so that it gives way.
+func (s *slots) behind(compute func()) {
+	begin := s.time()
+	behind(compute)
+	if now := s.time(); now.Sub(begin) > longBehind {
+		s.starved.Store(now.Add(yieldFor).UnixNano())
+	}
+}
 
 // bulkThreads returns how many texts may be computed at the same time where one
 // of them is bulk and nobody interactive waits.
