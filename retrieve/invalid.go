@@ -3,11 +3,13 @@ package retrieve
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/ragloop/ragloop/internal/filter"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -93,11 +95,14 @@ func (p Params) Validate() error {
 			break
 		}
 	}
-	if _, ok := f.Meta[""]; ok {
-		reject("filter.meta", "has an empty key")
+	for _, key := range slices.Sorted(maps.Keys(f.Meta)) {
+		if err := filter.MetaField(key).Check(); err != nil {
+			reject("filter.meta", "has the %s", filter.Problem(err))
+			break
+		}
 	}
 	if err := f.Where.Check(); err != nil {
-		reject("filter.where", "is not allowed: %v", err)
+		reject("filter.where", "is not allowed: %s", filter.Problem(err))
 	}
 	return errors.Join(errs...)
 }

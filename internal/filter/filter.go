@@ -13,7 +13,7 @@
 // tags, acl, doc (the id), media_type and modified are built in; any other name
 // is a key of the document's metadata. meta.NAME is always metadata, and
 // meta."NAME" is a key with other characters than letters, digits, '_', '-' and
-// '.'.
+// '.'; quotation marks and backslashes are no part of any.
 //
 // # Values
 //
@@ -57,6 +57,10 @@ const (
 
 // ErrInvalid: no expression of this language; the error says why.
 var ErrInvalid = errors.New("invalid filter")
+
+// Problem returns what an error of Check says, without the text of ErrInvalid in
+// front.
+func Problem(err error) string { return strings.TrimPrefix(err.Error(), ErrInvalid.Error()+": ") }
 
 // Op joins expressions or compares a field.
 type Op string
@@ -181,7 +185,7 @@ func (e Expr) check(depth int, conditions, values *int) error {
 
 // CheckCondition is Check of an expression that compares a field.
 func (e Expr) CheckCondition() error {
-	if err := e.Field.check(); err != nil {
+	if err := e.Field.Check(); err != nil {
 		return err
 	}
 	switch {
@@ -208,12 +212,13 @@ func (e Expr) CheckCondition() error {
 	return nil
 }
 
-// check returns nil where f can be named; otherwise an error that wraps
-// ErrInvalid.
-func (f Field) check() error {
+// Check returns nil where f can be named; otherwise an error that wraps
+// ErrInvalid and says what is allowed. A key with quotation marks or backslashes
+// may be stored, but Qdrant (1.19) has no path to it, escaped or not.
+func (f Field) Check() error {
 	switch {
-	case f.Meta && (f.Name == "" || len(f.Name) > maxTextBytes || !utf8.ValidString(f.Name) || strings.ContainsRune(f.Name, '"')):
-		return invalid("metadata key %.80q, allowed is any text without quotation marks", f.Name)
+	case f.Meta && (f.Name == "" || len(f.Name) > maxTextBytes || !utf8.ValidString(f.Name) || strings.ContainsAny(f.Name, `"\`)):
+		return invalid("metadata key %.80q, allowed are 1 to %d bytes of UTF-8 without quotation marks and backslashes", f.Name, maxTextBytes)
 	case f.Meta:
 		return nil
 	}

@@ -65,7 +65,7 @@ func Parse(s string) (Expr, error) {
 		return Expr{}, p.fail(p.tok.at, "%s where the filter should end or go on with AND or OR", p.tok)
 	}
 	if err := e.Check(); err != nil {
-		return Expr{}, p.fail(0, "%s", strings.TrimPrefix(err.Error(), ErrInvalid.Error()+": "))
+		return Expr{}, p.fail(0, "%s", Problem(err))
 	}
 	return e, nil
 }
@@ -283,8 +283,8 @@ func (p *parser) field() (Field, error) {
 			return Field{}, p.fail(key.at, "%s where meta. needs a key", key)
 		}
 		f := MetaField(key.text)
-		if err := f.check(); err != nil {
-			return Field{}, p.fail(key.at, "metadata key %s, allowed is any text without quotation marks", key)
+		if err := f.Check(); err != nil {
+			return Field{}, p.fail(key.at, "%s", Problem(err))
 		}
 		return f, p.next()
 	}
@@ -294,6 +294,9 @@ func (p *parser) field() (Field, error) {
 		return Field{}, p.fail(tok.at, "%s cannot be compared, allowed are %s and keys of metadata", tok, strings.Join(builtins, ", "))
 	case keyword(tok.text):
 		return Field{}, p.fail(tok.at, "%s where a field should be named; a key of that name is meta.%s", tok, tok.text)
+	}
+	if err := f.Check(); err != nil {
+		return Field{}, p.fail(tok.at, "%s", Problem(err))
 	}
 	return f, nil
 }
@@ -320,7 +323,7 @@ func FieldOf(name string) (Field, error) {
 	if !known {
 		return f, invalid("field %q cannot be compared, allowed are %s and keys of metadata", name, strings.Join(builtins, ", "))
 	}
-	return f, f.check()
+	return f, f.Check()
 }
 
 // list reads the values of IN.

@@ -43,7 +43,8 @@ type Options struct {
 	// reserved; other filters work, too, without an index.
 	Filterable []Filterable
 	// Interceptors run around every call to Qdrant, each attempt of a retried
-	// call counted, in the given order: for metrics and tracing.
+	// call counted, in the given order: for metrics and tracing. None may keep a
+	// reply, whose points local mode uses again.
 	Interceptors []grpc.UnaryClientInterceptor
 	// Jitter spreads retries; it returns numbers in [0, 1) and must be safe for
 	// concurrent use. Nil: math/rand/v2.
@@ -239,9 +240,19 @@ func (c *Client) Close() error {
 }
 
 // call makes one call to Qdrant under the retry rules; read says that it
-// changes nothing. What was attempted goes in front of the error. While a server is
-// asked whoever made the call of ctx is away, as package away has it.
+// changes nothing. What was attempted goes in front of the error.
 func call[T any](ctx context.Context, c *Client, read bool, what string, f func(context.Context) (T, error)) (T, error) {
+	out, err := perform(ctx, c, read, f)
+	if err != nil {
+		return out, fmt.Errorf("%s: %w", what, err)
+	}
+	return out, nil
+}
+
+// perform is call without the text, for those who make one only where it failed.
+// While a server is asked whoever made the call of ctx is away, as package away has
+// it.
+func perform[T any](ctx context.Context, c *Client, read bool, f func(context.Context) (T, error)) (T, error) {
 	var out T
 	if !c.info.Local {
 		defer away.Begin(ctx)()
@@ -252,7 +263,7 @@ func call[T any](ctx context.Context, c *Client, read bool, what string, f func(
 	})
 	if err != nil {
 		var zero T
-		return zero, fmt.Errorf("%s: %w", what, newCallError(ctx, err))
+		return zero, newCallError(ctx, err)
 	}
 	return out, nil
 }

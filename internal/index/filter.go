@@ -1,7 +1,6 @@
 package index
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,8 +41,8 @@ func (f Filter) conditions() ([]*qdrant.Condition, error) {
 		must = append(must, qdrant.NewMatchKeywords(keyTags, f.Tags...))
 	}
 	for _, k := range slices.Sorted(maps.Keys(f.Meta)) {
-		if k == "" || strings.ContainsRune(k, '"') {
-			return nil, fmt.Errorf("filter: %w: metadata key %q, allowed is any text without quotation marks", ErrInvalid, k)
+		if err := filter.MetaField(k).Check(); err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
 		if err := checkText("metadata in the filter", k, f.Meta[k]); err != nil {
 			return nil, err
@@ -129,23 +128,6 @@ func compare(e filter.Expr, v filter.Value) *qdrant.Condition {
 	return qdrant.NewDatetimeRange(path, r)
 }
 
-// Unknown returns those of keys of metadata that no chunk has, in the order given.
-// It asks once for each.
-func (g *Generation) Unknown(ctx context.Context, keys []string) ([]string, error) {
-	var out []string
-	for _, key := range keys {
-		has := qdrant.NewFilterAsCondition(&qdrant.Filter{MustNot: []*qdrant.Condition{qdrant.NewIsEmpty(metaPath(key))}})
-		page, _, err := g.c.scroll(ctx, g.chunks(), g.c.scope(has), nil, 1, qdrant.NewWithPayload(false), false)
-		if err != nil {
-			return nil, err
-		}
-		if len(page) == 0 {
-			out = append(out, key)
-		}
-	}
-	return out, nil
-}
-
 func fieldPath(f filter.Field) string {
 	if f.Meta {
 		return metaPath(f.Name)
@@ -153,8 +135,9 @@ func fieldPath(f filter.Field) string {
 	return f.Name // the payload has the built-in fields under their names
 }
 
-// metaPath returns the JSON path of a metadata key; a key with other characters
-// than a bare path allows goes into quotes, or a dot in it would mean nesting.
+// metaPath returns the JSON path of a metadata key that passes the Check of its
+// filter.Field; a key with other characters than a bare path allows goes into
+// quotes, or a dot in it would mean nesting. Nothing can be escaped between them.
 func metaPath(key string) string {
 	bare := strings.IndexFunc(key, func(r rune) bool {
 		return !(r == '_' || r == '-' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')

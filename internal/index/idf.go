@@ -56,12 +56,12 @@ func newFrequencies(now func() time.Time) *frequencies {
 // Qdrant does not tell them. But the score of a chunk for one term alone is the
 // term's idf times its weight in the chunk, and both are there to be read.
 func (g *Generation) IDF(ctx context.Context, terms []uint32) (map[uint32]float64, error) {
-	f := g.c.frequencies
+	f, collection := g.c.frequencies, g.chunks()
 	changes, now := f.changes.Load(), f.now()
 	out := make(map[uint32]float64, len(terms))
 	var unknown []uint32
 	for _, id := range terms {
-		was, ok := f.kept.Get(termOf{g.chunks(), id})
+		was, ok := f.kept.Get(termOf{collection, id})
 		switch {
 		case !ok || was.changes != changes || now.Sub(was.at) > maxFrequencyAge:
 			unknown = append(unknown, id)
@@ -78,7 +78,7 @@ func (g *Generation) IDF(ctx context.Context, terms []uint32) (map[uint32]float6
 			if found[i] > 0 {
 				out[id] = found[i]
 			}
-			f.kept.Put(termOf{g.chunks(), id}, frequency{found[i], changes, now})
+			f.kept.Put(termOf{collection, id}, frequency{found[i], changes, now})
 		}
 	}
 	return out, nil
@@ -87,16 +87,18 @@ func (g *Generation) IDF(ctx context.Context, terms []uint32) (map[uint32]float6
 // askIDF returns the idf of each term, 0 for one that no chunk has.
 func (g *Generation) askIDF(ctx context.Context, terms []uint32) ([]float64, error) {
 	queries := make([]*qdrant.QueryPoints, len(terms))
+	filter, with := g.c.scope(), qdrant.NewWithVectorsInclude(sparseVector)
 	for i, id := range terms {
-		queries[i] = g.query(leg{using: sparseVector, query: qdrant.NewQuerySparse([]uint32{id}, []float32{1})}, g.c.scope(), 1)
-		queries[i].WithVectors = qdrant.NewWithVectorsInclude(sparseVector)
+		queries[i] = g.query(leg{using: sparseVector, query: qdrant.NewQuerySparse([]uint32{id}, []float32{1})}, filter, 1)
+		queries[i].WithVectors = with
 	}
 	results, err := g.batch(ctx, queries)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]float64, len(terms))
-	for i, points := range results {
+	for i, r := range results {
+		points := r.GetResult()
 		if len(points) == 0 {
 			continue
 		}
@@ -112,5 +114,6 @@ func (g *Generation) askIDF(ctx context.Context, terms []uint32) ([]float64, err
 			return nil, fmt.Errorf("%w: chunk %s has the score %v for the term %d, of which it has %v", ErrDamaged, p.GetId().GetUuid(), p.GetScore(), terms[i], v.GetValues()[at])
 		}
 	}
+	g.c.release(results)
 	return out, nil
 }

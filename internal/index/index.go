@@ -45,8 +45,8 @@
 // Payload of a record, id UUIDv5(tenant, doc): tenant (indexed), doc, rev, uri,
 // media_type, title, content_sha256, text_sha256, input_sha256, chunk_count,
 // tokens, bytes, pages, ingested_at (RFC 3339), state, error, reason,
-// failed_sha256, damage, tags, meta, acl, modified, sum (checksum of all). Empty
-// values are left out. What versions before checksums stored has none, and no
+// failed_sha256, damage, unsituated, tags, meta, acl, modified, sum (checksum of
+// all). Empty values are left out. What versions before checksums stored has none, and no
 // prefix. Times are text in RFC 3339, in UTC, to the microsecond, which is what
 // the server compares; a string of metadata in exactly that form is a time.
 //
@@ -159,6 +159,7 @@ type Record struct {
 	Reason        string // the code of a failure that lies in the document; "" where nothing failed, or something else
 	FailedSHA256  string // what InputSHA256 would be of the input that Reason is about; hex
 	Damage        string // what [Generation.Mend] could not mend without the source; the next ingestion stores it again
+	Unsituated    int    // chunks without the line that Recipe.Chunker.Context is about, as the model had no usable answer; the next ingestion asks again
 	Tags          []string
 	Meta          meta.Fields
 	ACL           []string  // who may see it, in the names of whoever asks; a filter can name them, nothing here enforces them

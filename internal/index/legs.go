@@ -1,7 +1,6 @@
 package index
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -40,18 +39,23 @@ func (g *Generation) legs(ctx context.Context, s Search) (Legs, error) {
 	if err != nil {
 		return Legs{}, err
 	}
+	filter := g.c.scope(user...)
 	queries := make([]*qdrant.QueryPoints, len(legs))
 	for i, l := range legs {
-		queries[i] = g.query(l, g.c.scope(user...), s.Limit)
+		queries[i] = g.query(l, filter, s.Limit)
 	}
 	results, err := g.batch(ctx, queries)
 	if err != nil {
 		return Legs{}, err
 	}
-	f := newFound(results)
-	for i, l := range legs {
-		for rank, p := range byScore(results[i]) {
-			if err := g.read(l, p, f.of(p), rank+1); err != nil {
+	f := unite(results)
+	defer f.done()
+	for i, h := range f.hits {
+		for l, rank := range h.ranks[:len(legs)] {
+			if rank == 0 {
+				continue
+			}
+			if err := g.read(legs[l], f.point(l, rank), &f.all[i], int(rank)); err != nil {
 				return Legs{}, err
 			}
 		}
@@ -61,46 +65,8 @@ func (g *Generation) legs(ctx context.Context, s Search) (Legs, error) {
 			return Legs{}, err
 		}
 	}
-	return Legs{Candidates: f.sorted()}, nil
-}
-
-// found holds candidates by id.
-type found struct {
-	all []Candidate       // those whose chunk is not known yet have none
-	ids []*qdrant.PointId // of all
-	at  map[ChunkID]int
-}
-
-// newFound returns one with room for all results.
-func newFound(results [][]*qdrant.ScoredPoint) *found {
-	n := 0
-	for _, r := range results {
-		n += len(r)
-	}
-	return &found{make([]Candidate, 0, n), make([]*qdrant.PointId, 0, n), make(map[ChunkID]int, n)}
-}
-
-// of returns the candidate of a point, until the next call.
-func (f *found) of(p *qdrant.ScoredPoint) *Candidate {
-	id := ChunkID(p.GetId().GetUuid())
-	i, ok := f.at[id]
-	if !ok {
-		i = len(f.all)
-		f.at[id] = i
-		f.all, f.ids = append(f.all, Candidate{}), append(f.ids, p.GetId())
-	}
-	return &f.all[i]
-}
-
-// sorted returns the candidates whose chunk is known, by id. f must not be used
-// afterwards.
-func (f *found) sorted() []Candidate {
-	known := slices.DeleteFunc(f.all, func(c Candidate) bool { return c.Chunk == nil })
-	if len(known) == 0 {
-		return nil
-	}
-	slices.SortFunc(known, func(a, b Candidate) int { return cmp.Compare(a.Chunk.ID, b.Chunk.ID) })
-	return known
+	g.c.release(results)
+	return Legs{Candidates: f.known()}, nil
 }
 
 // leg is one of the two searches.
@@ -130,19 +96,12 @@ func (g *Generation) read(l leg, p *qdrant.ScoredPoint, c *Candidate, rank int) 
 	return nil
 }
 
-func (l leg) rank(c *Candidate) int {
-	if l.using == denseVector {
-		return c.DenseRank
-	}
-	return c.LexicalRank
-}
-
 // ask checks a search and returns the legs it wants.
 func (g *Generation) ask(s Search) ([]leg, error) {
 	if s.Limit < 1 || s.Limit > MaxLimit {
 		return nil, fmt.Errorf("%w: limit %d, allowed are 1 to %d", ErrInvalid, s.Limit, MaxLimit)
 	}
-	var legs []leg
+	legs := make([]leg, 0, maxLegs)
 	if s.Dense != nil {
 		if err := checkDense(s.Dense, g.Recipe.Embedder.Dimension); err != nil {
 			return nil, err
@@ -191,23 +150,17 @@ func (c *Client) chunkPayload() *qdrant.WithPayloadSelector {
 // completeScores asks each leg for the scores of the candidates that only the
 // other leg returned.
 func (g *Generation) completeScores(ctx context.Context, legs []leg, f *found) error {
-	var queries []*qdrant.QueryPoints
-	var asked []leg // parallel to queries
-	for _, l := range legs {
-		var missing []*qdrant.PointId
-		for i := range f.all {
-			if l.rank(&f.all[i]) == 0 {
-				missing = append(missing, f.ids[i])
-			}
-		}
-		for group := range slices.Chunk(missing, completionGroup) {
+	queries := make([]*qdrant.QueryPoints, 0, len(legs))
+	asked := make([]leg, 0, len(legs)) // parallel to queries
+	for i, l := range legs {
+		for group := range slices.Chunk(f.missing(i), completionGroup) {
 			q := g.query(l, g.c.scope(qdrant.NewHasID(group...)), len(group))
 			q.Params = &qdrant.SearchParams{Exact: qdrant.PtrOf(true)}
 			queries = append(queries, q)
 			asked = append(asked, l)
 		}
 	}
-	if queries == nil {
+	if len(queries) == 0 {
 		return nil
 	}
 	results, err := g.batch(ctx, queries)
@@ -215,45 +168,33 @@ func (g *Generation) completeScores(ctx context.Context, legs []leg, f *found) e
 		return fmt.Errorf("complete the scores: %w", err)
 	}
 	for i, l := range asked {
-		for _, p := range results[i] {
-			id := ChunkID(p.GetId().GetUuid())
-			at, ok := f.at[id]
+		for _, p := range results[i].GetResult() {
+			at, ok := f.find(p.GetId().GetUuid())
 			if !ok {
-				return fmt.Errorf("complete the scores: %w: the server answers with chunk %s, which was not asked for", ErrDamaged, id)
+				return fmt.Errorf("complete the scores: %w: the server answers with chunk %s, which was not asked for", ErrDamaged, p.GetId().GetUuid())
 			}
 			if err := g.read(l, p, &f.all[at], 0); err != nil {
 				return err
 			}
 		}
 	}
+	g.c.release(results)
 	// Every chunk has a dense vector: one that the dense leg, which carries the
 	// chunks, does not know is gone, and left out. One without a lexical score
 	// shares no term, and 0 is its score.
 	return nil
 }
 
-func (g *Generation) batch(ctx context.Context, queries []*qdrant.QueryPoints) ([][]*qdrant.ScoredPoint, error) {
-	res, err := call(ctx, g.c, true, fmt.Sprintf("ask %d queries", len(queries)), func(ctx context.Context) ([]*qdrant.BatchResult, error) {
+// batch asks all queries at once; the results are parallel to them.
+func (g *Generation) batch(ctx context.Context, queries []*qdrant.QueryPoints) ([]*qdrant.BatchResult, error) {
+	res, err := perform(ctx, g.c, true, func(ctx context.Context) ([]*qdrant.BatchResult, error) {
 		return g.c.qc.QueryBatch(ctx, &qdrant.QueryBatchPoints{CollectionName: g.chunks(), QueryPoints: queries})
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("ask %d queries: %w", len(queries), err)
 	}
 	if len(res) != len(queries) {
 		return nil, fmt.Errorf("the server answers %d of %d queries", len(res), len(queries))
 	}
-	out := make([][]*qdrant.ScoredPoint, len(res))
-	for i, r := range res {
-		out[i] = r.GetResult()
-	}
-	return out, nil
-}
-
-// byScore orders a leg's result by score, equal scores by chunk id: a server
-// returns those in any order.
-func byScore(points []*qdrant.ScoredPoint) []*qdrant.ScoredPoint {
-	slices.SortStableFunc(points, func(a, b *qdrant.ScoredPoint) int {
-		return cmp.Or(cmp.Compare(b.GetScore(), a.GetScore()), cmp.Compare(a.GetId().GetUuid(), b.GetId().GetUuid()))
-	})
-	return points
+	return res, nil
 }

@@ -393,6 +393,43 @@ func BenchmarkLegs(b *testing.B) {
 	}
 }
 
+// BenchmarkSearch does all that a search asks of the index: both legs, 100 deep,
+// among 10,000 chunks of 2,000 documents, how rare the terms are, and the records of
+// the documents found.
+func BenchmarkSearch(b *testing.B) {
+	c := dial(b, Options{})
+	g := create(b, c)
+	words := []string{"river", "stone", "cloud", "ember", "moss", "tide", "flint", "reed"}
+	var entries []Entry
+	for i := range 2000 {
+		var texts []string
+		for j := range 5 {
+			texts = append(texts, fmt.Sprintf("%s %s n%d", words[(i+j)%8], words[(i*i+3*j)%8], i))
+		}
+		entries = append(entries, document(text.DocID(fmt.Sprintf("docs/part-%d/chapter-%04d.md", i%10, i)), fmt.Sprint("r", i), texts...))
+	}
+	put(b, g, entries...)
+	s := Search{Dense: vector("query"), Sparse: terms("river ember n3 n50"), Limit: 100}
+	var docs []text.DocID
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := g.IDF(b.Context(), s.Sparse.Indices); err != nil {
+			b.Fatal(err)
+		}
+		l, err := g.Legs(b.Context(), s)
+		if err != nil {
+			b.Fatal(err)
+		}
+		docs = docs[:0]
+		for i := range l.Candidates {
+			docs = append(docs, l.Candidates[i].Chunk.Doc)
+		}
+		if records, err := g.RecordsOf(b.Context(), docs); err != nil || slices.Contains(records, nil) {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkPut(b *testing.B) {
 	c := dial(b, Options{DataDir: b.TempDir()})
 	g := create(b, c)

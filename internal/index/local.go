@@ -24,3 +24,19 @@ func dialLocal(ctx context.Context, o Options, cfg *qdrant.Config) (close func()
 	cfg.GrpcOptions = append(cfg.GrpcOptions, store.Direct()) // behind every other interceptor
 	return store.Close, nil
 }
+
+// release gives the answer to a batch back, which is not read any more: local mode
+// has use for its points, but not for what they refer to, ids, payloads and vectors,
+// which stay valid. Nobody has to.
+func (c *Client) release(results []*qdrant.BatchResult) {
+	if c.info.Local {
+		qdrantlocal.Release(results)
+	}
+}
+
+// releasePoints is release for points that were read by id.
+func (c *Client) releasePoints(points []*qdrant.RetrievedPoint) {
+	if c.info.Local {
+		qdrantlocal.ReleasePoints(points)
+	}
+}

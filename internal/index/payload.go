@@ -49,6 +49,7 @@ const (
 	keyReason     = "reason"
 	keyFailed     = "failed_sha256"
 	keyDamage     = "damage"
+	keyUnsituated = "unsituated"
 )
 
 // chunkKeys is what is read of a chunk: everything but the tenant.
@@ -132,6 +133,7 @@ func recordPayload(tenant string, r Record) payload {
 	p.str(keyReason, r.Reason)
 	p.str(keyFailed, r.FailedSHA256)
 	p.str(keyDamage, r.Damage)
+	p.num(keyUnsituated, r.Unsituated)
 	p.labels(r.labels())
 	return p
 }
@@ -263,6 +265,7 @@ func decodeRecord(id *qdrant.PointId, p map[string]*qdrant.Value) (Record, error
 		Reason:        r.str(keyReason),
 		FailedSHA256:  r.str(keyFailed),
 		Damage:        r.str(keyDamage),
+		Unsituated:    r.num(keyUnsituated),
 		Tags:          r.strs(keyTags),
 		Meta:          r.fields(keyMeta),
 		ACL:           r.strs(keyACL),

@@ -133,8 +133,4 @@ func TestWhereIsMatch(t *testing.T) {
 	if share := float64(held) / float64(all); share < 0.1 || share > 0.9 {
 		t.Errorf("conditions hold for a share of %.2f of the documents: they test little", share)
 	}
-	unknown, err := g.Unknown(t.Context(), []string{"n", "yaer", "a b.c"})
-	if err != nil || !slices.Equal(unknown, []string{"yaer"}) {
-		t.Errorf("Unknown = %q, %v", unknown, err)
-	}
 }

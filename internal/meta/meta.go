@@ -124,16 +124,17 @@ func Reserved() []string { return slices.Sorted(maps.Keys(reserved)) }
 func IsReserved(name string) bool { return reserved[strings.ToLower(name)] }
 
 // CheckKey returns nil where key can name a field: 1 to MaxKeyBytes bytes of
-// UTF-8 without quotation marks and control characters, not blank at its ends,
-// and no reserved name. Otherwise the error wraps ErrInvalid.
+// UTF-8 without quotation marks, backslashes and control characters, not blank at its
+// ends, and no reserved name. Otherwise the error wraps ErrInvalid. Qdrant has no path
+// to a key with one of the first two, so no filter could name it.
 func CheckKey(key string) error {
 	switch {
 	case IsReserved(key):
 		return fmt.Errorf("%w: key %q is a reserved name; reserved are %s", ErrInvalid, key, strings.Join(Reserved(), ", "))
 	case key == "" || len(key) > MaxKeyBytes:
 		return fmt.Errorf("%w: a key of %d bytes, allowed are 1 to %d", ErrInvalid, len(key), MaxKeyBytes)
-	case !utf8.ValidString(key) || strings.ContainsRune(key, '"') || strings.ContainsFunc(key, unicode.IsControl) || strings.TrimSpace(key) != key:
-		return fmt.Errorf("%w: key %q, allowed is any UTF-8 text without quotation marks, control characters and white space around it", ErrInvalid, key)
+	case !utf8.ValidString(key) || strings.ContainsAny(key, `"\\`) || strings.ContainsFunc(key, unicode.IsControl) || strings.TrimSpace(key) != key:
+		return fmt.Errorf("%w: key %q, allowed is any UTF-8 text without quotation marks, backslashes, control characters and white space around it", ErrInvalid, key)
 	}
 	return nil
 }

@@ -117,8 +117,9 @@ type NewDocument struct {
 	// set then. Removing what is not stored is not an error.
 	Deleted bool `protobuf:"varint,10,opt,name=deleted,proto3" json:"deleted,omitempty"`
 	// Metadata for filters, by key. At most 100 keys together with `meta`, of at
-	// most 128 bytes, none empty, none with quotation marks or control characters,
-	// none reserved (such as "title", "uri" and "text") and none in `meta`, too.
+	// most 128 bytes, none empty, none with quotation marks, backslashes or control
+	// characters, none reserved (such as "title", "uri" and "text") and none in
+	// `meta`, too.
 	// Strings have at most 4096 bytes, all keys and strings together 32768; times
 	// are cut to microseconds. A field that `content` itself has counts as it is
 	// here.

@@ -400,7 +400,8 @@ type Filter struct {
 	// The document has any of these tags. Empty: no condition. At most 1000.
 	Tags []string `protobuf:"bytes,2,rep,name=tags,proto3" json:"tags,omitempty"`
 	// For each key, the document's metadata has exactly this string. Empty: no
-	// condition. At most 100; no key is empty.
+	// condition. At most 100; keys have 1 to 4096 bytes and no quotation mark or
+	// backslash.
 	Meta map[string]string `protobuf:"bytes,3,rep,name=meta,proto3" json:"meta,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// What the document must satisfy. Unset: no condition.
 	Where         *FilterExpression `protobuf:"bytes,4,opt,name=where,proto3" json:"where,omitempty"`
@@ -643,7 +644,8 @@ func (x *FilterExpressions) GetOf() []*FilterExpression {
 type FilterCondition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// "tags", "acl", "doc" (the id), "media_type" or "modified"; else a key of
-	// Document.fields, which may be written with "meta." in front. Required.
+	// Document.fields, which may be written with "meta." in front: 1 to 4096 bytes
+	// without quotation marks and backslashes. Required.
 	Field string `protobuf:"bytes,1,opt,name=field,proto3" json:"field,omitempty"`
 	// How the field is compared. Required. "modified" and metadata are ordered
 	// (numbers and times), the others are strings.
@@ -1212,10 +1214,11 @@ type RetrieveRequest struct {
 	// Largest number of tokens of the context, labels and separators included.
 	// Range: 1..1000000. Unset: 2048. An explicit 0 is refused.
 	BudgetTokens *int32 `protobuf:"varint,3,opt,name=budget_tokens,json=budgetTokens,proto3,oneof" json:"budget_tokens,omitempty"`
-	// Tokenizer in which the budget is counted: "o200k_base" or "cl100k_base",
-	// exactly; or, for any other, an upper bound: "bytes/N" declares that it makes
-	// at most one token of N bytes, N from 1 to 8. "bytes/1" is safe for byte-level
-	// BPE. Empty: the server's default, as shipped "o200k_base".
+	// Tokenizer in which the budget is counted: "o200k_base", "cl100k_base",
+	// "p50k_base", "p50k_edit" or "r50k_base" (GPT-2's), exactly; or, for any other,
+	// an upper bound: "bytes/N" declares that it makes at most one token of N bytes,
+	// N from 1 to 8. "bytes/1" is safe for byte-level BPE. Empty: the server's
+	// default, as shipped "o200k_base".
 	Tokenizer string `protobuf:"bytes,4,opt,name=tokenizer,proto3" json:"tokenizer,omitempty"`
 	// Parameters of the search. Unset: all defaults.
 	Search *SearchOptions `protobuf:"bytes,5,opt,name=search,proto3" json:"search,omitempty"`
@@ -1842,11 +1845,23 @@ func (x *Provenance) GetFusion() string {
 // Reranked is what the reranker made of a chunk.
 type Reranked struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Score of the reranker. It decided the rank, alone where rerank_weight is 1.
-	// Comparable within one response only; may be negative.
+	// Score of the reranker. Comparable within one response only; may be negative.
 	Score float64 `protobuf:"fixed64,1,opt,name=score,proto3" json:"score,omitempty"`
 	// Position before reranking, from 1.
-	RankBefore    int32 `protobuf:"varint,2,opt,name=rank_before,json=rankBefore,proto3" json:"rank_before,omitempty"`
+	RankBefore int32 `protobuf:"varint,2,opt,name=rank_before,json=rankBefore,proto3" json:"rank_before,omitempty"`
+	// Score that decided the rank among the reranked chunks: `score` where
+	// rerank_weight is 1, otherwise the sum of `weighted`, `own` and `added`, up to
+	// rounding. Comparable within one response only; may be negative.
+	FinalScore float64 `protobuf:"fixed64,3,opt,name=final_score,json=finalScore,proto3" json:"final_score,omitempty"`
+	// rerank_weight times the z-score of `score` among the reranked chunks. 0 where
+	// rerank_weight is 1, and so are `own` and all of `added`.
+	Weighted float64 `protobuf:"fixed64,4,opt,name=weighted,proto3" json:"weighted,omitempty"`
+	// 1 less rerank_weight, times the z-score of the chunk's own score among the
+	// reranked chunks: the fused one with what the query's phrases add.
+	Own float64 `protobuf:"fixed64,5,opt,name=own,proto3" json:"own,omitempty"`
+	// What is added to them for the document, its title and the chunks beside, as far
+	// as those are reranked too. Its `phrases` is 0: they are part of `own`.
+	Added         *AddedScores `protobuf:"bytes,6,opt,name=added,proto3" json:"added,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1893,6 +1908,34 @@ func (x *Reranked) GetRankBefore() int32 {
 		return x.RankBefore
 	}
 	return 0
+}
+
+func (x *Reranked) GetFinalScore() float64 {
+	if x != nil {
+		return x.FinalScore
+	}
+	return 0
+}
+
+func (x *Reranked) GetWeighted() float64 {
+	if x != nil {
+		return x.Weighted
+	}
+	return 0
+}
+
+func (x *Reranked) GetOwn() float64 {
+	if x != nil {
+		return x.Own
+	}
+	return 0
+}
+
+func (x *Reranked) GetAdded() *AddedScores {
+	if x != nil {
+		return x.Added
+	}
+	return nil
 }
 
 // StageTiming is the time that one stage took.
@@ -2529,7 +2572,8 @@ func (x *Cut) GetReason() CutReason {
 }
 
 // AddedScores is what the score of a chunk has beyond the fused one, by where it is
-// from: `score` is `fused` and these, up to rounding.
+// from: `score` is `fused` and these, up to rounding. And the same of the final score
+// of a reranked chunk; see Reranked.
 type AddedScores struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Of the best chunk of its document; see SearchOptions.document_prior.
@@ -2672,8 +2716,8 @@ type Candidate struct {
 	Span *Span `protobuf:"bytes,3,opt,name=span,proto3" json:"span,omitempty"`
 	// Position in the final order, from 1.
 	Rank int32 `protobuf:"varint,4,opt,name=rank,proto3" json:"rank,omitempty"`
-	// Score that decided the rank, or the rank before reranking. Comparable within
-	// one response only; may be negative.
+	// Score that decided the rank, or the rank before reranking, where `reranked` has
+	// what decided it after. Comparable within one response only; may be negative.
 	Score float64 `protobuf:"fixed64,5,opt,name=score,proto3" json:"score,omitempty"`
 	// Score after fusion, before all that comes of document, title, neighbours and
 	// phrases.
@@ -3085,8 +3129,8 @@ type Chunk struct {
 	Tokens int32 `protobuf:"varint,12,opt,name=tokens,proto3" json:"tokens,omitempty"`
 	// Position in the final order, from 1.
 	Rank int32 `protobuf:"varint,13,opt,name=rank,proto3" json:"rank,omitempty"`
-	// Score that decided the rank, or the rank before reranking. Comparable within
-	// one response only; may be negative.
+	// Score that decided the rank, or the rank before reranking, where `reranked` has
+	// what decided it after. Comparable within one response only; may be negative.
 	Score float64 `protobuf:"fixed64,14,opt,name=score,proto3" json:"score,omitempty"`
 	// Score after fusion, before all that comes of document, title, neighbours and
 	// phrases.
@@ -3576,11 +3620,16 @@ const file_ragloop_v1_retrieval_proto_rawDesc = "" +
 	"generation\x12\x16\n" +
 	"\x06recipe\x18\x03 \x01(\tR\x06recipe\x12\x1a\n" +
 	"\bembedder\x18\x04 \x01(\tR\bembedder\x12\x16\n" +
-	"\x06fusion\x18\x05 \x01(\tR\x06fusion\"A\n" +
+	"\x06fusion\x18\x05 \x01(\tR\x06fusion\"\xbf\x01\n" +
 	"\bReranked\x12\x14\n" +
 	"\x05score\x18\x01 \x01(\x01R\x05score\x12\x1f\n" +
 	"\vrank_before\x18\x02 \x01(\x05R\n" +
-	"rankBefore\"V\n" +
+	"rankBefore\x12\x1f\n" +
+	"\vfinal_score\x18\x03 \x01(\x01R\n" +
+	"finalScore\x12\x1a\n" +
+	"\bweighted\x18\x04 \x01(\x01R\bweighted\x12\x10\n" +
+	"\x03own\x18\x05 \x01(\x01R\x03own\x12-\n" +
+	"\x05added\x18\x06 \x01(\v2\x17.ragloop.v1.AddedScoresR\x05added\"V\n" +
 	"\vStageTiming\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x123\n" +
 	"\aelapsed\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\aelapsed\"\xe4\x03\n" +
@@ -3855,52 +3904,53 @@ var file_ragloop_v1_retrieval_proto_depIdxs = []int32{
 	19, // 25: ragloop.v1.QueryReading.feedback:type_name -> ragloop.v1.FeedbackChunk
 	3,  // 26: ragloop.v1.QueryPhrase.kind:type_name -> ragloop.v1.PhraseKind
 	41, // 27: ragloop.v1.FeedbackChunk.span:type_name -> ragloop.v1.Span
-	42, // 28: ragloop.v1.StageTiming.elapsed:type_name -> google.protobuf.Duration
-	41, // 29: ragloop.v1.Segment.span:type_name -> ragloop.v1.Span
-	25, // 30: ragloop.v1.Segment.chunks:type_name -> ragloop.v1.SegmentChunk
-	41, // 31: ragloop.v1.Segment.context_span:type_name -> ragloop.v1.Span
-	24, // 32: ragloop.v1.Segment.edits:type_name -> ragloop.v1.Edit
-	41, // 33: ragloop.v1.DroppedChunk.span:type_name -> ragloop.v1.Span
-	4,  // 34: ragloop.v1.DroppedChunk.reason:type_name -> ragloop.v1.DropReason
-	41, // 35: ragloop.v1.NeighbourChunk.span:type_name -> ragloop.v1.Span
-	4,  // 36: ragloop.v1.NeighbourChunk.drop_reason:type_name -> ragloop.v1.DropReason
-	41, // 37: ragloop.v1.Cut.span:type_name -> ragloop.v1.Span
-	5,  // 38: ragloop.v1.Cut.reason:type_name -> ragloop.v1.CutReason
-	41, // 39: ragloop.v1.Candidate.span:type_name -> ragloop.v1.Span
-	30, // 40: ragloop.v1.Candidate.dense:type_name -> ragloop.v1.LegScore
-	30, // 41: ragloop.v1.Candidate.lexical:type_name -> ragloop.v1.LegScore
-	21, // 42: ragloop.v1.Candidate.reranked:type_name -> ragloop.v1.Reranked
-	4,  // 43: ragloop.v1.Candidate.drop_reason:type_name -> ragloop.v1.DropReason
-	29, // 44: ragloop.v1.Candidate.added:type_name -> ragloop.v1.AddedScores
-	41, // 45: ragloop.v1.Candidate.parent:type_name -> ragloop.v1.Span
-	41, // 46: ragloop.v1.Candidate.delivered:type_name -> ragloop.v1.Span
-	28, // 47: ragloop.v1.Candidate.cuts:type_name -> ragloop.v1.Cut
-	11, // 48: ragloop.v1.SearchRequest.search:type_name -> ragloop.v1.SearchOptions
-	13, // 49: ragloop.v1.SearchRequest.history:type_name -> ragloop.v1.Turn
-	34, // 50: ragloop.v1.SearchResponse.chunks:type_name -> ragloop.v1.Chunk
-	20, // 51: ragloop.v1.SearchResponse.provenance:type_name -> ragloop.v1.Provenance
-	22, // 52: ragloop.v1.SearchResponse.stages:type_name -> ragloop.v1.StageTiming
-	41, // 53: ragloop.v1.Chunk.span:type_name -> ragloop.v1.Span
-	30, // 54: ragloop.v1.Chunk.dense:type_name -> ragloop.v1.LegScore
-	30, // 55: ragloop.v1.Chunk.lexical:type_name -> ragloop.v1.LegScore
-	38, // 56: ragloop.v1.Chunk.meta:type_name -> ragloop.v1.Chunk.MetaEntry
-	21, // 57: ragloop.v1.Chunk.reranked:type_name -> ragloop.v1.Reranked
-	39, // 58: ragloop.v1.Chunk.fields:type_name -> ragloop.v1.Chunk.FieldsEntry
-	41, // 59: ragloop.v1.GetDocumentRequest.span:type_name -> ragloop.v1.Span
-	43, // 60: ragloop.v1.GetDocumentResponse.document:type_name -> ragloop.v1.Document
-	41, // 61: ragloop.v1.GetDocumentResponse.span:type_name -> ragloop.v1.Span
-	44, // 62: ragloop.v1.Chunk.FieldsEntry.value:type_name -> ragloop.v1.MetaValue
-	14, // 63: ragloop.v1.Retrieval.Retrieve:input_type -> ragloop.v1.RetrieveRequest
-	32, // 64: ragloop.v1.Retrieval.Search:input_type -> ragloop.v1.SearchRequest
-	35, // 65: ragloop.v1.Retrieval.GetDocument:input_type -> ragloop.v1.GetDocumentRequest
-	15, // 66: ragloop.v1.Retrieval.Retrieve:output_type -> ragloop.v1.RetrieveResponse
-	33, // 67: ragloop.v1.Retrieval.Search:output_type -> ragloop.v1.SearchResponse
-	36, // 68: ragloop.v1.Retrieval.GetDocument:output_type -> ragloop.v1.GetDocumentResponse
-	66, // [66:69] is the sub-list for method output_type
-	63, // [63:66] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	29, // 28: ragloop.v1.Reranked.added:type_name -> ragloop.v1.AddedScores
+	42, // 29: ragloop.v1.StageTiming.elapsed:type_name -> google.protobuf.Duration
+	41, // 30: ragloop.v1.Segment.span:type_name -> ragloop.v1.Span
+	25, // 31: ragloop.v1.Segment.chunks:type_name -> ragloop.v1.SegmentChunk
+	41, // 32: ragloop.v1.Segment.context_span:type_name -> ragloop.v1.Span
+	24, // 33: ragloop.v1.Segment.edits:type_name -> ragloop.v1.Edit
+	41, // 34: ragloop.v1.DroppedChunk.span:type_name -> ragloop.v1.Span
+	4,  // 35: ragloop.v1.DroppedChunk.reason:type_name -> ragloop.v1.DropReason
+	41, // 36: ragloop.v1.NeighbourChunk.span:type_name -> ragloop.v1.Span
+	4,  // 37: ragloop.v1.NeighbourChunk.drop_reason:type_name -> ragloop.v1.DropReason
+	41, // 38: ragloop.v1.Cut.span:type_name -> ragloop.v1.Span
+	5,  // 39: ragloop.v1.Cut.reason:type_name -> ragloop.v1.CutReason
+	41, // 40: ragloop.v1.Candidate.span:type_name -> ragloop.v1.Span
+	30, // 41: ragloop.v1.Candidate.dense:type_name -> ragloop.v1.LegScore
+	30, // 42: ragloop.v1.Candidate.lexical:type_name -> ragloop.v1.LegScore
+	21, // 43: ragloop.v1.Candidate.reranked:type_name -> ragloop.v1.Reranked
+	4,  // 44: ragloop.v1.Candidate.drop_reason:type_name -> ragloop.v1.DropReason
+	29, // 45: ragloop.v1.Candidate.added:type_name -> ragloop.v1.AddedScores
+	41, // 46: ragloop.v1.Candidate.parent:type_name -> ragloop.v1.Span
+	41, // 47: ragloop.v1.Candidate.delivered:type_name -> ragloop.v1.Span
+	28, // 48: ragloop.v1.Candidate.cuts:type_name -> ragloop.v1.Cut
+	11, // 49: ragloop.v1.SearchRequest.search:type_name -> ragloop.v1.SearchOptions
+	13, // 50: ragloop.v1.SearchRequest.history:type_name -> ragloop.v1.Turn
+	34, // 51: ragloop.v1.SearchResponse.chunks:type_name -> ragloop.v1.Chunk
+	20, // 52: ragloop.v1.SearchResponse.provenance:type_name -> ragloop.v1.Provenance
+	22, // 53: ragloop.v1.SearchResponse.stages:type_name -> ragloop.v1.StageTiming
+	41, // 54: ragloop.v1.Chunk.span:type_name -> ragloop.v1.Span
+	30, // 55: ragloop.v1.Chunk.dense:type_name -> ragloop.v1.LegScore
+	30, // 56: ragloop.v1.Chunk.lexical:type_name -> ragloop.v1.LegScore
+	38, // 57: ragloop.v1.Chunk.meta:type_name -> ragloop.v1.Chunk.MetaEntry
+	21, // 58: ragloop.v1.Chunk.reranked:type_name -> ragloop.v1.Reranked
+	39, // 59: ragloop.v1.Chunk.fields:type_name -> ragloop.v1.Chunk.FieldsEntry
+	41, // 60: ragloop.v1.GetDocumentRequest.span:type_name -> ragloop.v1.Span
+	43, // 61: ragloop.v1.GetDocumentResponse.document:type_name -> ragloop.v1.Document
+	41, // 62: ragloop.v1.GetDocumentResponse.span:type_name -> ragloop.v1.Span
+	44, // 63: ragloop.v1.Chunk.FieldsEntry.value:type_name -> ragloop.v1.MetaValue
+	14, // 64: ragloop.v1.Retrieval.Retrieve:input_type -> ragloop.v1.RetrieveRequest
+	32, // 65: ragloop.v1.Retrieval.Search:input_type -> ragloop.v1.SearchRequest
+	35, // 66: ragloop.v1.Retrieval.GetDocument:input_type -> ragloop.v1.GetDocumentRequest
+	15, // 67: ragloop.v1.Retrieval.Retrieve:output_type -> ragloop.v1.RetrieveResponse
+	33, // 68: ragloop.v1.Retrieval.Search:output_type -> ragloop.v1.SearchResponse
+	36, // 69: ragloop.v1.Retrieval.GetDocument:output_type -> ragloop.v1.GetDocumentResponse
+	67, // [67:70] is the sub-list for method output_type
+	64, // [64:67] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_ragloop_v1_retrieval_proto_init() }
