@@ -14,27 +14,26 @@ type Counts struct {
 	seeds [2]maphash.Seed
 }
 
-// counted is a text that was counted in the tokens of a tokenizer. The two hashes
-// have seeds of their own, which nobody knows: that two texts of one length share
-// both is out of the question.
-type counted struct {
-	tokenizer string
-	hashes    [2]uint64
-	bytes     int
-}
+// counted is a text that was counted in the tokens of a tokenizer: two hashes of both
+// with seeds of their own, which nobody knows. That two of them share both is out of
+// the question.
+type counted [2]uint64
 
 // known is what is known of a count.
 type known struct {
-	tokens  int
+	tokens  int32
 	atLeast bool // there may be more
 }
 
 const (
-	// maxCounts is how many texts are remembered: some 8 MB.
+	// maxCounts is how many texts are remembered: some 3 MB, in which the garbage
+	// collector has nothing to follow.
 	maxCounts = 1 << 16
 	// minCounted is the shortest text, in bytes, that is: a shorter one is counted
 	// as soon as it is looked up.
 	minCounted = 256
+	// maxCounted is the longest: its count is an int32.
+	maxCounted = 1 << 28
 )
 
 // NewCounts returns one that knows nothing yet.
@@ -47,34 +46,42 @@ func NewCounts() *Counts {
 // counter that does not count exactly is returned as it is: it costs nothing.
 func (k *Counts) Of(tokenizer string, c Counter) Counter {
 	if a, ok := c.(additive); ok && a.Exact() {
-		return remembering{a, tokenizer, k}
+		return remembering{a, k.hash(tokenizer), k}
 	}
 	return c
+}
+
+// hash returns the hashes of s.
+func (k *Counts) hash(s string) counted {
+	return counted{maphash.String(k.seeds[0], s), maphash.String(k.seeds[1], s)}
 }
 
 // remembering is an additive [Counter].
 type remembering struct {
 	additive
-	tokenizer string
+	tokenizer counted // its name
 	counts    *Counts
 }
 
 func (r remembering) Count(s string) int { return r.CountUpTo(s, noLimit) }
 
 func (r remembering) CountUpTo(s string, limit int) int {
-	if len(s) < minCounted {
+	if len(s) < minCounted || len(s) > maxCounted {
 		return r.additive.CountUpTo(s, limit)
 	}
 	k := r.counts
-	key := counted{r.tokenizer, [2]uint64{maphash.String(k.seeds[0], s), maphash.String(k.seeds[1], s)}, len(s)}
-	if was, ok := k.kept.Get(key); ok && (!was.atLeast || was.tokens > limit) {
-		return was.tokens
+	key := k.hash(s)
+	for i, of := range r.tokenizer {
+		key[i] ^= of
+	}
+	if was, ok := k.kept.Get(key); ok && (!was.atLeast || int(was.tokens) > limit) {
+		return int(was.tokens)
 	}
 	n := r.additive.CountUpTo(s, limit)
 	if n > limit {
-		k.kept.Put(key, known{limit + 1, true})
+		k.kept.Put(key, known{int32(max(limit, -1) + 1), true})
 	} else {
-		k.kept.Put(key, known{n, false})
+		k.kept.Put(key, known{int32(n), false})
 	}
 	return n
 }

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ragloop/ragloop/internal/tokens"
 )
 
 // TestCountsChangeNothing: whatever was counted before, and as far as it was, a
@@ -16,7 +18,7 @@ func TestCountsChangeNothing(t *testing.T) {
 	counts := NewCounts()
 	corpus := makeCorpus(r, 60, 80, true)
 	for n := range 300 {
-		encoding := []string{"o200k_base", "cl100k_base"}[n%2]
+		encoding := tokens.Encodings()[n%len(tokens.Encodings())]
 		c := counter(t, encoding)
 		chunks, o := corpus.pick(r), Options{BudgetTokens: 1 + r.IntN(600), MaxPerSource: r.IntN(4)}
 		want, wantErr := Pack(chunks, c, o)

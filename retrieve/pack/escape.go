@@ -87,7 +87,7 @@ func (f frame) edits(s string) []Edit {
 
 // forgeries returns an edit for each sign that s has: for tags anywhere, for
 // others at the beginning of a line, the first one included where s begins one.
-// White space, invisible characters and case do not hide a sign.
+// What nobody sees does not hide a sign, nor does case.
 func forgeries(s string, signs []sign, begins bool) []Edit {
 	var out []Edit
 	lineBegins := begins
@@ -98,7 +98,7 @@ func forgeries(s string, signs []sign, begins bool) []Edit {
 		case endsLine(r):
 			lineBegins = true
 			continue
-		case r != '<' && !lineBegins, unicode.IsSpace(r), invisible(r):
+		case r != '<' && !lineBegins, unseen(r):
 			continue
 		}
 		for _, sg := range signs {
@@ -116,19 +116,20 @@ func forgeries(s string, signs []sign, begins bool) []Edit {
 	return out
 }
 
-// matches reports whether s begins with sg, as a reader would see it.
+// matches reports whether s begins with sg, as a reader would see it. Of a tag, the
+// beginning is enough where s ends: what comes next may be the rest.
 func (sg sign) matches(s string) bool {
 	n := 0
 	for _, r := range s {
 		if n == len(sg.runes) {
 			if sg.tag {
-				return !nameRune(r)
+				return unseen(r) || !nameRune(r) // a filler of Hangul is a letter, too
 			}
 			if !sg.digit {
 				return true
 			}
 		}
-		if unicode.IsSpace(r) || invisible(r) {
+		if unseen(r) {
 			continue
 		}
 		if n == len(sg.runes) {
@@ -139,14 +140,14 @@ func (sg sign) matches(s string) bool {
 		}
 		n++
 	}
-	return n == len(sg.runes) && !sg.digit
+	return sg.tag || n == len(sg.runes) && !sg.digit
 }
 
 // folded returns the visible characters of s without their case.
 func folded(s string) []rune {
 	var out []rune
 	for _, r := range s {
-		if !unicode.IsSpace(r) && !invisible(r) {
+		if !unseen(r) {
 			out = append(out, fold(r))
 		}
 	}
@@ -207,17 +208,4 @@ func regionFlag(run string) bool {
 		r -= 0xE0000
 		return !(r >= 'a' && r <= 'z' || r >= '0' && r <= '9')
 	})
-}
-
-// invisible reports whether r takes no room on a page: control and format
-// characters, variation selectors and fillers.
-func invisible(r rune) bool {
-	switch {
-	case r < utf8.RuneSelf:
-		return (r < ' ' || r == 0x7F) && !unicode.IsSpace(r)
-	case r > 0x00AD && r < 0x034F, r > 0x036F && r < 0x0600, r > 0x200F && r < 0x202A, r > 0x206F && r < 0x3164, r > 0x3164 && r < 0xFE00:
-		return false // for speed: most text
-	}
-	return unicode.In(r, unicode.Cc, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) &&
-		!unicode.IsSpace(r)
 }

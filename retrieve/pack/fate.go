@@ -62,10 +62,10 @@ func (c Context) covering(ch Chunk) string {
 
 // cuts appends to out what the context lacks of whole[i], which is in it in part.
 func (p *packing) cuts(out []Cut, i int) []Cut {
-	whole, part := p.whole[i], text.RuneSpan{}
-	for k, of := range p.order {
-		if of == i {
-			part = p.chunks[k].Span // what competed
+	whole, part := &p.whole[i], text.RuneSpan{}
+	for k, ch := range p.chunks {
+		if p.at(k) == i {
+			part = ch.Span // what competed
 		}
 	}
 	inside := Unfound
@@ -83,7 +83,7 @@ func (p *packing) cuts(out []Cut, i int) []Cut {
 		add(both(span, text.RuneSpan{Start: part.End, End: whole.Span.End}), Focused)
 	}
 	at := whole.Span.Start
-	for _, s := range p.segments[source{whole.Doc, whole.Rev}] {
+	for _, s := range p.of(p.sources[i]) {
 		lacks(text.RuneSpan{Start: at, End: min(s.span.Start, whole.Span.End)})
 		at = max(at, s.span.End)
 	}

@@ -44,12 +44,12 @@ const (
 // chunks each is: those that stay are cut to the sentences that are worth more
 // than what they would displace, the displaced ones follow, whole. Nil where they
 // are to compete as they are.
-func focus(chunks []Chunk, m meter, o Options) (parts []Chunk, order []int) {
+func focus(chunks []Chunk, m meter, o Options) (parts []*Chunk, order []int) {
 	if o.Relevance == nil || o.NoTrim || o.Diversity > 0 || o.BudgetTokens > maxFocusTokens {
 		return nil, nil
 	}
-	for _, ch := range chunks {
-		if ch.Neighbour || ch.found().Span != ch.Span {
+	for i := range chunks {
+		if ch := &chunks[i]; ch.Neighbour || ch.parent() {
 			return nil, nil // more than what was found is wanted
 		}
 	}
@@ -60,16 +60,16 @@ func focus(chunks []Chunk, m meter, o Options) (parts []Chunk, order []int) {
 	value(cs, chunks, o.Relevance)
 	prune(cs, tokens-o.BudgetTokens)
 
-	parts, order = make([]Chunk, 0, len(chunks)), make([]int, 0, len(chunks))
+	parts, order = make([]*Chunk, 0, len(chunks)), make([]int, 0, len(chunks))
 	for i, c := range cs {
 		if c.kept() {
-			parts = append(parts, c.part(chunks[i], m))
+			parts = append(parts, c.part(&chunks[i], m))
 			order = append(order, i)
 		}
 	}
-	for i, ch := range chunks {
+	for i := range chunks {
 		if i >= len(cs) || !cs[i].kept() {
-			parts = append(parts, ch)
+			parts = append(parts, &chunks[i])
 			order = append(order, i)
 		}
 	}
@@ -98,10 +98,11 @@ func (c *contender) kept() bool { return c.lo < c.hi }
 func contenders(chunks []Chunk, m meter, o Options) ([]*contender, int) {
 	var cs []*contender
 	total := 0
-	seen := map[string]bool{}
 	segments := map[text.DocID]int{}
-	f := frame{o.Template, 1}
-	for i, ch := range chunks {
+	p := &packing{scratch: newScratch(nil), meter: m, frame: frame{o.Template, 1}}
+	defer p.release()
+	for i := range chunks {
+		ch := &chunks[i]
 		if total > o.BudgetTokens+spareTokens {
 			break
 		}
@@ -130,11 +131,11 @@ func contenders(chunks []Chunk, m meter, o Options) ([]*contender, int) {
 		}
 		cs = append(cs, c)
 		capped := o.MaxPerSource > 0 && segments[ch.Doc]+1-joined > o.MaxPerSource
-		if body == "" || seen[body] || capped {
+		if body == "" || p.taken(body) || capped {
 			c.before, c.after = nil, nil
 			continue
 		}
-		seen[body] = true
+		p.texts[body] = struct{}{}
 		segments[ch.Doc] += 1 - joined
 		if c.before != nil {
 			c.before.after = c
@@ -142,20 +143,20 @@ func contenders(chunks []Chunk, m meter, o Options) ([]*contender, int) {
 		if c.after != nil {
 			c.after.before = c
 		}
-		c.measure(ch, m, f)
+		c.measure(ch, p)
 		total += c.left + c.header*(1-joined)
 	}
 	return cs, total
 }
 
 // measure splits ch, which c is.
-func (c *contender) measure(ch Chunk, m meter, f frame) {
+func (c *contender) measure(ch *Chunk, p *packing) {
 	c.sentences = text.Sentences(ch.Text)
 	c.hi = len(c.sentences)
 	c.whole = tabular(ch.Text)
-	s := &segment{doc: ch.Doc, uri: ch.URI, title: ch.Title, heading: ch.Heading, pageStart: ch.PageStart, pageEnd: ch.PageEnd}
-	c.header = m.count(f.header(s, aDigit) + f.footer(s) + separator)
-	all := m.count(ch.Text)
+	around := p.around(&segment{names: ch, heading: ch.Heading, pageStart: ch.PageStart, pageEnd: ch.PageEnd})
+	c.header = p.meter.count(p.made.join(around.header, around.tail))
+	all := p.meter.count(ch.Text)
 	c.tokens = make([]int, len(c.sentences))
 	for k, s := range c.sentences {
 		// Shares of all by length: the tokens of each sentence are not worth counting.
@@ -335,7 +336,7 @@ func (r removal) make() {
 
 // part returns what is kept of ch, which c is: minTrimTokens at least where it has
 // as many, whatever was estimated.
-func (c *contender) part(ch Chunk, m meter) Chunk {
+func (c *contender) part(ch *Chunk, m meter) *Chunk {
 	lo, hi := c.lo, c.hi
 	for {
 		if lo == 0 && hi == len(c.sentences) {
@@ -343,7 +344,7 @@ func (c *contender) part(ch Chunk, m meter) Chunk {
 		}
 		part := ch.part(text.Span{Start: c.sentences[lo].Start, End: c.sentences[hi-1].End})
 		if m.count(part.Text) >= minTrimTokens {
-			return part
+			return &part
 		}
 		lo, hi = max(lo-1, 0), min(hi+1, len(c.sentences))
 	}

@@ -27,54 +27,106 @@ type frame struct {
 	brackets int       // around labels of the plain one
 }
 
-// header returns what stands in front of the text of s.
-func (f frame) header(s *segment, label string) string {
-	if f.template != nil {
-		return f.template.render(f.template.header, s, label)
-	}
-	return strings.Repeat("[", f.brackets) + label + strings.Repeat("]", f.brackets) + " " + description(s) + "\n"
+// surroundings are what a context has around the text of a segment.
+type surroundings struct {
+	header string // with aDigit for the label
+	label  int    // where in it that is
+	tail   string // the footer, and the separator
+	next   string // the beginning of the header of a segment behind, as far as it changes the tokens of tail
+	tokens int    // of header
 }
 
-// footer returns what stands behind it, but for the separator.
-func (f frame) footer(s *segment) string {
-	if f.template == nil {
+// labelled returns the header in two parts, between which the label belongs.
+func (a surroundings) labelled() (before, after string) {
+	return a.header[:a.label], a.header[a.label+len(aDigit):]
+}
+
+// footer returns the tail of the last segment of a context.
+func (a surroundings) footer() string { return strings.TrimSuffix(a.tail, separator) }
+
+// around returns what stands around the text of s.
+func (p *packing) around(s *segment) surroundings {
+	var a surroundings
+	if t := p.frame.template; t != nil {
+		a.header, a.label = t.render(t.header, s)
+		footer, _ := t.render(t.footer, s)
+		a.tail = footer + separator
+	} else {
+		b, at := p.made.open(plainBytes(s))
+		for range p.frame.brackets {
+			b.WriteByte('[')
+		}
+		a.label = b.Len() - at
+		b.WriteString(aDigit)
+		for range p.frame.brackets {
+			b.WriteByte(']')
+		}
+		b.WriteByte(' ')
+		describe(b, s)
+		b.WriteByte('\n')
+		a.header, a.tail = b.String()[at:], separator
+	}
+	a.tokens = p.meter.count(a.header)
+	a.next = p.next(a.header)
+	return a
+}
+
+// next returns what of a header changes the tokens of the separator in front of it:
+// "" where there is a seam between them. The headers of a context begin alike.
+func (p *packing) next(header string) string {
+	m := p.meter
+	if m.exact == nil {
 		return ""
 	}
-	return f.template.render(f.template.footer, s, "")
+	first := header[:m.firstSeam(header)]
+	if joined := p.made.join(separator, first, ""); m.apart(joined, len(separator)) {
+		return ""
+	}
+	return first
+}
+
+// plainBytes is more than most plain headers of s have.
+func plainBytes(s *segment) int {
+	n := len("[1]  (, p. 1000-1000)\n") + len(s.names.Doc) + len(s.names.Title)
+	for _, h := range s.heading {
+		n += len(h) + len(" > ")
+	}
+	return n
 }
 
 // render writes segments in their order, and tells where the text of each is, in
-// bytes.
-func (f frame) render(segments []*segment) (context string, texts []text.Span) {
-	var b strings.Builder
-	size := 0
-	for _, s := range segments {
-		size += len(s.text) + headerBytes
+// bytes, until the next render.
+func (p *packing) render(segments []*segment) (context string, texts []text.Span) {
+	size := len(separator) * max(len(segments)-1, 0)
+	for i, s := range segments {
+		size += len(s.around.header) - len(aDigit) + len(strconv.Itoa(i+1)) + len(s.shown) + len(s.around.footer())
 	}
+	var b strings.Builder
 	b.Grow(size)
-	texts = make([]text.Span, len(segments))
+	texts = p.places[:0]
 	for i, s := range segments {
 		if i > 0 {
 			b.WriteString(separator)
 		}
-		b.WriteString(f.header(s, strconv.Itoa(i+1)))
-		texts[i].Start = b.Len()
-		b.WriteString(applyEdits(s.text, s.edits))
-		texts[i].End = b.Len()
-		b.WriteString(f.footer(s))
+		before, after := s.around.labelled()
+		b.WriteString(before)
+		b.WriteString(strconv.Itoa(i + 1))
+		b.WriteString(after)
+		begin := b.Len()
+		b.WriteString(s.shown)
+		texts = append(texts, text.Span{Start: begin, End: b.Len()})
+		b.WriteString(s.around.footer())
 	}
+	p.places = texts
 	return b.String(), texts
 }
-
-// headerBytes is more than most headers have.
-const headerBytes = 256
 
 // price sets what g's segment costs in a context, without the digits of its
 // label, and reports whether that is at most room. Where it is not, the costs are
 // only known to be more: the text of a chunk that does not fit, as most do not
 // when the budget is nearly used up, is counted only as far as there is room.
-func (p *packing) price(g growth, room int) bool {
-	s, m := g.segment, p.meter
+func (p *packing) price(g *growth, room int) bool {
+	s, m := &g.segment, p.meter
 	alone := len(g.absorbed) == 0 // textCost is still to be found
 	first, last := m.firstSeam(s.text), m.lastSeam(s.text)
 	apart := len(s.edits) == 0 && last > 0 // what is in front and what is behind do not meet
@@ -87,9 +139,14 @@ func (p *packing) price(g growth, room int) bool {
 		}
 		alone = false
 	}
-	header, tail := p.frame.header(s, aDigit), p.frame.footer(s)+separator
+	p.surround(g)
+	header, tail, next := s.around.header, s.around.tail, s.around.next
 	if !apart {
-		s.cost = m.countUpTo(header+applyEdits(s.text, s.edits)+tail, room+m.digit) - m.digit
+		ahead := 0
+		if next != "" {
+			tail, ahead = tail+next, m.count(next)
+		}
+		s.cost = m.countUpTo(p.made.join(header, s.shown, tail), room+m.digit+ahead) - m.digit - ahead
 		if s.cost > room {
 			return false
 		}
@@ -101,25 +158,70 @@ func (p *packing) price(g growth, room int) bool {
 	if alone {
 		s.textCost = m.count(s.text)
 	}
-	s.cost = m.count(header) - m.digit + m.joint(header, "", s.text) + s.textCost + m.joint(s.text, tail, "")
+	s.cost = s.around.tokens - m.digit + p.joint(header, "", s.text) + s.textCost + p.joint(s.text, tail, next)
 	return s.cost <= room
+}
+
+// surround sets what is around g's segment. A chunk that is cut in several ways keeps
+// it, and so does a segment that grows inside its section.
+func (p *packing) surround(g *growth) {
+	s := &g.segment
+	if len(g.absorbed) == 0 {
+		alone := &p.alone[s.first]
+		if alone.header == "" {
+			*alone = p.around(s)
+		}
+		s.around = *alone
+		return
+	}
+	for _, a := range g.absorbed {
+		if s.described(a) {
+			s.around = a.around
+			return
+		}
+	}
+	s.around = p.around(s)
+}
+
+// joint returns count(left+mid+right) - count(left) - count(right).
+func (p *packing) joint(left, mid, right string) int {
+	m := p.meter
+	left, right = left[m.lastSeam(left):], right[:m.firstSeam(right)]
+	return m.joint(p.made.join(left, mid, right), len(left), len(left)+len(mid))
 }
 
 // description says where s comes from, on one line.
 func description(s *segment) string {
-	id := line(string(s.doc), maxIDRunes)
-	where := id
-	if p := pages(s); p != "" {
-		where += ", p. " + p
-	}
-	name := names(s.title, s.heading)
-	if len(name) > 0 && name[0] == line(s.title, maxNameRunes) && says(id, name[0]) {
+	var b strings.Builder
+	describe(&b, s)
+	return b.String()
+}
+
+// describe writes the description of s.
+func describe(b *strings.Builder, s *segment) {
+	var few [1 + maxHeadings]string
+	id := line(string(s.names.Doc), maxIDRunes)
+	name := names(few[:0], s.names.Title, s.heading)
+	if len(name) > 0 && name[0] == line(s.names.Title, maxNameRunes) && says(id, name[0]) {
 		name = name[1:]
 	}
-	if len(name) > 0 {
-		return strings.Join(name, " > ") + " (" + where + ")"
+	for i, n := range name {
+		if i > 0 {
+			b.WriteString(" > ")
+		}
+		b.WriteString(n)
 	}
-	return where
+	if len(name) > 0 {
+		b.WriteString(" (")
+	}
+	b.WriteString(id)
+	if p := pages(s); p != "" {
+		b.WriteString(", p. ")
+		b.WriteString(p)
+	}
+	if len(name) > 0 {
+		b.WriteByte(')')
+	}
 }
 
 // says reports whether the id of a document says its title already, as names of
@@ -169,16 +271,19 @@ func begins(s, title string) bool {
 	return said >= minSaid
 }
 
-// names returns the title and the headings, each on one line, without blank
+// names appends the title and the headings, each on one line, without blank
 // ones and what repeats the one before.
-func names(title string, heading []string) []string {
-	var name []string
-	for _, n := range append([]string{title}, heading[:min(len(heading), maxHeadings)]...) {
-		if n = line(n, maxNameRunes); n != "" && (len(name) == 0 || name[len(name)-1] != n) {
-			name = append(name, n)
+func names(to []string, title string, heading []string) []string {
+	add := func(n string) {
+		if n = line(n, maxNameRunes); n != "" && (len(to) == 0 || to[len(to)-1] != n) {
+			to = append(to, n)
 		}
 	}
-	return name
+	add(title)
+	for _, h := range heading[:min(len(heading), maxHeadings)] {
+		add(h)
+	}
+	return to
 }
 
 // pages returns "3", "3-4", or "" where there are none.
@@ -192,7 +297,7 @@ func pages(s *segment) string {
 	return strconv.Itoa(s.pageStart) + "-" + strconv.Itoa(s.pageEnd)
 }
 
-// line returns s on one line, cut to limit code points: runs of white space
+// line returns s on one line, cut to limit code points: runs of white space and blanks
 // become one space, invisible characters vanish.
 func line(s string, limit int) string {
 	if len(s) <= limit && isLine(s) {
@@ -200,7 +305,7 @@ func line(s string, limit int) string {
 	}
 	s = strings.Map(func(r rune) rune {
 		switch {
-		case unicode.IsSpace(r):
+		case white(r):
 			return ' '
 		case invisible(r):
 			return -1
@@ -222,7 +327,7 @@ func line(s string, limit int) string {
 
 // freeBrackets returns the smallest number of brackets, from least, with which
 // no line of any text begins like a header.
-func freeBrackets(chunks []Chunk, least int) int {
+func freeBrackets(chunks []*Chunk, least int) int {
 	taken := map[int]bool{}
 	for _, ch := range chunks {
 		for n := range leadingBrackets(ch.Text) {
@@ -235,39 +340,53 @@ func freeBrackets(chunks []Chunk, least int) int {
 	return least
 }
 
-// leadingBrackets returns for which n a line of s begins with n opening
-// brackets and a digit, white space and invisible characters not counted.
+// leadingBrackets returns for which n a line of s begins with n opening brackets and
+// a digit, what nobody sees not counted. To a reader who takes some ends of lines for
+// nothing, a line begins behind the last of another kind.
 func leadingBrackets(s string) map[int]bool {
 	if strings.IndexByte(s, '[') < 0 {
 		return nil
 	}
 	var taken map[int]bool
-	n := 0 // brackets at the beginning of the line; -1: its beginning is over
+	const over = -1            // the beginning of the line is
+	var brackets [lineEnds]int // since the last end of each kind, or the line feed
+	begin := func(n int) {
+		for kind := range brackets {
+			brackets[kind] = n
+		}
+	}
+	begin(0)
+	begins := true
 	for _, r := range s {
+		kind := lineEnd(r)
 		switch {
-		case endsLine(r):
-			n = 0
-		case n < 0:
+		case kind == lineFeed:
+			begin(0)
+			begins = true
+		case kind != goesOn:
+			brackets[kind] = 0
+			begins = true
+		case !begins || unseen(r):
 		case r == '[':
-			n++
-		case unicode.IsSpace(r) || invisible(r):
-		default:
-			if n > 0 && unicode.IsNumber(r) {
-				if taken == nil {
-					taken = map[int]bool{}
+			for kind, n := range brackets {
+				if n != over {
+					brackets[kind]++
 				}
-				taken[n] = true
 			}
-			n = -1
+		default:
+			if unicode.IsNumber(r) {
+				for _, n := range brackets {
+					if n > 0 {
+						if taken == nil {
+							taken = map[int]bool{}
+						}
+						taken[n] = true
+					}
+				}
+			}
+			begin(over)
+			begins = false
 		}
 	}
 	return taken
-}
-
-func endsLine(r rune) bool {
-	switch r {
-	case '\n', '\r', '\v', '\f', '\u0085', '\u2028', '\u2029':
-		return true
-	}
-	return false
 }

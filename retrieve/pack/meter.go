@@ -70,18 +70,31 @@ func (m meter) countUpTo(s string, limit int) int {
 	return m.count(s)
 }
 
-// joint returns count(left+mid+right) - count(left) - count(right).
-func (m meter) joint(left, mid, right string) int {
-	tail := left[m.lastSeam(left):]
-	head := right[:m.firstSeam(right)]
-	n := m.count(tail + mid + head)
-	if tail != "" {
-		n -= m.count(tail)
+// joint returns count(s) - count(s[:a]) - count(s[b:]): the tokens of what joins the
+// two, s[a:b], and of what the joints make more or less of it.
+func (m meter) joint(s string, a, b int) int {
+	if a == b && m.apart(s, a) {
+		return 0
 	}
-	if head != "" {
-		n -= m.count(head)
+	from, to := m.lastSeam(s[:a]), b+m.firstSeam(s[b:])
+	n := m.count(s[from:to])
+	if from < a {
+		n -= m.count(s[from:a])
+	}
+	if b < to {
+		n -= m.count(s[b:to])
 	}
 	return n
+}
+
+// apart reports whether the counts of s[:at] and s[at:] are known to add up: there is
+// a seam between them, or nothing on one side.
+func (m meter) apart(s string, at int) bool {
+	if at == 0 || at == len(s) {
+		return true
+	}
+	_, width := utf8.DecodeRuneInString(s[at:])
+	return m.exact != nil && m.exact.LastSeam(s[:at+width]) == at
 }
 
 // lastSeam returns the offset of the last seam inside s, 0 without one.

@@ -7,57 +7,80 @@ import (
 	"unicode"
 )
 
-// settleTies returns where in chunks each chunk of the order without accidents
-// is: chunks that follow each other with equal ranks are ordered by document,
-// revision, span and the rest of what they hold.
-func settleTies(chunks []Chunk) []int {
-	order := make([]int, len(chunks))
-	for i := range order {
-		order[i] = i
-	}
-	tie := func(a, b Chunk) bool { return a.Rank != 0 && a.Rank == b.Rank && a.Neighbour == b.Neighbour }
+// settleTies returns chunks in the order without accidents, and where in chunks each
+// of that order is, nil where there are no ties: chunks that follow each other with
+// equal ranks are ordered by document, revision, span and the rest of what they hold.
+func settleTies(chunks []Chunk) (ranked []Chunk, order []int) {
+	tie := func(a, b *Chunk) bool { return a.Rank != 0 && a.Rank == b.Rank && a.Neighbour == b.Neighbour }
 	for from := 0; from < len(chunks); {
 		to := from + 1
-		for to < len(chunks) && tie(chunks[from], chunks[to]) {
+		for to < len(chunks) && tie(&chunks[from], &chunks[to]) {
 			to++
 		}
-		slices.SortStableFunc(order[from:to], func(i, j int) int {
-			a, b := &chunks[i], &chunks[j]
-			return cmp.Or(
-				cmp.Compare(a.Doc, b.Doc), cmp.Compare(a.Rev, b.Rev),
-				cmp.Compare(a.Span.Start, b.Span.Start), cmp.Compare(a.Span.End, b.Span.End),
-				cmp.Compare(a.Found.Start, b.Found.Start), cmp.Compare(a.Found.End, b.Found.End),
-				cmp.Compare(a.Ordinal, b.Ordinal), strings.Compare(a.Text, b.Text), strings.Compare(a.Gap, b.Gap),
-				strings.Compare(a.Title, b.Title), strings.Compare(a.URI, b.URI), slices.Compare(a.Heading, b.Heading),
-				cmp.Compare(a.PageStart, b.PageStart), cmp.Compare(a.PageEnd, b.PageEnd), cmp.Compare(b.Score, a.Score),
-			)
-		})
+		if to > from+1 && order == nil {
+			order = places(len(chunks))
+		}
+		if order != nil {
+			slices.SortStableFunc(order[from:to], func(i, j int) int { return compare(&chunks[i], &chunks[j]) })
+		}
 		from = to
 	}
-	return order
+	if order == nil {
+		return chunks, nil
+	}
+	ranked = make([]Chunk, len(chunks))
+	for i, at := range order {
+		ranked[i] = chunks[at]
+	}
+	return ranked, order
+}
+
+// places returns 0, 1, … n-1.
+func places(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
+
+// compare orders chunks by what they hold.
+func compare(a, b *Chunk) int {
+	return cmp.Or(
+		cmp.Compare(a.Doc, b.Doc), cmp.Compare(a.Rev, b.Rev),
+		cmp.Compare(a.Span.Start, b.Span.Start), cmp.Compare(a.Span.End, b.Span.End),
+		cmp.Compare(a.Found.Start, b.Found.Start), cmp.Compare(a.Found.End, b.Found.End),
+		cmp.Compare(a.Ordinal, b.Ordinal), strings.Compare(a.Text, b.Text), strings.Compare(a.Gap, b.Gap),
+		strings.Compare(a.Title, b.Title), strings.Compare(a.URI, b.URI), slices.Compare(a.Heading, b.Heading),
+		cmp.Compare(a.PageStart, b.PageStart), cmp.Compare(a.PageEnd, b.PageEnd), cmp.Compare(b.Score, a.Score),
+	)
 }
 
 // competing returns the chunks that were found in the order in which they
 // compete for the budget: best first, or, with Options.Diversity, by maximal
 // marginal relevance. Of equals the better chunk comes first.
 func (p *packing) competing() []int {
-	var rest []int
-	for i, ch := range p.chunks {
+	found := 0
+	for _, ch := range p.chunks {
 		if !ch.Neighbour {
-			rest = append(rest, i)
+			found++
 		}
 	}
+	if found == 0 {
+		return nil
+	}
+	rest := places(found) // neighbours come after all others
 	d := p.options.Diversity
-	if d == 0 || len(rest) < 2 {
+	if d == 0 || found < 2 {
 		return rest
 	}
-	relevance := relevances(p.chunks[:len(rest)])
-	sketches := make([]sketch, len(rest))
+	relevance := relevances(found)
+	sketches := make([]sketch, found)
 	for i := range sketches {
 		sketches[i] = sketchOf(p.chunks[i].Text)
 	}
-	likeness := make([]float64, len(rest)) // of the most like chunk that was chosen
-	var out []int
+	likeness := make([]float64, found) // of the most like chunk that was chosen
+	out := make([]int, 0, found)
 	for len(rest) > 0 {
 		best, value := 0, 0.0
 		for k, i := range rest {
@@ -75,10 +98,10 @@ func (p *packing) competing() []int {
 	return out
 }
 
-// relevances returns the ranks of chunks as numbers from 1, the best, down to
+// relevances returns the ranks of n chunks as numbers from 1, the best, down to
 // nearly 0: scores of a reranker and of the legs don't compare.
-func relevances(chunks []Chunk) []float64 {
-	out := make([]float64, len(chunks))
+func relevances(n int) []float64 {
+	out := make([]float64, n)
 	for i := range out {
 		out[i] = 1 - float64(i)/float64(len(out))
 	}

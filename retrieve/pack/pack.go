@@ -30,14 +30,18 @@
 //     it gets a backslash, "<\/source>".
 //   - In either, a run of invisible characters that can hold a message, such as
 //     the tag characters that mirror ASCII, reads U+FFFD.
+//   - What nobody sees does not hide a label or a tag: white space, blanks of other
+//     scripts, and all that Unicode says to ignore, letters among it.
 //
 // Each such change is an [Edit] of its segment, so that an offset in the context
 // leads back to the document ([Segment.Origin]); Segment.Text and Segment.Span
 // are the document's.
 //
 // Not guaranteed: that a language model reads it that way. Text that talks about
-// other sources, look-alike characters (a full-width bracket) and instructions
-// in plain sight reach the model as they are.
+// other sources, look-alike characters (a full-width bracket, a letter with an accent,
+// what marks of direction turn round) and instructions in plain sight reach the model
+// as they are. A code fence or comment that a document leaves open can hide the headers
+// behind it where a context is rendered; they are still in its text.
 //
 // # Determinism
 //
@@ -212,7 +216,8 @@ func (c Context) Segment(label string) (Segment, bool) {
 // parent that does not fit is delivered as what was found of it. Then neighbours
 // make segments longer.
 //
-// Pack is pure and deterministic. No chunks give an empty context. Errors:
+// Pack is pure and deterministic, and keeps nothing of the chunks but what they hold.
+// No chunks give an empty context. Errors:
 // [*BudgetError], which is [ErrBudget], when not even one chunk fits; an error
 // naming the chunk where Span, Found and Text disagree, a score is not a number
 // or a neighbour is in front of a chunk that was found; an error for an unknown
@@ -221,41 +226,52 @@ func Pack(chunks []Chunk, c Counter, o Options) (Context, error) {
 	if err := check(chunks, o); err != nil {
 		return Context{}, err
 	}
-	order := settleTies(chunks)
-	ranked := make([]Chunk, len(chunks))
-	for i, at := range order {
-		ranked[i] = chunks[at]
-	}
+	ranked, order := settleTies(chunks)
 	m := newMeter(c)
 	out, err := packRanked(ranked, m, o)
-	var small *BudgetError
-	for probe := o; errors.As(err, &small); {
-		// What is needed may need more again, as another text needs another frame.
-		probe.BudgetTokens = small.NeedTokens
-		_, more := packRanked(ranked, m, probe)
-		if more == nil {
-			return Context{}, &BudgetError{o.BudgetTokens, small.NeedTokens}
-		}
-		err = more
+	if err != nil {
+		return Context{}, needed(err, ranked, m, o)
 	}
-	for _, s := range out.Segments {
+	if order != nil {
+		out.reorder(order)
+	}
+	return out, nil
+}
+
+// needed returns err, where it is a [*BudgetError] with the budget that would do.
+func needed(err error, ranked []Chunk, m meter, o Options) error {
+	budget := o.BudgetTokens
+	var small *BudgetError
+	for errors.As(err, &small) {
+		// What is needed may need more again, as another text needs another frame.
+		o.BudgetTokens = small.NeedTokens
+		if _, err = packRanked(ranked, m, o); err == nil {
+			return &BudgetError{budget, small.NeedTokens}
+		}
+	}
+	return err
+}
+
+// reorder makes a context of ranked chunks one of chunks that are in another order:
+// order has the place of each of them.
+func (c *Context) reorder(order []int) {
+	for _, s := range c.Segments {
 		for k, i := range s.Chunks {
 			s.Chunks[k] = order[i]
 		}
 		slices.Sort(s.Chunks)
 	}
-	for k, d := range out.Dropped {
-		out.Dropped[k].Chunk = order[d.Chunk]
+	for k := range c.Dropped {
+		c.Dropped[k].Chunk = order[c.Dropped[k].Chunk]
 	}
-	slices.SortFunc(out.Dropped, func(a, b Drop) int { return cmp.Compare(a.Chunk, b.Chunk) })
-	for k, cut := range out.Cuts {
-		out.Cuts[k].Chunk = order[cut.Chunk]
+	slices.SortFunc(c.Dropped, func(a, b Drop) int { return cmp.Compare(a.Chunk, b.Chunk) })
+	for k := range c.Cuts {
+		c.Cuts[k].Chunk = order[c.Cuts[k].Chunk]
 	}
-	slices.SortStableFunc(out.Cuts, func(a, b Cut) int { return cmp.Compare(a.Chunk, b.Chunk) })
-	for k, i := range out.Turns {
-		out.Turns[k] = order[i]
+	slices.SortStableFunc(c.Cuts, func(a, b Cut) int { return cmp.Compare(a.Chunk, b.Chunk) })
+	for k, i := range c.Turns {
+		c.Turns[k] = order[i]
 	}
-	return out, err
 }
 
 // packRanked packs chunks among which there are no ties: as [focus] says, or, where
@@ -267,11 +283,7 @@ func packRanked(chunks []Chunk, m meter, o Options) (Context, error) {
 			return out, err
 		}
 	}
-	order := make([]int, len(chunks))
-	for i := range order {
-		order[i] = i
-	}
-	out, err := pack(chunks, order, chunks, m, o)
+	out, err := pack(nil, nil, chunks, m, o)
 	var small *BudgetError
 	if focused != nil && errors.As(err, &small) && focused.NeedTokens < small.NeedTokens {
 		return Context{}, focused
@@ -280,33 +292,42 @@ func packRanked(chunks []Chunk, m meter, o Options) (Context, error) {
 }
 
 // pack packs chunks in the order in which they compete; chunks[i] is part or all of
-// whole[order[i]], and whole is in rank order.
-func pack(chunks []Chunk, order []int, whole []Chunk, m meter, o Options) (Context, error) {
+// whole[order[i]], and whole is in rank order. Nil: whole as it is.
+func pack(chunks []*Chunk, order []int, whole []Chunk, m meter, o Options) (Context, error) {
+	p := newPacking(chunks, order, whole, m, o)
+	out, err := p.run()
+	p.release()
+	return out, err
+}
+
+// run makes the context. Where not even one chunk fits, the error is a [*BudgetError].
+func (p *packing) run() (Context, error) {
 	// Costs are estimated while packing, and exact once the text is there. With
 	// the tokenizers we know both agree; with any other one the limit shrinks by
 	// the excess until they do. It ends: with a limit of 0 only the first
 	// segment is left, which is always counted exactly.
-	f := frame{template: o.Template}
+	budget := p.options.BudgetTokens
+	f := frame{template: p.options.Template}
 	if f.template == nil {
-		f.brackets = freeBrackets(chunks, 1)
+		f.brackets = freeBrackets(p.chunks, 1)
 	}
-	for limit := o.BudgetTokens; ; {
-		p := newPacking(chunks, order, whole, m, o, limit, f)
+	for limit := budget; ; {
+		p.begin(limit, f)
 		p.all()
 		if len(p.segments) == 0 && p.need > 0 {
-			return Context{}, &BudgetError{o.BudgetTokens, p.need}
+			return Context{}, &BudgetError{budget, p.need}
 		}
 		result := p.result()
 		if p.imitated() {
 			// Only where a merge put a bracket and a digit together.
-			f.brackets = freeBrackets(chunks, f.brackets+1)
-			limit = o.BudgetTokens
+			f.brackets = freeBrackets(p.chunks, f.brackets+1)
+			limit = budget
 			continue
 		}
-		if result.Tokens <= o.BudgetTokens {
+		if result.Tokens <= budget {
 			return result, nil
 		}
-		limit -= result.Tokens - o.BudgetTokens
+		limit -= result.Tokens - budget
 	}
 }
 
@@ -321,7 +342,8 @@ func check(chunks []Chunk, o Options) error {
 	case !(o.Diversity >= 0 && o.Diversity <= 1):
 		return fmt.Errorf("pack: the diversity is %v, allowed are 0 to 1", o.Diversity)
 	}
-	for i, ch := range chunks {
+	for i := range chunks {
+		ch := &chunks[i]
 		bad := func(format string, args ...any) error {
 			return fmt.Errorf("pack: chunk %d (document %q) "+format, append([]any{i, ch.Doc}, args...)...)
 		}

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"unicode/utf8"
 
@@ -357,21 +359,105 @@ func BenchmarkPack(b *testing.B) {
 	}
 }
 
-// BenchmarkPackContext packs what a search returns: 50 chunks of some 350 tokens,
-// of which a dozen fits.
+// BenchmarkPackContext packs what a search returns, as a service does that has seen
+// it before: 50 chunks of 30 documents, some of which follow each other. Of 350 tokens
+// each a dozen fits, of 90 nearly all.
 func BenchmarkPackContext(b *testing.B) {
-	c := counter(b, "o200k_base")
+	for _, bb := range []struct {
+		name              string
+		sentences, budget int
+		relevance         Relevance
+	}{
+		{"tokens=350/budget=4096", 16, 4096, nil},
+		{"tokens=90/budget=4096", 4, 4096, mentions("even")},
+		{"tokens=90/budget=1024", 4, 1024, mentions("even")}, // focused
+	} {
+		chunks := found(bb.sentences)
+		b.Run(bb.name, func(b *testing.B) {
+			c := NewCounts().Of("o200k_base", counter(b, "o200k_base"))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Pack(chunks, c, Options{BudgetTokens: bb.budget, Relevance: bb.relevance}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// found returns chunks of so many sentences as a search does.
+func found(sentences int) []Chunk {
+	quarters := strings.Fields("first second third fourth uneven")
 	var chunks []Chunk
 	for i := range 50 {
-		body := strings.Repeat(fmt.Sprintf("Region %d reports revenue, costs and the number of staff – by quarter – for its %d sites. ", i, i*37), 16)
-		n := utf8.RuneCountInString(body)
-		chunks = append(chunks, Chunk{Doc: text.DocID(fmt.Sprintf("reports/%d.md", i%30)), Rev: "r", Title: fmt.Sprint("Report ", i%30),
-			Span: text.RuneSpan{Start: i * 5000, End: i*5000 + n}, Text: body, Gap: "\n\n"})
+		var body strings.Builder
+		for k := range sentences {
+			fmt.Fprintf(&body, "Region %d reports revenue, costs and the number of staff – for the %s quarter – of its %d sites. ", i, quarters[(i+k)%5], i*37+k)
+		}
+		text0 := strings.TrimSpace(body.String())
+		doc, pos := i%30, i/30 // some have a second one, every third of them right behind the first
+		start, n := pos*5000, utf8.RuneCountInString(text0)
+		if pos == 1 && doc%3 == 0 {
+			start = chunks[doc].Span.End + 2
+		}
+		chunks = append(chunks, Chunk{Doc: text.DocID(fmt.Sprintf("reports/%d.md", doc)), Rev: "r", Title: fmt.Sprintf("Report %d", doc),
+			Heading: []string{"Regions", fmt.Sprintf("Region %d", i)}, Score: 3 - float64(i)/10,
+			Span: text.RuneSpan{Start: start, End: start + n}, Text: text0, Gap: "\n\n"})
 	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := Pack(chunks, c, Options{BudgetTokens: 4096}); err != nil {
-			b.Fatal(err)
+	return chunks
+}
+
+// Packs that share memory are those that do not.
+func TestPackConcurrently(t *testing.T) {
+	c := counter(t, "o200k_base")
+	chunks := found(4)
+	options := []Options{{BudgetTokens: 4096}, {BudgetTokens: 700, Relevance: mentions("even")}, {BudgetTokens: 300, Order: ByDocument, MaxPerSource: 1},
+		{BudgetTokens: 900, Template: template(t, XML)}, {BudgetTokens: 5}}
+	var want []Context
+	for _, o := range options {
+		got, _ := Pack(chunks, c, o)
+		want = append(want, got)
+	}
+	var all sync.WaitGroup
+	for g := range 4 {
+		all.Go(func() {
+			for n := range 50 {
+				k := (g + n) % len(options)
+				if got, _ := Pack(chunks, c, options[k]); !reflect.DeepEqual(got, want[k]) {
+					t.Errorf("%+v: another context:\n%s", options[k], cmp.Diff(want[k], got))
+				}
+			}
+		})
+	}
+	all.Wait()
+	// What was given away stays as it is.
+	for k, o := range options {
+		if got, _ := Pack(chunks, c, o); !reflect.DeepEqual(got, want[k]) {
+			t.Errorf("%+v: a context has changed:\n%s", o, cmp.Diff(want[k], got))
+		}
+	}
+}
+
+// Memory that is used again holds nothing of what was packed.
+func TestScratchForgets(t *testing.T) {
+	chunks := found(4)
+	for _, o := range []Options{{BudgetTokens: 2000, MaxPerSource: 2, Order: ByDocument}, {BudgetTokens: 100, Template: template(t, XML)}} {
+		p := newPacking(nil, nil, chunks, newMeter(counter(t, "o200k_base")), o)
+		if _, err := p.run(); err != nil {
+			t.Fatal(err)
+		}
+		s := p.scratch
+		s.release()
+		for _, all := range []any{s.slab[:cap(s.slab)], s.alone[:cap(s.alone)], s.chunks[:cap(s.chunks)], s.dropped[:cap(s.dropped)], s.in[:cap(s.in)]} {
+			v := reflect.ValueOf(all)
+			for i := range v.Len() {
+				if !v.Index(i).IsZero() {
+					t.Fatalf("%v: %T has %+v at %d", o, all, v.Index(i), i)
+				}
+			}
+		}
+		if n := len(s.numbers) + len(s.perDoc) + len(s.texts); n > 0 || s.tried.segment.names != nil || s.fitting.segment.names != nil {
+			t.Errorf("%v: %d entries of maps, tried %v, fitting %v", o, n, s.tried, s.fitting)
 		}
 	}
 }

@@ -34,6 +34,21 @@ func runes(s string) int {
 	return n
 }
 
+// offset returns where in s the code point n begins, in bytes; len(s) where s has no
+// more than n.
+func offset(s string, n int) int {
+	i := 0
+	for n > 0 && i < len(s) {
+		if n >= 8 && i+8 <= len(s) && eight(s, i)&highs == 0 {
+			i, n = i+8, n-8
+			continue
+		}
+		_, width := utf8.DecodeRuneInString(s[i:])
+		i, n = i+width, n-1
+	}
+	return i
+}
+
 // hides reports whether s has an invisible character.
 func hides(s string) bool {
 	for i := 0; i < len(s); {

@@ -52,13 +52,3 @@ func TestScan(t *testing.T) {
 		t.Error("isLine does not know a line")
 	}
 }
-
-// TestInvisible compares the short ways with the properties of all code points.
-func TestInvisible(t *testing.T) {
-	for r := range unicode.MaxRune + 1 {
-		want := unicode.In(r, unicode.Cc, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point) && !unicode.IsSpace(r)
-		if got := invisible(r); got != want {
-			t.Errorf("invisible(%U) = %v, want %v", r, got, want)
-		}
-	}
-}

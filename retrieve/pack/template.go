@@ -40,7 +40,7 @@ type Template struct {
 type field struct {
 	literal string
 	name    string // of the placeholder; "" for literal text
-	quoted  bool   // between double quotes: an attribute
+	quote   rune   // around the placeholder: an attribute; 0: none
 }
 
 // sign is what a line of the frame begins with, folded: what a document must
@@ -82,8 +82,12 @@ func BuiltinTemplate(name string) (*Template, error) {
 // quotes they are escaped as XML attributes. Each line of the frame must begin
 // with at least two visible characters of its own, such as "<source" or "##",
 // because this is what tells it from the lines of documents: a document that
-// has one gets a backslash there (see [Edit]). Of a tag, its name alone does so,
+// has one gets a backslash there (see [Edit]). Of each tag, its name alone does so,
 // wherever in a line it is.
+//
+// A "<" always begins a tag, which has a name and an end. Inside a tag, placeholders
+// must stand between quotation marks, single ones or double ones, and {text} must not
+// stand at all: no value leaves its attribute.
 //
 // The error wraps [ErrTemplate], and names the template, the line and what is
 // allowed.
@@ -103,8 +107,12 @@ func ParseTemplate(name, source string) (*Template, error) {
 	}
 	t := &Template{name: name, source: source}
 	labels, texts := 0, 0
+	var tags tagReader
 	for n, l := range strings.Split(source, "\n") {
 		fields, err := parseLine(l)
+		if err == nil && len(fields) > 0 {
+			err = tags.line(fields)
+		}
 		if err != nil {
 			return bad("line %d: %w", n+1, err)
 		}
@@ -123,11 +131,13 @@ func ParseTemplate(name, source string) (*Template, error) {
 			}
 		}
 		if len(fields) > 0 {
-			signs, err := signsOf(fields)
+			sg, err := signOf(fields)
 			if err != nil {
 				return bad("line %d: %w", n+1, err)
 			}
-			t.signs = append(t.signs, signs...)
+			if sg.runes[0] != '<' { // else it is one of the tags
+				t.signs = append(t.signs, sg)
+			}
 		}
 		if texts == 0 {
 			t.header = append(append(t.header, fields...), field{literal: "\n"})
@@ -137,6 +147,12 @@ func ParseTemplate(name, source string) (*Template, error) {
 	}
 	if labels != 1 || texts != 1 {
 		return bad("it has {label} %d times and {text} %d times, want each once", labels, texts)
+	}
+	if tags.open != "" {
+		return bad("the tag <%s has no end", tags.open)
+	}
+	for _, name := range tags.names {
+		t.signs = append(t.signs, sign{runes: []rune("<" + name), tag: true}, sign{runes: []rune("</" + name), tag: true})
 	}
 	return t, nil
 }
@@ -187,13 +203,8 @@ func parseLine(l string) ([]field, error) {
 			if !ok || !slices.Contains(placeholders, name) {
 				return nil, fmt.Errorf("%q is no placeholder, allowed are {%s}; a brace is written twice", l[:len(l)-len(rest)], strings.Join(placeholders, "}, {"))
 			}
-			before := literal.String()
-			if end := strings.TrimSpace(before); strings.HasSuffix(end, "<") || strings.HasSuffix(end, "</") {
-				return nil, fmt.Errorf("the placeholder {%s} is the name of a tag", name)
-			}
-			quoted := strings.HasSuffix(before, `"`) && strings.HasPrefix(rest, `"`)
 			flush()
-			out = append(out, field{name: name, quoted: quoted})
+			out = append(out, field{name: name})
 			l = rest
 		case l[0] == '}':
 			return nil, errors.New("a closing brace has no opening one; a brace is written twice")
@@ -206,67 +217,53 @@ func parseLine(l string) ([]field, error) {
 	return out, nil
 }
 
-// signsOf returns what tells a line of the frame.
-func signsOf(fields []field) ([]sign, error) {
+// signOf returns what tells a line of the frame by its beginning.
+func signOf(fields []field) (sign, error) {
 	begin := fields[0].literal
 	visible := folded(begin)
 	if len(visible) < 2 || strings.ContainsRune(begin, '\\') {
-		return nil, fmt.Errorf("it begins with %q, want at least two visible characters without a backslash", begin)
+		return sign{}, fmt.Errorf("it begins with %q, want at least two visible characters without a backslash", begin)
 	}
-	if visible[0] != '<' {
-		return []sign{{runes: visible, digit: len(fields) > 1 && fields[1].name == "label"}}, nil
-	}
-	tag := strings.TrimPrefix(strings.TrimSpace(begin)[1:], "/")
-	end := strings.IndexFunc(tag, func(r rune) bool { return !nameRune(r) })
-	if end < 0 {
-		end = len(tag)
-	}
-	if end == 0 {
-		return nil, fmt.Errorf("it begins with %q, want a name behind the <", begin)
-	}
-	if end == len(tag) && len(fields) > 1 {
-		return nil, fmt.Errorf("the name of the tag %q has a placeholder", begin)
-	}
-	name := string(folded(tag[:end]))
-	return []sign{{runes: []rune("<" + name), tag: true}, {runes: []rune("</" + name), tag: true}}, nil
+	return sign{runes: visible, digit: len(fields) > 1 && fields[1].name == "label"}, nil
 }
 
-// nameRune reports whether r can be a part of the name of a tag.
-func nameRune(r rune) bool {
-	return unicode.IsLetter(r) || unicode.IsNumber(r) || r == '-' || r == '_' || r == ':' || r == '.'
-}
-
-// render writes fields for a segment.
-func (t *Template) render(fields []field, s *segment, label string) string {
+// render writes fields for a segment, with aDigit for its label, and tells where that
+// is, in bytes.
+func (t *Template) render(fields []field, s *segment) (written string, label int) {
 	var b strings.Builder
 	for _, f := range fields {
 		v := f.literal
 		switch f.name {
 		case "label":
-			v = label
+			v, label = aDigit, b.Len()
 		case "source":
 			v = description(s)
 		case "title":
-			v = line(s.title, maxNameRunes)
+			v = line(s.names.Title, maxNameRunes)
 		case "headings":
-			v = strings.Join(names("", s.heading), " > ")
+			v = strings.Join(names(nil, "", s.heading), " > ")
 		case "document":
-			v = line(string(s.doc), maxIDRunes)
+			v = line(string(s.names.Doc), maxIDRunes)
 		case "uri":
-			v = line(s.uri, maxIDRunes)
+			v = line(s.names.URI, maxIDRunes)
 		case "pages":
 			v = pages(s)
 		}
 		switch {
 		case f.name == "":
-		case f.quoted:
-			v = attribute.Replace(v)
+		case f.quote == '"':
+			v = inDouble.Replace(v)
+		case f.quote == '\'':
+			v = inSingle.Replace(v)
 		default:
 			v = applyEdits(v, forgeries(v, t.signs, false))
 		}
 		b.WriteString(v)
 	}
-	return b.String()
+	return b.String(), label
 }
 
-var attribute = strings.NewReplacer(`&`, "&amp;", `<`, "&lt;", `"`, "&quot;")
+var (
+	inDouble = strings.NewReplacer(`&`, "&amp;", `<`, "&lt;", `"`, "&quot;")
+	inSingle = strings.NewReplacer(`&`, "&amp;", `<`, "&lt;", `'`, "&#39;")
+)

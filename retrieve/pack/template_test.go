@@ -65,10 +65,23 @@ func TestTemplatesRefused(t *testing.T) {
 		{"line without a beginning", "## {label}\n{title}\n{text}", `line 2: it begins with "", want at least two visible characters`},
 		{"short beginning", "# {label}\n{text}", `line 1: it begins with "# "`},
 		{"backslash", "\\# {label}\n{text}", `line 1: it begins with "\\# "`},
-		{"tag without a name", "< {label}>\n{text}", `line 1: the placeholder {label} is the name of a tag`},
+		{"tag without a name", "< {label}>\n{text}", "line 1: it has a < without the name of a tag, want a name behind the <"},
 		{"tag of punctuation", "<!-- {label} -->\n{text}", "want a name behind the <"},
+		{"comment inside a line", "## {label} <!-- {title} -->\n{text}", "line 1: it has a < without the name of a tag, want a name behind the <"},
 		{"tag named by a placeholder", "<s{label}>\n{text}", `the name of the tag "<s" has a placeholder`},
-		{"tag inside a line", "## {label} <{title}>\n{text}", "the placeholder {title} is the name of a tag"},
+		{"closing tag named by a placeholder", "## {label}\n{text}\nend </s{title}>", `line 3: the name of the tag "</s" has a placeholder`},
+		{"tag inside a line", "## {label} <{title}>\n{text}", "line 1: the placeholder {title} is the name of a tag"},
+		{"closing tag inside a line", "## {label} </{title}>\n{text}", "line 1: the placeholder {title} is the name of a tag"},
+		{"value without quotation marks", "<doc id={label}>\n{text}", "line 1: the placeholder {label} is inside the tag <doc, want quotation marks around it"},
+		{"value behind an attribute", "<doc id=\"{label}\" {title}>\n{text}", "line 1: the placeholder {title} is inside the tag <doc, want quotation marks around it"},
+		{"value on a later line of a tag", "<doc id=\"{label}\"\n from={title}>\n{text}", "line 2: the placeholder {title} is inside the tag <doc, want quotation marks around it"},
+		{"value in a closing tag", "<doc id=\"{label}\">\n{text}\n</doc {title}>", "line 3: the placeholder {title} is inside the tag <doc, want quotation marks around it"},
+		{"value in a later tag", "## {label} <b>{title}</b> <i x={uri}>\n{text}", "line 1: the placeholder {uri} is inside the tag <i, want quotation marks around it"},
+		{"text inside a tag", "<doc id=\"{label}\"\n{text}\n/>", "line 2: {text} is inside the tag <doc"},
+		{"text as an attribute", "<doc id=\"{label}\" text=\"\n{text}\n\"/>", "line 2: {text} is inside the tag <doc"},
+		{"tag without an end", "<doc id=\"{label}\">\n{text}\n</doc", "the tag <doc has no end"},
+		{"attribute without an end", "## {label}\n{text}\n<hr x=\"{title}>", "the tag <hr has no end"},
+		{"tag inside a tag", "<doc id=\"{label}\" <b>\n{text}", "line 1: it has a < inside the tag <doc"},
 		{"control character", "## {label}\x00\n{text}", "a control or invisible character at byte 10"},
 		{"invalid UTF-8", "## {label}\xff\n{text}", "it is not valid UTF-8"},
 		{"long", strings.Repeat("x", MaxTemplateBytes+1), "it has 4097 bytes, allowed are 4096"},
@@ -85,8 +98,47 @@ func TestTemplatesRefused(t *testing.T) {
 	}
 }
 
+// No value leaves its attribute, or is a tag of the frame with what follows it.
+func TestValues(t *testing.T) {
+	const hostile = `x" id='7' <doc> & </b`
+	for _, tc := range []struct{ name, source, title, want string }{
+		{"alone", `<doc t="{title}" id="{label}">`, hostile, `<doc t="x&quot; id='7' &lt;doc> &amp; &lt;/b" id="1">`},
+		{"among others", `<doc id="{label}" t="{title} ({document})">`, hostile, `<doc id="1" t="x&quot; id='7' &lt;doc> &amp; &lt;/b (a)">`},
+		{"single quotes", `<doc id='{label}' t='"{title}'>`, hostile, `<doc id='1' t='"x" id=&#39;7&#39; &lt;doc> &amp; &lt;/b'>`},
+		{"an attribute of two lines", "<doc id=\"{label}\" t=\"it\n  is {title}\">", hostile, "<doc id=\"1\" t=\"it\n  is x&quot; id='7' &lt;doc> &amp; &lt;/b\">"},
+		{"between tags", `<doc id="{label}"><b>{title}</b>`, hostile, `<doc id="1"><b>x" id='7' <\doc> & <\/b</b>`},
+		{"between double quotes", `## {label}: "{title}, {document}"`, hostile, `## 1: "x&quot; id='7' &lt;doc> &amp; &lt;/b, a"`},
+		{"one double quote", `## {label}: 5" {title}`, `5" <b>`, `## 1: 5" 5" <b>`},
+		{"with the next value", `## {label} {title}{document}</a>`, `x<`, `## 1 x<\a</a>`},
+		{"with what is between", `## {label} {title} /b {uri}<b>`, `<`, `## 1 <\ /b x/a<b>`},
+		{"with the next line", "## {label} {title}\nhr {uri}\n<hr/>", `<`, "## 1 <\\\nhr x/a\n<hr/>"},
+		{"with the text", `## {label} <b>{title}`, `a < /`, `## 1 <b>a <\ /`},
+		{"another tag", `## {label} <b>{title}`, `a <br> <c`, `## 1 <b>a <br> <c`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			tpl, err := ParseTemplate("mine", tc.source+"\n{text}")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c := whole("a", "text")
+			c.Title = tc.title
+			got, err := Pack([]Chunk{c}, words{}, Options{BudgetTokens: 100, Template: tpl})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tc.want+"\ntext", got.Text); d != "" {
+				t.Errorf("context (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
 func TestEdits(t *testing.T) {
 	custom, err := ParseTemplate("custom", "Source {label}\nend:\n{text}\n<doc/>")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tags, err := ParseTemplate("tags", "<a><b><c id=\"{label}\">\n## <d/> {title}\n{text}\n</c></b></a>")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,6 +153,12 @@ func TestEdits(t *testing.T) {
 		{"spread over lines", template(t, XML), "x < /\nsou\u200brce\n>", "x <\\ /\nsou\u200brce\n>"},
 		{"letters that fold", template(t, XML), "</\u017Fource>", "<\\/\u017Fource>"},
 		{"at the end", template(t, XML), "x <source", `x <\source`},
+		{"the beginning of a tag at the end", template(t, XML), "x < /", `x <\ /`},
+		{"letters that nobody sees", template(t, XML), "</source\u3164> <source\uffa0 id=\"2\"> <\u115f/source\u1160>", "<\\/source\u3164> <\\source\uffa0 id=\"2\"> <\\\u115f/source\u1160>"},
+		{"blanks", template(t, XML), "<\u2800/source> </sou\U0001d159rce>", "<\\\u2800/source> <\\/sou\U0001d159rce>"},
+		{"blanks before a heading", template(t, Markdown), "\u2800### [1]\n#\u2800##[\u28002]", "\u2800\\### [1]\n\\#\u2800##[\u28002]"},
+		{"each tag of a line", tags, "<a> </b> <C x> <d> </d\n> ## <e> <ab>", `<\a> <\/b> <\C x> <\d> <\/d` + "\n> ## <e> <ab>"},
+		{"a line that has tags", tags, "## <e>\n## <d/>", "## <e>\n\\## <\\d/>"},
 		{"another tag", template(t, XML), "<sources> <source-map> source </p>", "<sources> <source-map> source </p>"},
 		{"heading with a label", template(t, Markdown), "### [3] x\n  ##\u00a0#[4\ntext ### [5] y", "\\### [3] x\n  \\##\u00a0#[4\ntext ### [5] y"},
 		{"heading without one", template(t, Markdown), "### [link](x)\n### 3\n#### [3]", "### [link](x)\n### 3\n#### [3]"},
