@@ -15,7 +15,7 @@ func checkSeams(t *testing.T, c *Counter, o *tiktoken.Tiktoken, a, b string) {
 	s := a + b
 	total := count(s)
 	for i := 1; i < len(s); i++ {
-		if seam(s, i) && count(s[:i])+count(s[i:]) != total {
+		if c.rule.seam(s, i) && count(s[:i])+count(s[i:]) != total {
 			t.Fatalf("%s: %q has no seam at %d: %d + %d tokens in the parts, %d together", c.Name(), s, i, count(s[:i]), count(s[i:]), total)
 		}
 	}

@@ -2,7 +2,7 @@ package tokens
 
 import "unicode/utf8"
 
-// The two pre-tokenisation rules, as OpenAI publishes them:
+// The pre-tokenisation rules, as OpenAI publishes them:
 //
 //	cl100k_base  (?i:'s|'t|'re|'ve|'m|'ll|'d)
 //	             |[^\r\n\p{L}\p{N}]?\p{L}+
@@ -16,26 +16,35 @@ import "unicode/utf8"
 //	             |\s*[\r\n]+|\s+(?!\S)|\s+
 //	             U = [\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}], W = [\p{Ll}\p{Lm}\p{Lo}\p{M}],
 //	             C = (?i:'s|'t|'re|'ve|'m|'ll|'d)
+//	gpt2         's|'t|'re|'ve|'m|'ll|'d
+//	             | ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+
+//	             |\s+(?!\S)|\s+
+//
+// The last is GPT-2's, of p50k_base, p50k_edit and r50k_base.
 //
 // They're matched by hand, because a backtracking engine takes most of the
 // time of a count. Each function below returns the end of the leftmost-first
 // match at i; every code point is matched by some alternative, so the pieces
 // tile the text.
 
-// rule is one of the two.
+// rule is one of them.
 type rule uint8
 
 const (
 	cl100k rule = iota
 	o200k
+	gpt2
 )
 
 // end returns the end of the piece of s that starts at i < len(s).
 func (r rule) end(s string, i int) int {
-	if r == cl100k {
+	switch r {
+	case cl100k:
 		return endCL100K(s, i)
+	case o200k:
+		return endO200K(s, i)
 	}
-	return endO200K(s, i)
+	return endGPT2(s, i)
 }
 
 func endCL100K(s string, i int) int {
@@ -86,6 +95,31 @@ func endO200K(s string, i int) int {
 	}
 	if k := contraction(s, j); k > j {
 		return k
+	}
+	return j
+}
+
+func endGPT2(s string, i int) int {
+	if j := contraction(s, i); j > i && ascii[s[i+1]]&lower != 0 && ascii[s[j-1]]&lower != 0 {
+		return j
+	}
+	p := i
+	if s[i] == ' ' {
+		p++
+	}
+	switch c, n := at(s, p); {
+	case c&letter != 0:
+		return run(s, p+n, letter)
+	case c&number != 0:
+		return run(s, p+n, number)
+	case c&space == 0 && n > 0:
+		return punctuation(s, p+n)
+	}
+	j := run(s, i, space)
+	if j < len(s) { // the last one stays for what follows, if it is not the only one
+		if _, n := utf8.DecodeLastRuneInString(s[:j]); j-n > i {
+			return j - n
+		}
 	}
 	return j
 }
@@ -152,7 +186,7 @@ func capitalised(s string, i int) int {
 	return lastBoth
 }
 
-// splitRest matches the alternatives that both rules share: numbers,
+// splitRest matches the alternatives that cl100k and o200k share: numbers,
 // punctuation and white space. slash tells whether "/" may follow punctuation.
 func splitRest(s string, i int, slash bool) int {
 	c, n := at(s, i)

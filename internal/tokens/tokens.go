@@ -13,6 +13,10 @@
 // special tokens either: "<|endoftext|>" in a document is counted as the
 // ordinary text that it is.
 //
+// The encodings are all that github.com/pkoukk/tiktoken-go has. That is the
+// reference in tests and counts nothing here: it takes time quadratic in the length
+// of a piece, so that one document could hold up a service.
+//
 // Text that isn't valid UTF-8 counts as if each invalid byte were U+FFFD, the
 // replacement character, which is what would reach a model.
 package tokens
@@ -35,13 +39,18 @@ type encoding struct {
 	load func() (*vocabulary, error)
 }
 
-// The vocabularies take 10 ms and 9 MB (cl100k_base) or 20 ms and 18 MB
-// (o200k_base) to load: once per process, and only when asked for. The first
-// long piece takes as much again: see long.go.
+// The vocabularies take 3 ms and 5 MB (p50k_base, r50k_base), 10 ms and 9 MB
+// (cl100k_base) or 20 ms and 18 MB (o200k_base) to load: once per process, and only
+// when asked for. The first long piece takes as much again: see long.go.
 var encodings = []*encoding{
 	newEncoding("cl100k_base", cl100k),
 	newEncoding("o200k_base", o200k),
+	p50kBase,
+	{"p50k_edit", gpt2, p50kBase.load}, // differs in special tokens only
+	newEncoding("r50k_base", gpt2),
 }
+
+var p50kBase = newEncoding("p50k_base", gpt2)
 
 func newEncoding(name string, r rule) *encoding {
 	return &encoding{name: name, rule: r, load: sync.OnceValues(func() (*vocabulary, error) {
@@ -69,7 +78,7 @@ type Counter struct {
 }
 
 // New returns the counter of an encoding, or of an upper bound, "bytes/N". The
-// first call for an encoding loads it (10 to 20 ms), later ones are free.
+// first call for an encoding loads it (3 to 20 ms), later ones are free.
 // Errors: [ErrUnknownEncoding], wrapped with the name and the known ones.
 func New(name string) (*Counter, error) {
 	for _, e := range encodings {
@@ -95,8 +104,8 @@ func (c *Counter) Name() string { return c.name }
 func (c *Counter) Exact() bool { return c.perToken == 0 }
 
 // Count returns the number of tokens of s (no special tokens).
-// Count("") is 0. It allocates only for pieces of more than 300 bytes and for
-// invalid UTF-8.
+// Count("") is 0. It allocates only for invalid UTF-8 and for pieces of more than
+// 384 bytes or 128 tokens.
 func (c *Counter) Count(s string) int { return c.CountUpTo(s, math.MaxInt) }
 
 // CountUpTo returns Count(s) where that is at most limit, and some number above

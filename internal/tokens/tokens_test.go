@@ -25,7 +25,7 @@ func TestNewUnknown(t *testing.T) {
 }
 
 func TestEncodings(t *testing.T) {
-	if got, want := Encodings(), []string{"cl100k_base", "o200k_base"}; !slices.Equal(got, want) {
+	if got, want := Encodings(), []string{"cl100k_base", "o200k_base", "p50k_base", "p50k_edit", "r50k_base"}; !slices.Equal(got, want) {
 		t.Errorf("Encodings() = %v, want %v", got, want)
 	}
 	for _, name := range Encodings() {
@@ -35,7 +35,9 @@ func TestEncodings(t *testing.T) {
 	}
 }
 
-// Values of OpenAI's own encoder (npm tiktoken 1.0.22, encode(text).length).
+// Values of OpenAI's own encoder: npm tiktoken 1.0.22, encode(text).length, for
+// cl100k_base and o200k_base; PyPI tiktoken 0.14.0, len(encode_ordinary(text)), for
+// the others.
 func TestReferenceCounts(t *testing.T) {
 	for _, test := range []struct {
 		encoding, text string
@@ -49,6 +51,24 @@ func TestReferenceCounts(t *testing.T) {
 		{"o200k_base", "2 + 2 = 4", 7},
 		{"cl100k_base", "お誕生日おめでとう", 9},
 		{"o200k_base", "お誕生日おめでとう", 8},
+		{"p50k_base", "tiktoken is great!", 6},
+		{"p50k_edit", "tiktoken is great!", 6},
+		{"r50k_base", "tiktoken is great!", 6},
+		{"p50k_base", "antidisestablishmentarianism", 5},
+		{"r50k_base", "antidisestablishmentarianism", 5},
+		{"p50k_base", "2 + 2 = 4", 5},
+		{"r50k_base", "2 + 2 = 4", 5},
+		{"p50k_base", "お誕生日おめでとう", 14},
+		{"r50k_base", "お誕生日おめでとう", 14},
+		{"p50k_base", "def f(x):\n        return x  # DON'T\n", 15},
+		{"p50k_edit", "def f(x):\n        return x  # DON'T\n", 15},
+		{"r50k_base", "def f(x):\n        return x  # DON'T\n", 21},
+		{"p50k_base", strings.Repeat(" ", 30) + "x", 3},
+		{"r50k_base", strings.Repeat(" ", 30) + "x", 30},
+		{"p50k_edit", "<|endoftext|>", 7},
+		{"r50k_base", "<|endoftext|>", 7},
+		{"r50k_base", "1234567890", 4},
+		{"p50k_base", "🙂", 2},
 	} {
 		if got := counter(t, test.encoding).Count(test.text); got != test.want {
 			t.Errorf("%s: Count(%q) = %d, want %d", test.encoding, test.text, got, test.want)
@@ -69,7 +89,7 @@ func TestLongRuns(t *testing.T) {
 		c := counter(t, name)
 		for _, s := range []string{
 			strings.Repeat("a", size), strings.Repeat("A", size), strings.Repeat(" ", size), strings.Repeat("\n", size),
-			strings.Repeat("=", size), strings.Repeat("日", size/3), strings.Repeat("\u0301", size/2), strings.Repeat("'", size), string(letters),
+			strings.Repeat("=", size), strings.Repeat("日", size/3), strings.Repeat("\u0301", size/2), strings.Repeat("'", size), strings.Repeat("7", size), strings.Repeat("\t ", size/2), string(letters),
 		} {
 			ends := c.Ends(s)
 			if n := c.Count(s); n != len(ends) || n == 0 || ends[n-1] != len(s) {
@@ -144,7 +164,10 @@ func TestInvalidUTF8(t *testing.T) {
 
 // A bound counts at least what the encodings count.
 func TestBounds(t *testing.T) {
-	exact := []*Counter{counter(t, "o200k_base"), counter(t, "cl100k_base")}
+	var exact []*Counter
+	for _, name := range Encodings() {
+		exact = append(exact, counter(t, name))
+	}
 	r := rand.New(rand.NewPCG(9, 10))
 	one := counter(t, "bytes/1")
 	if one.Exact() || !exact[0].Exact() || one.Name() != "bytes/1" {
@@ -185,17 +208,17 @@ func TestBounds(t *testing.T) {
 }
 
 func TestConcurrentUse(t *testing.T) {
-	text := strings.Repeat("The quick brown fox. ", 50)
+	text := strings.Repeat("The quick brown fox. ", 50) + strings.Repeat("=-", 200)
 	var wg sync.WaitGroup
-	for range 4 {
+	for _, name := range slices.Repeat(Encodings(), 4) {
 		wg.Go(func() {
-			c, err := New("o200k_base")
+			c, err := New(name)
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			if got, want := len(c.Ends(text)), c.Count(text); got != want {
-				t.Errorf("%d ends, want %d", got, want)
+				t.Errorf("%s: %d ends, want %d", name, got, want)
 			}
 		})
 	}

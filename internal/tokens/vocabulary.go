@@ -16,7 +16,8 @@ import (
 // open-addressing hash table, whose keys are the tokens of up to seven bytes
 // themselves, so that nearly every look-up reads one cache line.
 //
-// Ranks are distinct, and the 256 single bytes have some. Merging the bytes of a
+// Only the order of ranks matters, so they are numbered from 0 without holes, which
+// p50k_base has. The 256 single bytes come first. Merging the bytes of a
 // token gives that token again, and a token's rank is above those of the two
 // that it is merged from: long.go relies on both. (Tests check it.)
 type vocabulary struct {
@@ -69,11 +70,12 @@ func loadVocabulary(name string) (*vocabulary, error) {
 }
 
 // parseVocabulary reads the published form of a vocabulary: a line per token
-// with its bytes in base64, a space and its rank, by rank from 0 without holes.
+// with its bytes in base64, a space and its rank, by rank.
 func parseVocabulary(file []byte) (*vocabulary, error) {
 	n := bytes.Count(file, []byte{'\n'})
 	v := &vocabulary{ends: make([]uint32, 1, n+1)}
 	text := make([]byte, 0, len(file)/2)
+	last := -1
 	for rank := 0; len(file) > 0; rank++ {
 		var line []byte
 		line, file, _ = bytes.Cut(file, []byte{'\n'})
@@ -82,9 +84,11 @@ func parseVocabulary(file []byte) (*vocabulary, error) {
 		if text, err = base64.StdEncoding.AppendDecode(text, token); err != nil {
 			return nil, fmt.Errorf("line %d: %w", rank+1, err)
 		}
-		if got, err := strconv.Atoi(string(number)); err != nil || got != rank {
-			return nil, fmt.Errorf("line %d has the rank %q, want %d", rank+1, number, rank)
+		published, err := strconv.Atoi(string(number))
+		if err != nil || published <= last {
+			return nil, fmt.Errorf("line %d has the rank %q, want a number above %d", rank+1, number, last)
 		}
+		last = published
 		length := len(text) - int(v.ends[rank])
 		if length == 0 || length > maxToken || (length == 1) != (rank < singles) {
 			return nil, fmt.Errorf("line %d has a token of %d bytes, want 1 up to rank %d and 2 to %d above", rank+1, length, singles-1, maxToken)
