@@ -41,7 +41,7 @@ type ExplainedChunk struct {
 	Doc            text.DocID
 	Span           text.RuneSpan
 	Rank           int            // from 1
-	Score          float64        // after fusion and rescoring
+	Score          float64        // after fusion and rescoring, before reranking
 	Fused          float64        // before rescoring
 	Added          retrieve.Added // what rescoring added to Fused
 	Dense, Lexical LegScore
@@ -163,14 +163,10 @@ func explain(ctx context.Context, query string, own filter.Expr, f Finder, s Set
 }
 
 func explained(r retrieve.Ranked, added retrieve.Added) ExplainedChunk {
-	c := ExplainedChunk{
+	return ExplainedChunk{
 		Doc: r.Chunk.Doc, Span: r.Chunk.Span, Rank: r.Rank, Score: r.Score, Fused: r.Fused, Added: added,
-		Dense: LegScore{r.Dense, r.DenseRank}, Lexical: LegScore{r.Lexical, r.LexicalRank},
+		Dense: LegScore{r.Dense, r.DenseRank}, Lexical: LegScore{r.Lexical, r.LexicalRank}, Reranked: r.Rerank,
 	}
-	if r.Rerank != (retrieve.Reranked{}) {
-		c.Reranked = &r.Rerank
-	}
-	return c
 }
 
 // ExplainWorst explains the worst n queries of e under its reference setting, at

@@ -3,6 +3,7 @@ package evalret_test
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -87,6 +88,42 @@ func TestExplain(t *testing.T) {
 	}
 	if _, err := evalret.Explain(t.Context(), "unknown", filter.Expr{}, f, evalret.Setting{Name: "s", Params: p}, 10, words{}); !errors.Is(err, errFind) {
 		t.Errorf("error of a failed search = %v", err)
+	}
+}
+
+// TestExplainReranked: what was reranked is in the order of the final score, which is
+// the sum of its parts; what was not has none.
+func TestExplainReranked(t *testing.T) {
+	f := finder{"q": found(
+		hit{"a", 0, "one two three four", 0.9, 5},
+		hit{"b", 0, "five six seven", 0.8, 0},
+		hit{"a", 1, "eight nine ten eleven twelve", 0.7, 1},
+		hit{"c", 0, "thirteen", 0.1, 1},
+	)}
+	p := retrieve.DefaultParams()
+	p.Rerank, p.RerankWeight = 3, 0.7
+	x, err := evalret.Explain(t.Context(), "q", filter.Expr{}, f, evalret.Setting{Name: "s", Params: p}, 100, words{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before []int
+	last := math.Inf(1)
+	for i, c := range x.Candidates {
+		if i == 3 {
+			if c.Reranked != nil {
+				t.Errorf("#%d was not reranked, but %+v", c.Rank, *c.Reranked)
+			}
+			continue
+		}
+		r := *c.Reranked
+		if sum := r.Weighted + r.Own + r.Added.Document + r.Added.Title + r.Added.Neighbours; math.Abs(sum-r.Final) > 1e-9 || r.Final > last {
+			t.Errorf("#%d has %+v, whose parts make %v, after %v", c.Rank, r, sum, last)
+		}
+		last = r.Final
+		before = append(before, r.Before)
+	}
+	if slices.IsSorted(before) {
+		t.Errorf("the test shows nothing: %v is the order before", before)
 	}
 }
 

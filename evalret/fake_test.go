@@ -56,7 +56,7 @@ type hit struct {
 
 // found makes the result of both legs.
 func found(hits ...hit) retrieve.Found {
-	f := retrieve.Found{Records: map[text.DocID]*index.Record{}}
+	var f retrieve.Found
 	for i, h := range hits {
 		f.Legs.Candidates = append(f.Legs.Candidates, index.Candidate{
 			Chunk: &index.Chunk{
@@ -65,7 +65,7 @@ func found(hits ...hit) retrieve.Found {
 			},
 			Dense: h.dense, Lexical: h.lexical,
 		})
-		f.Records[h.doc] = &index.Record{Doc: h.doc, Rev: "r", Title: "Title of " + string(h.doc), State: index.Indexed}
+		f.Records = append(f.Records, &index.Record{Doc: h.doc, Rev: "r", Title: "Title of " + string(h.doc), State: index.Indexed})
 	}
 	cs := f.Legs.Candidates
 	rank := func(score func(index.Candidate) float64, set func(*index.Candidate, int)) {

@@ -176,7 +176,7 @@ func TestRankedAsServed(t *testing.T) {
 			}
 			offered += len(retrieve.Neighbours(served.Chunks))
 			var docs []text.DocID
-			for _, c := range served.Candidates {
+			for _, c := range served.All() {
 				docs = append(docs, c.Chunk.Doc)
 			}
 			docs = metric.MaxP(docs)

@@ -14,7 +14,7 @@ import (
 // Expander writes texts that are searched for beside the query; implemented by
 // expand.Writer. It must be safe for concurrent use.
 type Expander interface {
-	// Variants returns other wordings of the query.
+	// Variants returns other wordings of the query, at least one.
 	Variants(ctx context.Context, query string) ([]string, error)
 	// Passage returns a passage that could answer the query.
 	Passage(ctx context.Context, query string) (string, error)
@@ -38,6 +38,9 @@ var expansions = []string{NoExpansion, MultiQuery, HyDE}
 
 // ErrNoExpander: Params.Expand asks for an expander and the retriever has none.
 var ErrNoExpander = errors.New("there is no language model to expand queries")
+
+// errNoWording: the expander has nothing to add to the query, and does not say why.
+var errNoWording = errors.New("the language model has no other wording of the query")
 
 // WithExpander returns a retriever like r that expands queries where
 // Params.Expand says so.
@@ -90,7 +93,7 @@ func (q *finding) expanded(ctx context.Context, query string) error {
 		}
 	}
 	if len(texts) == 0 {
-		return nil
+		return errNoWording
 	}
 	dense := q.search.Dense
 	if dense != nil {
@@ -103,7 +106,7 @@ func (q *finding) expanded(ctx context.Context, query string) error {
 	if q.p.Expand == MultiQuery && q.want.lexical {
 		terms := []lexical.Vector{q.search.Sparse}
 		for _, t := range texts {
-			terms = append(terms, q.r.analyzer.Query(t))
+			terms = append(terms, q.r.terms(t))
 		}
 		q.search.Sparse = meanTerms(terms)
 	}

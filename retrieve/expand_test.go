@@ -86,7 +86,7 @@ func TestHyDE(t *testing.T) {
 			t.Fatal(err)
 		}
 		out := map[string][2]float64{}
-		for _, c := range got.Candidates {
+		for _, c := range got.All() {
 			out[string(c.Chunk.Doc)] = [2]float64{c.Dense, c.Lexical}
 		}
 		return out
@@ -129,6 +129,23 @@ func TestExpandFails(t *testing.T) {
 	p.Expand = HyDE
 	if _, err := retriever(t, library(t), letters{}).Search(t.Context(), query, p); !errors.As(err, &invalid) || invalid.Field != "expand" {
 		t.Errorf("without an expander the error is %v, want an InvalidError of expand", err)
+	}
+}
+
+// An expander that has nothing to say is told of, as one that fails.
+func TestExpandSaysNothing(t *testing.T) {
+	r := retriever(t, library(t), letters{}).WithExpander(writer{})
+	p := params(func(p *Params) { p.Expand = MultiQuery })
+	got, err := r.Search(t.Context(), query, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]string{"expand: " + errNoWording.Error()}, got.Degraded); d != "" || len(got.Chunks) == 0 {
+		t.Errorf("%d chunks, degraded (-want +got):\n%s", len(got.Chunks), d)
+	}
+	p.RequireAll = true
+	if _, err := r.Search(t.Context(), query, p); !errors.Is(err, ErrLeg) || !errors.Is(err, errNoWording) {
+		t.Errorf("with all required the error is %v, want ErrLeg and the cause", err)
 	}
 }
 

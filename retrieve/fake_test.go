@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/ragloop/ragloop/internal/embed"
+	"github.com/ragloop/ragloop/internal/filter"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
 	"github.com/ragloop/ragloop/internal/text"
@@ -34,7 +35,14 @@ type memory struct {
 
 var errDown = errors.New("connection refused")
 
-func (m *memory) Unknown(_ context.Context, keys []string) ([]string, error) { return keys, nil }
+// Absent takes whatever the filter names for absent.
+func (m *memory) Absent(_ context.Context, f index.Filter, most int) ([]index.Absent, error) {
+	var out []index.Absent
+	for _, d := range f.Docs[:min(len(f.Docs), most)] {
+		out = append(out, index.Absent{Field: filter.Doc, Value: string(d)})
+	}
+	return out, nil
+}
 
 func (m *memory) Legs(ctx context.Context, s index.Search) (index.Legs, error) {
 	m.mu.Lock()
@@ -105,12 +113,10 @@ func (m *memory) IDF(_ context.Context, terms []uint32) (map[uint32]float64, err
 	return out, m.idfFail
 }
 
-func (m *memory) Records(ctx context.Context, docs []text.DocID) (map[text.DocID]*index.Record, error) {
-	out := map[text.DocID]*index.Record{}
-	for _, d := range docs {
-		if r, ok := m.rec[d]; ok {
-			out[d] = r
-		}
+func (m *memory) RecordsOf(_ context.Context, docs []text.DocID) ([]*index.Record, error) {
+	out := make([]*index.Record, len(docs))
+	for i, d := range docs {
+		out[i] = m.rec[d]
 	}
 	return out, m.recFail
 }

@@ -29,7 +29,7 @@ func TestFeedback(t *testing.T) {
 		return got
 	}
 	score := func(r Result, doc text.DocID) float64 {
-		for _, c := range r.Candidates {
+		for _, c := range r.All() {
 			if c.Chunk.Doc == doc {
 				return c.Dense
 			}

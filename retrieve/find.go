@@ -1,11 +1,9 @@
 package retrieve
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"time"
@@ -13,7 +11,6 @@ import (
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
-	"github.com/ragloop/ragloop/internal/text"
 )
 
 // legs says which legs to run.
@@ -34,7 +31,7 @@ func (r *Retriever) Find(ctx context.Context, query string, p Params) (Found, er
 	for i, c := range f.Legs.Candidates {
 		chunks[i] = *c.Chunk
 	}
-	if f, err = r.neighbours(ctx, f, chunks, p.Neighbours); err != nil {
+	if f, err = r.neighbours(ctx, f, chunks, f.Records, p.Neighbours); err != nil {
 		return Found{}, contextFirst(ctx, err)
 	}
 	return f, nil
@@ -47,8 +44,8 @@ func (r *Retriever) find(ctx context.Context, query string, p Params, want legs)
 	if p.Expands() && r.expander == nil {
 		return Found{}, &InvalidError{"expand", fmt.Sprintf("is %q, but %v", p.Expand, ErrNoExpander)}
 	}
-	q := finding{r: r, p: p, want: want}
-	own := r.analyzer.Query(query)
+	q := finding{r: r, p: p, want: want, stages: make([]Stage, 0, usualStages)}
+	own := r.terms(query)
 	if err := q.prepare(ctx, query, own); err != nil {
 		return Found{}, contextFirst(ctx, err)
 	}
@@ -85,7 +82,7 @@ func (r *Retriever) find(ctx context.Context, query string, p Params, want legs)
 		return Found{}, contextFirst(ctx, err)
 	}
 	said := r.phrases(query)
-	shares := r.held(said, visible, func(c *index.Chunk) string { return records[c.Doc].Title })
+	shares := r.held(said, visible, records)
 	if p.PhraseBoost > 0 { // else they count for nothing
 		q.reading.Phrases = said.list
 		if len(visible) > 0 {
@@ -94,25 +91,27 @@ func (r *Retriever) find(ctx context.Context, query string, p Params, want legs)
 	}
 	return Found{
 		Legs: index.Legs{Candidates: visible}, Records: records, Parents: parents,
-		Phrases: shares, Titles: q.titles(visible, records), Relevance: q.asked.relevance(),
+		Phrases: shares, Titles: q.titles(records), Relevance: q.asked.relevance(),
 		Reading: q.reading, Degraded: q.degraded, Warnings: warnings, Stages: q.stages,
 	}, nil
 }
 
-// visible runs the legs as deep as it takes and returns the visible candidates
-// with the records of their documents.
-func (q *finding) visible(ctx context.Context) ([]index.Candidate, map[text.DocID]*index.Record, error) {
+// visible runs the legs as deep as it takes and returns the visible candidates, by
+// chunk id, and the record of each one's document.
+func (q *finding) visible(ctx context.Context) ([]index.Candidate, []*index.Record, error) {
+	s := newScratch()
+	defer s.free()
 	for limit := q.p.Candidates; ; limit = min(2*limit, MaxCandidates) {
 		hits, err := q.run(ctx, limit)
 		if err != nil {
 			return nil, nil, err
 		}
-		records, err := q.records(ctx, hits)
+		records, err := q.records(ctx, hits, s)
 		if err != nil {
 			return nil, nil, err
 		}
 		dense, lexical := deepest(hits.Candidates, denseRank), deepest(hits.Candidates, lexicalRank)
-		visible := keepVisible(hits.Candidates, records)
+		visible, records := s.keepVisible(hits.Candidates, records)
 		if limit == MaxCandidates || !short(dense, visible, denseRank, limit, q.p.Candidates) &&
 			!short(lexical, visible, lexicalRank, limit, q.p.Candidates) {
 			return visible, records, nil
@@ -256,56 +255,40 @@ func (r *Retriever) legs(ctx context.Context, s index.Search) (index.Legs, error
 	return hits, nil
 }
 
-// records returns the records of all hits' documents.
-func (q *finding) records(ctx context.Context, hits index.Legs) (map[text.DocID]*index.Record, error) {
+// records returns the record of each hit's document, nil where there is none.
+func (q *finding) records(ctx context.Context, hits index.Legs, s *scratch) ([]*index.Record, error) {
 	if len(hits.Candidates) == 0 {
 		return nil, nil
 	}
 	defer q.measure("records", q.r.now())
-	docs := make([]text.DocID, len(hits.Candidates))
+	s.named = s.named[:0]
 	for i := range hits.Candidates {
-		docs[i] = hits.Candidates[i].Chunk.Doc
+		s.named = append(s.named, hits.Candidates[i].Chunk.Doc)
 	}
-	slices.Sort(docs)
-	records, err := q.r.index.Records(ctx, slices.Compact(docs))
+	records, err := q.r.index.RecordsOf(ctx, s.named)
 	if err != nil {
 		return nil, fmt.Errorf("read the records of the hits: %w", err)
 	}
 	return records, nil
 }
 
-// record returns the record of a candidate's document, a zero one where it is
-// unknown.
-func (f *Found) record(doc text.DocID) *index.Record {
-	if r := f.Records[doc]; r != nil {
-		return r
-	}
-	return &index.Record{}
-}
-
-// maxAsked bounds the fields of a filter that are looked for: each costs a
-// request, and a long filter is hardly written by hand.
+// maxAsked bounds the things that a filter names and that are looked for: each
+// costs up to two requests, and a long filter is hardly written by hand.
 const maxAsked = 16
 
-// warnings names fields of the filter that no document has, where nothing was
-// found: most likely they are misspelt. Of many it asks for the first maxAsked.
+// warnings says what the filter names and no document has, where nothing was found.
+// Of many it looks at the first maxAsked.
 func (q *finding) warnings(ctx context.Context, found []index.Candidate) ([]string, error) {
-	keys := q.p.Filter.Where.Keys()
-	for _, key := range slices.Sorted(maps.Keys(q.p.Filter.Meta)) {
-		if !slices.Contains(keys, key) {
-			keys = append(keys, key)
-		}
-	}
-	if len(found) > 0 || len(keys) == 0 {
+	if len(found) > 0 {
 		return nil, nil
 	}
-	unknown, err := q.r.index.Unknown(ctx, keys[:min(len(keys), maxAsked)])
+	absent, err := q.r.index.Absent(ctx, q.p.Filter, maxAsked)
 	if err != nil {
-		return nil, fmt.Errorf("look for the fields of the filter: %w", err)
+		return nil, err
 	}
 	var out []string
-	for _, key := range unknown {
-		out = append(out, fmt.Sprintf("filter: no document has the field %q", key))
+	for _, a := range absent {
+		out = append(out, "filter: "+a.String())
 	}
 	return out, nil
 }
@@ -313,36 +296,32 @@ func (q *finding) warnings(ctx context.Context, found []index.Candidate) ([]stri
 func denseRank(c *index.Candidate) *int   { return &c.DenseRank }
 func lexicalRank(c *index.Candidate) *int { return &c.LexicalRank }
 
-// keepVisible returns the candidates whose revision is the one of their
-// document's record, with ranks counted anew, by chunk id. It reuses cs.
-func keepVisible(cs []index.Candidate, records map[text.DocID]*index.Record) []index.Candidate {
-	out := cs[:0]
-	sorted := true
+// keepVisible returns the candidates whose revision is the one of their document's
+// record, in the same order and with ranks counted anew, and these records. It reuses
+// both slices.
+func (s *scratch) keepVisible(cs []index.Candidate, records []*index.Record) ([]index.Candidate, []*index.Record) {
+	n := 0
 	for i := range cs {
-		c := cs[i].Chunk
-		if r := records[c.Doc]; r != nil && r.State == index.Indexed && r.Rev == c.Rev {
-			sorted = sorted && (len(out) == 0 || out[len(out)-1].Chunk.ID <= c.ID)
-			out = append(out, cs[i])
+		if r := records[i]; r != nil && r.State == index.Indexed && r.Rev == cs[i].Chunk.Rev {
+			cs[n], records[n] = cs[i], r
+			n++
 		}
 	}
-	clear(cs[len(out):])
-	ranked := make([]*int, 0, len(out)) // sorted in place of the candidates, which stay by id
+	clear(cs[n:])
+	cs, records = cs[:n], records[:n]
 	for _, rank := range []func(*index.Candidate) *int{denseRank, lexicalRank} {
-		ranked = ranked[:0]
-		for i := range out {
-			if r := rank(&out[i]); *r > 0 {
-				ranked = append(ranked, r)
+		s.ranks = s.ranks[:0]
+		for i := range cs {
+			if r := *rank(&cs[i]); r > 0 {
+				s.ranks = append(s.ranks, uint64(r)<<32|uint64(i))
 			}
 		}
-		slices.SortStableFunc(ranked, func(a, b *int) int { return cmp.Compare(*a, *b) })
-		for i, r := range ranked {
-			*r = i + 1
+		slices.Sort(s.ranks)
+		for i, r := range s.ranks {
+			*rank(&cs[uint32(r)]) = i + 1
 		}
 	}
-	if !sorted {
-		slices.SortFunc(out, func(a, b index.Candidate) int { return cmp.Compare(a.Chunk.ID, b.Chunk.ID) })
-	}
-	return out
+	return cs, records
 }
 
 // deepest returns the last rank that a leg gave.

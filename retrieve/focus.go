@@ -91,6 +91,21 @@ type set uint64
 // in returns those that s has.
 func (a *asked) in(s string) set { return set(a.analyzer.Has(s, a.ids)) }
 
+// among returns those that are in ids, which are ascending.
+func (a *asked) among(ids []uint32) set {
+	var s set
+	i := 0
+	for _, id := range ids {
+		for i < len(a.ids) && a.ids[i] < id {
+			i++
+		}
+		if i < len(a.ids) && a.ids[i] == id {
+			s |= 1 << i
+		}
+	}
+	return s
+}
+
 // lacking returns the weight of the terms that are not in s.
 func (a *asked) lacking(s set) float64 {
 	sum := 0.0

@@ -5,6 +5,8 @@ import (
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/ragloop/ragloop/internal/index"
 )
 
 // Methods of fusion. All put scores on one scale for each query anew, over its
@@ -148,16 +150,14 @@ func (f Fusion) uses() legs {
 	return legs{dense: f.Method != Lexical, lexical: f.Method != Dense}
 }
 
-// fuse returns the fused score of each candidate. All are finite when the
-// candidates' scores are.
+// fuse returns the fused score of each candidate, in the room of dense or lexical,
+// which are as long as cs. All are finite when the candidates' scores are.
 //
 // Products are rounded by an explicit conversion before they are added, so that
 // no compiler fuses the two steps: the scores are the same bits everywhere.
-func (f Fusion) fuse(cs []admitted) []float64 {
-	dense := make([]float64, len(cs))
-	lexical := make([]float64, len(cs))
-	for i, c := range cs {
-		dense[i], lexical[i] = c.Dense, c.Lexical
+func (f Fusion) fuse(cs []admitted, dense, lexical []float64) []float64 {
+	for i := range cs {
+		dense[i], lexical[i] = cs[i].Dense, cs[i].Lexical
 	}
 	switch f.Method {
 	case Dense:
@@ -177,8 +177,8 @@ func (f Fusion) fuse(cs []admitted) []float64 {
 		}
 		return dense
 	case RRF:
-		for i, c := range cs {
-			dense[i], lexical[i] = reciprocal(f.K, c.DenseRank), reciprocal(f.K, c.LexicalRank)
+		for i := range cs {
+			dense[i], lexical[i] = reciprocal(f.K, cs[i].DenseRank), reciprocal(f.K, cs[i].LexicalRank)
 		}
 	}
 	for i := range dense {
@@ -236,21 +236,18 @@ func stretch(xs []float64) {
 func fuseDistributions(cs []admitted, dense, lexical []float64) {
 	for _, leg := range []struct {
 		scores []float64
-		rank   func(admitted) int
-	}{
-		{dense, func(c admitted) int { return c.DenseRank }},
-		{lexical, func(c admitted) int { return c.LexicalRank }},
-	} {
-		var hits []float64
-		for i, c := range cs {
-			if leg.rank(c) > 0 {
+		rank   func(*index.Candidate) *int
+	}{{dense, denseRank}, {lexical, lexicalRank}} {
+		hits := make([]float64, 0, len(cs))
+		for i := range cs {
+			if *leg.rank(&cs[i].Candidate) > 0 {
 				hits = append(hits, leg.scores[i])
 			}
 		}
 		lo, hi := spread(hits)
-		for i, c := range cs {
+		for i := range cs {
 			switch {
-			case leg.rank(c) == 0:
+			case *leg.rank(&cs[i].Candidate) == 0:
 				leg.scores[i] = 0
 			case lo == hi:
 				leg.scores[i] = 0.5

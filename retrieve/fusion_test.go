@@ -98,11 +98,16 @@ func hits(rows ...[4]float64) []index.Candidate {
 	return out
 }
 
+// fused returns the fused scores of all of cs.
+func fused(f Fusion, cs []index.Candidate) []float64 {
+	return f.fuse(whole(cs), make([]float64, len(cs)), make([]float64, len(cs)))
+}
+
 // whole admits all of cs with all that is known of them.
 func whole(cs []index.Candidate) []admitted {
 	var out []admitted
-	for i, c := range cs {
-		out = append(out, admitted{&cs[i], c.Dense, c.Lexical, c.DenseRank, c.LexicalRank})
+	for _, c := range cs {
+		out = append(out, admitted{Candidate: c})
 	}
 	return out
 }
@@ -128,7 +133,7 @@ func TestFuse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(tc.want, f.fuse(whole(three)), cmpopts.EquateApprox(0, 1e-6)); d != "" {
+		if d := cmp.Diff(tc.want, fused(f, three), cmpopts.EquateApprox(0, 1e-6)); d != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.f, d)
 		}
 	}
@@ -138,7 +143,7 @@ func TestFuse(t *testing.T) {
 // reciprocal_rank_fusion.rs and score_fusion.rs, written out.
 func TestFuseEqualsQdrant(t *testing.T) {
 	cs := hits([4]float64{0.9, 1, 0, 0}, [4]float64{0.8, 2, 3, 3}, [4]float64{0.1, 3, 7, 1}, [4]float64{0, 0, 5, 2})
-	rrf := Fusion{Method: RRF, Weight: 0.5, K: 1}.fuse(whole(cs)) // Qdrant's default k is 2, with positions from 0
+	rrf := fused(Fusion{Method: RRF, Weight: 0.5, K: 1}, cs) // Qdrant's default k is 2, with positions from 0
 	for i, want := range []float64{1. / 2, 1./3 + 1./4, 1./4 + 1./2, 1. / 3} {
 		if math.Abs(2*rrf[i]-want) > 1e-12 {
 			t.Errorf("rrf of %s = %v, want half of %v", cs[i].Chunk.ID, rrf[i], want)
@@ -156,7 +161,7 @@ func TestFuseEqualsQdrant(t *testing.T) {
 	}
 	dense := func(x float64) float64 { return normalise(x, 0.9, 0.8, 0.1) }
 	lexical := func(x float64) float64 { return normalise(x, 7, 5, 3) }
-	dbsf := Fusion{Method: DBSF}.fuse(whole(cs))
+	dbsf := fused(Fusion{Method: DBSF}, cs)
 	for i, want := range []float64{dense(0.9), dense(0.8) + lexical(3), dense(0.1) + lexical(7), lexical(5)} {
 		if math.Abs(dbsf[i]-want) > 1e-12 {
 			t.Errorf("dbsf of %s = %v, want %v", cs[i].Chunk.ID, dbsf[i], want)
@@ -298,7 +303,7 @@ func TestRescore(t *testing.T) {
 		for i := range want {
 			want[i] += p.DocumentPrior*prior[i] + p.NeighbourSmoothing*smooth[i]
 		}
-		if d := cmp.Diff(want, rescore(whole(cs), fused, nil, p), cmpopts.EquateApprox(0, 1e-12)); d != "" {
+		if d := cmp.Diff(want, newScratch().rescore(nil, whole(cs), fused, p), cmpopts.EquateApprox(0, 1e-12)); d != "" {
 			t.Errorf("prior %v, smoothing %v (-want +got):\n%s", p.DocumentPrior, p.NeighbourSmoothing, d)
 		}
 	}
@@ -312,11 +317,56 @@ func TestSmooth(t *testing.T) {
 		cs = append(cs, index.Candidate{Chunk: &index.Chunk{Doc: "d", Ordinal: i, Heading: []string{h}}})
 	}
 	fused := []float64{8, -4, 1, -6, 1}
-	got := make([]float64, len(cs))
-	smooth(whole(cs), fused, got, 1)
+	got := newScratch().rescore(nil, whole(cs), fused, Params{NeighbourSmoothing: 1})
+	for i := range got {
+		got[i] -= fused[i]
+	}
 	want := []float64{-4, 8, -4 + 0.125, 1, -6 + 0.125}
 	if d := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-12)); d != "" {
 		t.Errorf("smooth of %v (-want +got):\n%s", fused, d)
+	}
+}
+
+// TestSmoothByPlace: what stands beside a chunk is what has its place, also where
+// places are missing and candidates share one.
+func TestSmoothByPlace(t *testing.T) {
+	type place struct {
+		doc     text.DocID
+		ordinal int
+	}
+	r := rand.New(rand.NewPCG(9, 10))
+	for range 200 {
+		var cs []index.Candidate
+		var fused []float64
+		at := map[place]int{}
+		for i := range r.IntN(30) {
+			c := &index.Chunk{Doc: text.DocID(fmt.Sprint(r.IntN(3))), Ordinal: r.IntN(9), Heading: []string{fmt.Sprint(r.IntN(2))}}
+			cs, fused = append(cs, index.Candidate{Chunk: c}), append(fused, float64(r.IntN(100))/7)
+			at[place{c.Doc, c.Ordinal}] = i
+		}
+		average := 0.0
+		for _, x := range fused {
+			average += x
+		}
+		average /= float64(max(len(fused), 1))
+		want := slices.Clone(fused)
+		for i, c := range cs {
+			for _, distance := range []int{1, 2} {
+				best := math.Inf(-1)
+				for _, ordinal := range []int{c.Chunk.Ordinal - distance, c.Chunk.Ordinal + distance} {
+					if k, ok := at[place{c.Chunk.Doc, ordinal}]; ok && (distance == 1 || cs[k].Chunk.Heading[0] == c.Chunk.Heading[0]) {
+						best = max(best, fused[k])
+					}
+				}
+				if !math.IsInf(best, -1) {
+					want[i] += []float64{1: 0.4, 2: 0.125 * 0.4}[distance] * (best - average)
+				}
+			}
+		}
+		got := newScratch().rescore(nil, whole(cs), fused, Params{NeighbourSmoothing: 0.4})
+		if d := cmp.Diff(want, got, cmpopts.EquateApprox(0, 1e-12), cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("%d candidates (-want +got):\n%s", len(cs), d)
+		}
 	}
 }
 

@@ -42,9 +42,10 @@ func Neighbours(ranked []Ranked) []Neighbour {
 	return out
 }
 
-// neighbours returns f with the neighbours of chunks up to n away. A document may
-// change between the search and this; what is gone then, degraded tells.
-func (r *Retriever) neighbours(ctx context.Context, f Found, chunks []index.Chunk, n int) (Found, error) {
+// neighbours returns f with the neighbours of chunks up to n away, records being
+// those of their documents. A document may change between the search and this; what
+// is gone then, degraded tells.
+func (r *Retriever) neighbours(ctx context.Context, f Found, chunks []index.Chunk, records []*index.Record, n int) (Found, error) {
 	if n == 0 || len(chunks) == 0 {
 		return f, nil
 	}
@@ -54,9 +55,9 @@ func (r *Retriever) neighbours(ctx context.Context, f Found, chunks []index.Chun
 		return f, fmt.Errorf("read the neighbours of the hits: %w", err)
 	}
 	missing := 0
-	for _, c := range chunks {
-		if c.ParentLast == 0 {
-			before, after := c.Ordinal, f.record(c.Doc).ChunkCount-1-c.Ordinal
+	for i := range chunks {
+		if c := &chunks[i]; c.ParentLast == 0 {
+			before, after := c.Ordinal, records[i].ChunkCount-1-c.Ordinal
 			missing += max(min(n, before)+min(n, after)-len(near[c.ID]), 0)
 		}
 	}
@@ -69,16 +70,16 @@ func (r *Retriever) neighbours(ctx context.Context, f Found, chunks []index.Chun
 	return f, nil
 }
 
-func chunksOf(ranked []Ranked) []index.Chunk {
-	out := make([]index.Chunk, len(ranked))
-	for i, r := range ranked {
-		out[i] = *r.Chunk
+// known returns the chunks that are ranked, and the records of their documents.
+func known(ranked []Ranked) (chunks []index.Chunk, records []*index.Record) {
+	for i := range ranked {
+		chunks, records = append(chunks, *ranked[i].Chunk), append(records, ranked[i].Record)
 	}
-	return out
+	return chunks, records
 }
 
 // expand gives ranked chunks their neighbours up to n away, as far as f has them.
-func expand(ranked []Ranked, f Found, n int) {
+func expand(ranked []Ranked, f *Found, n int) {
 	for i := range ranked {
 		at := ranked[i].Chunk.Ordinal
 		ranked[i].Neighbours = nil

@@ -1,6 +1,8 @@
 package retrieve
 
 import (
+	"slices"
+
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/retrieve/pack"
 )
@@ -12,9 +14,13 @@ import (
 // parent, the packer takes the first and drops the others as duplicates. It keeps
 // what was found of a parent that it cuts. A parent has no neighbours, nor is one
 // delivered for a neighbour: that stands for itself.
-func Packable(ranked []Ranked) []pack.Chunk {
+func Packable(ranked []Ranked) []pack.Chunk { return AppendPackable([]pack.Chunk{}, ranked) }
+
+// AppendPackable appends to out what [Packable] returns, for who keeps the room of out
+// from call to call.
+func AppendPackable(out []pack.Chunk, ranked []Ranked) []pack.Chunk {
 	near := Neighbours(ranked)
-	out := make([]pack.Chunk, 0, len(ranked)+len(near))
+	out = slices.Grow(out, len(ranked)+len(near))
 	for i := range ranked {
 		r := &ranked[i]
 		if r.Parent == nil {

@@ -7,6 +7,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
 )
@@ -47,10 +49,14 @@ func quoted(query string) []string {
 // identifiers returns the words of a query that look like the name of a part, a
 // version or a paragraph, in order, each once: a digit and, inside, a mark that
 // the lexical leg splits words at. "XJ-1200/B" is three words to that leg, which
-// does not know that they belong together.
+// does not know that they belong together. Letters and marks of writing without
+// spaces stand beside identifiers, not in them.
 func identifiers(query string) []string {
 	var out []string
-	for word := range strings.FieldsSeq(query) {
+	beside := func(r rune) bool {
+		return unicode.IsSpace(r) || lexical.Unspaced(r) || r >= '\u3000' && unicode.IsPunct(r)
+	}
+	for word := range strings.FieldsFuncSeq(query, beside) {
 		word = strings.TrimFunc(word, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) })
 		if strings.ContainsFunc(word, unicode.IsNumber) && strings.ContainsAny(word, "-/._:#+") && !slices.Contains(out, word) {
 			out = append(out, word)
@@ -63,14 +69,17 @@ var operators = []string{"AND", "OR", "NOT"}
 
 // acronyms returns the words of a query in capital letters that are stop words in
 // small ones, in order, each once: to the lexical leg, "IT" is "it" and not there.
-// A query without small letters has none, and AND, OR and NOT are none: who is used
-// to search engines means operators by them.
+// A query that is in capital letters as a whole has none, and AND, OR and NOT are none:
+// who is used to search engines means operators by them.
 func (r *Retriever) acronyms(query string) []string {
-	if !strings.ContainsFunc(query, unicode.IsLower) {
+	if !strings.ContainsFunc(query, func(c rune) bool { return unicode.In(c, unicode.Ll, unicode.Lo) }) {
 		return nil
 	}
 	var out []string
-	for word := range strings.FieldsFuncSeq(query, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsNumber(c) }) {
+	beside := func(c rune) bool {
+		return !unicode.IsLetter(c) && !unicode.IsNumber(c) || lexical.Unspaced(c)
+	}
+	for word := range strings.FieldsFuncSeq(query, beside) {
 		capital := utf8.RuneCountInString(word) > 1 && !strings.ContainsFunc(word, func(c rune) bool { return !unicode.IsUpper(c) })
 		if capital && !slices.Contains(operators, word) && len(r.analyzer.Query(word).Indices) == 0 && !slices.Contains(out, word) {
 			out = append(out, word)
@@ -104,8 +113,9 @@ type phrases struct {
 // counts 1: that it has to stand there as it is is our guess.
 const identifierWeight = 0.5
 
-// phrases returns those of a query that have a word.
+// phrases returns those of a query that have a word, in composed letters.
 func (r *Retriever) phrases(query string) phrases {
+	query = norm.NFC.String(query)
 	var out phrases
 	add := func(kind string, texts []string, parse func(string) lexical.Phrase, weight float64) {
 		for _, s := range texts {
@@ -123,30 +133,28 @@ func (r *Retriever) phrases(query string) phrases {
 }
 
 // held returns the share of the phrases that each candidate holds, by weight, in
-// its text or, if the recipe has the index prefix, in its title or a heading;
-// candidates that hold none are left out. It counts the holders of each phrase.
-func (r *Retriever) held(ps phrases, cs []index.Candidate, titles func(*index.Chunk) string) map[index.ChunkID]float64 {
+// its text or, if the recipe has the index prefix, in the title of its record or a
+// heading; nil where there is no phrase. It counts the holders of each phrase.
+func (r *Retriever) held(ps phrases, cs []index.Candidate, records []*index.Record) []float64 {
 	if len(ps.list) == 0 || len(cs) == 0 {
 		return nil
 	}
-	shares := map[index.ChunkID]float64{}
+	shares := make([]float64, len(cs))
 	var texts []string
 	for i := range cs {
-		c := &cs[i]
-		texts = append(texts[:0], c.Chunk.Text)
+		c := cs[i].Chunk
+		texts = append(texts[:0], c.Text)
 		if r.prefix {
-			texts = append(append(texts, titles(c.Chunk)), c.Chunk.Heading...)
+			texts = append(append(texts, records[i].Title), c.Heading...)
 		}
 		n := 0.0
-		for i, held := range r.analyzer.Holds(ps.parsed, texts...) {
+		for k, held := range r.analyzer.Holds(ps.parsed, texts...) {
 			if held {
-				n += ps.weights[i]
-				ps.list[i].Holders++
+				n += ps.weights[k]
+				ps.list[k].Holders++
 			}
 		}
-		if n > 0 {
-			shares[c.Chunk.ID] = n / float64(len(ps.list))
-		}
+		shares[i] = n / float64(len(ps.list))
 	}
 	return shares
 }

@@ -3,6 +3,7 @@ package retrieve
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -40,6 +41,9 @@ func TestIdentifiers(t *testing.T) {
 		"state-of-the-art and/or e.g.":     nil, // no digit
 		"room 12, p53":                     nil, // no mark inside
 		"-5 +3 .":                          nil,
+		"型式XJ-1200/Bの重量は？":                 {"XJ-1200/B"}, // letters beside it are words of their own
+		"型番：XJ-1200/B、XJ-1300（2024-05-31）": {"XJ-1200/B", "XJ-1300", "2024-05-31"},
+		"2024年5月31日":                       nil,
 	} {
 		if got := identifiers(query); !slices.Equal(got, want) {
 			t.Errorf("identifiers(%q) = %q, want %q", query, got, want)
@@ -56,6 +60,8 @@ func TestAcronyms(t *testing.T) {
 		"Who is it? I am, A. Or":          nil,
 		"WHAT IS IT":                      nil, // all in capitals
 		"heat AND meter OR pump, NOT IT":  {"IT"},
+		"社内IT部門の責任者とWHO":                  {"IT", "WHO"},
+		"הספר IT":                         {"IT"}, // not all in capitals
 		"":                                nil,
 	} {
 		if got := r.acronyms(query); !slices.Equal(got, want) {
@@ -75,7 +81,7 @@ func TestAcronymBoost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range got.Candidates {
+	for _, c := range got.All() {
 		if want := c.Chunk.Doc == "capital"; want != (c.Phrases > 0) || want != (c.Rank == 1) {
 			t.Errorf("%s has rank %d and the share %v", c.Chunk.Doc, c.Rank, c.Phrases)
 		}
@@ -121,6 +127,51 @@ func TestPhraseBoost(t *testing.T) {
 	}
 }
 
+// A phrase is found in whatever way letters are written and wherever the writing has
+// no spaces, and nobody is told that it is nowhere.
+func TestPhraseWriting(t *testing.T) {
+	r := retriever(t, build(t, map[text.DocID][]string{
+		"japanese":   {"日本語の検索エンジン。型式XJ-1200/Bの重量、badge"},
+		"composed":   {"die gr\u00f6\u00dfte Pumpe: badge"},
+		"decomposed": {"die gro\u0308\u00dfte Pumpe: badge"},
+		"hyphens":    {"the soft\u00adware of the badge"},
+		"none":       {"badge of the beach"},
+	}), letters{})
+	for query, want := range map[string][]string{
+		"badge 「検索エンジン」について":                   {"japanese"},
+		"badge 型式XJ-1200/Bの重量":                 {"japanese"},
+		"badge \"gr\u00f6\u00dfte Pumpe\"":     {"composed", "decomposed"},
+		"badge \"gro\u0308\u00dfte Pumpe\"":    {"composed", "decomposed"},
+		"badge \"software of\"":                {"hyphens"},
+		"badge \"soft\u00adware\" “the badge”": {"hyphens"},
+		"badge \"检索\" 「検索エンジン」 \"the beach\"":  {"japanese", "none"},
+	} {
+		got, err := r.Search(t.Context(), query, params(func(p *Params) { p.PhraseBoost = 1 }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var holders []string
+		for _, c := range got.All() {
+			if c.Phrases > 0 {
+				holders = append(holders, string(c.Chunk.Doc))
+			}
+		}
+		slices.Sort(holders)
+		if !slices.Equal(holders, want) {
+			t.Errorf("%s: held by %q, want %q", query, holders, want)
+		}
+		missing := 0
+		for _, p := range got.Reading.Phrases {
+			if p.Holders == 0 {
+				missing++
+			}
+		}
+		if missing != len(got.Warnings) || (missing > 0) != strings.Contains(query, "检索") {
+			t.Errorf("%s: %d phrases are missing, warnings %q", query, missing, got.Warnings)
+		}
+	}
+}
+
 // The boost is in standard deviations, under every fusion.
 func TestPhraseBoostUnit(t *testing.T) {
 	r := retriever(t, library(t), letters{})
@@ -137,7 +188,7 @@ func TestPhraseBoostUnit(t *testing.T) {
 			t.Fatal(err)
 		}
 		before, fused := map[index.ChunkID]float64{}, []float64{}
-		for _, c := range plain.Candidates {
+		for _, c := range plain.All() {
 			before[c.Chunk.ID] = c.Score
 			fused = append(fused, c.Fused)
 		}
@@ -147,7 +198,7 @@ func TestPhraseBoostUnit(t *testing.T) {
 		}
 		unit := math.Sqrt(squares / float64(len(fused)))
 		held := 0
-		for _, c := range got.Candidates {
+		for _, c := range got.All() {
 			if c.Phrases > 0 {
 				held++
 			}
@@ -155,8 +206,8 @@ func TestPhraseBoostUnit(t *testing.T) {
 				t.Errorf("%s: a chunk with the share %v gains %v, want %v", f, c.Phrases, gain, 3*unit*c.Phrases)
 			}
 		}
-		if held == 0 || held == len(got.Candidates) {
-			t.Errorf("%s: %d of %d candidates hold the phrase, the test needs some", f, held, len(got.Candidates))
+		if held == 0 || held == got.Considered {
+			t.Errorf("%s: %d of %d candidates hold the phrase, the test needs some", f, held, got.Considered)
 		}
 	}
 }
@@ -174,7 +225,7 @@ func TestPhraseShares(t *testing.T) {
 		t.Fatal(err)
 	}
 	shares := map[string]float64{}
-	for _, c := range got.Candidates {
+	for _, c := range got.All() {
 		if c.Phrases > 0 {
 			shares[string(c.Chunk.Doc)] = c.Phrases
 		}

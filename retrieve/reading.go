@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/ragloop/ragloop/internal/index"
-	"github.com/ragloop/ragloop/internal/text"
 )
 
 // Reading is what was made of a query before and beside the search for it: for
@@ -33,21 +32,31 @@ func Additions(all []Ranked, p Params) []Added {
 		places[i] = i
 	}
 	slices.SortFunc(places, func(i, j int) int { return cmp.Compare(all[i].Chunk.ID, all[j].Chunk.ID) })
-	cs, fused, titles := make([]admitted, len(all)), make([]float64, len(all)), map[text.DocID]float64{}
+	cs, fused := make([]admitted, len(all)), make([]float64, len(all))
 	for k, i := range places {
 		r := &all[i]
-		cs[k].Candidate, fused[k], titles[r.Chunk.Doc] = &r.Candidate, r.Fused, r.Title
+		cs[k], fused[k] = admitted{Candidate: r.Candidate, title: r.Title}, r.Fused
 	}
-	prior := rescore(cs, fused, nil, Params{DocumentPrior: p.DocumentPrior})
-	title := rescore(cs, fused, titles, Params{TitleBoost: p.TitleBoost})
-	near := rescore(cs, fused, nil, Params{NeighbourSmoothing: p.NeighbourSmoothing})
+	s := newScratch()
+	defer s.free()
 	unit := deviation(fused)
 	out := make([]Added, len(all))
-	for k, i := range places {
-		out[i] = Added{
-			Document: prior[k] - fused[k], Title: title[k] - fused[k], Neighbours: near[k] - fused[k],
-			Phrases: phraseWorth(p.PhraseBoost, unit, all[i].Phrases),
-		}
+	for k, a := range s.added(cs, fused, p) {
+		i := places[k]
+		out[i] = a
+		out[i].Phrases = phraseWorth(p.PhraseBoost, unit, all[i].Phrases)
+	}
+	return out
+}
+
+// added takes apart what [scratch.rescore] adds to the scores of cs.
+func (s *scratch) added(cs []admitted, scores []float64, p Params) []Added {
+	document := s.rescore(nil, cs, scores, Params{DocumentPrior: p.DocumentPrior})
+	title := s.rescore(nil, cs, scores, Params{TitleBoost: p.TitleBoost})
+	near := s.rescore(nil, cs, scores, Params{NeighbourSmoothing: p.NeighbourSmoothing})
+	out := make([]Added, len(cs))
+	for i, x := range scores {
+		out[i] = Added{Document: document[i] - x, Title: title[i] - x, Neighbours: near[i] - x}
 	}
 	return out
 }

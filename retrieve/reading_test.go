@@ -24,8 +24,9 @@ func TestAdditions(t *testing.T) {
 			t.Fatal(err)
 		}
 		sum := Added{}
-		for i, a := range Additions(got.Candidates, p) {
-			c := got.Candidates[i]
+		candidates := got.All()
+		for i, a := range Additions(candidates, p) {
+			c := candidates[i]
 			if all := c.Fused + a.Document + a.Title + a.Neighbours + a.Phrases; math.Abs(all-c.Score) > 1e-9 {
 				t.Errorf("%s: #%d has score %v, its parts %v and %+v make %v", f, c.Rank, c.Score, c.Fused, a, all)
 			}
@@ -38,7 +39,7 @@ func TestAdditions(t *testing.T) {
 			t.Errorf("%s: something adds nothing anywhere: %+v", f, sum)
 		}
 		p.DocumentPrior, p.TitleBoost, p.NeighbourSmoothing, p.PhraseBoost = 0, 0, 0, 0
-		for _, a := range Additions(got.Candidates, p) {
+		for _, a := range Additions(got.All(), p) {
 			if a != (Added{}) {
 				t.Errorf("%s: with all off, %+v is added", f, a)
 			}
@@ -61,7 +62,7 @@ func TestReading(t *testing.T) {
 		t.Fatal(err)
 	}
 	first := make([]text.DocID, feedbackDepth) // of the dense leg
-	for _, c := range plain.Candidates {
+	for _, c := range plain.All() {
 		if 0 < c.DenseRank && c.DenseRank <= feedbackDepth {
 			first[c.DenseRank-1] = c.Chunk.Doc
 		}

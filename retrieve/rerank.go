@@ -23,11 +23,16 @@ type Reranker interface {
 	Score(ctx context.Context, query string, passages []string) ([]float32, error)
 }
 
-// Reranked is what the reranker made of a candidate. The zero value stands for a
-// candidate that was not reranked.
+// Reranked is what the reranker made of a candidate. Its scores compare within one
+// query only.
 type Reranked struct {
-	Before int     // 1-based rank before; 0: not reranked
-	Score  float64 // of the reranker; comparable within one query only
+	Before int     // 1-based rank before
+	Score  float64 // of the reranker
+	Final  float64 // decided the rank among the reranked: Score where Params.RerankWeight, w, is 1, else the sum of what follows, up to rounding
+	// What follows is 0 where w is 1.
+	Weighted float64 // w·z(Score); z is that of Rank
+	Own      float64 // (1-w)·z(fused score and phrases)
+	Added    Added   // to the two before; no Phrases, as Own has them
 }
 
 // ErrNoReranker: Params.Rerank asks for a reranker and the retriever has none.
@@ -52,21 +57,13 @@ func (r *Retriever) WithReranker(x Reranker) *Retriever {
 // [ErrNoReranker], those of the reranker, among them contexts that end, and an
 // error where it breaks its contract; then nothing is reranked.
 func (r *Retriever) Rerank(ctx context.Context, query string, f Found, ps ...Params) (Found, error) {
-	chosen := map[index.ChunkID]index.Candidate{}
-	for _, p := range ps {
-		if p.Rerank == 0 {
-			continue
-		}
-		if r.reranker == nil {
-			return f, fmt.Errorf("rerank: %w", ErrNoReranker)
-		}
-		before, _ := order(f, p)
-		for _, c := range top(before, p.Rerank) {
-			if _, known := f.Reranked[c.Chunk.ID]; !known {
-				chosen[c.Chunk.ID] = c.Candidate
-			}
-		}
+	if !slices.ContainsFunc(ps, func(p Params) bool { return p.Rerank > 0 }) {
+		return f, nil
 	}
+	if r.reranker == nil {
+		return f, fmt.Errorf("rerank: %w", ErrNoReranker)
+	}
+	chosen := f.unscored(ps)
 	if len(chosen) == 0 {
 		return f, nil
 	}
@@ -74,8 +71,8 @@ func (r *Retriever) Rerank(ctx context.Context, query string, f Found, ps ...Par
 	ids := slices.Sorted(maps.Keys(chosen))
 	passages := make([]string, len(ids))
 	for i, id := range ids {
-		c := chosen[id].Chunk
-		passages[i] = r.passage(c, f.record(c.Doc).Title)
+		c := chosen[id]
+		passages[i] = r.passage(c.Chunk, recordOf(c.record).Title)
 	}
 	scores, err := r.reranker.Score(ctx, query, passages)
 	if err != nil {
@@ -99,6 +96,27 @@ func (r *Retriever) Rerank(ctx context.Context, query string, f Found, ps ...Par
 	return f, nil
 }
 
+// unscored returns the candidates that rank among the first Params.Rerank under any of
+// ps, without those that have the reranker's score already.
+func (f *Found) unscored(ps []Params) map[index.ChunkID]admitted {
+	s := newScratch()
+	defer s.free()
+	out := map[index.ChunkID]admitted{}
+	for _, p := range ps {
+		if p.Rerank == 0 {
+			continue
+		}
+		s.order(f, p)
+		for _, at := range s.places[:min(p.Rerank, len(s.places))] {
+			c := s.admitted[at]
+			if _, known := f.Reranked[c.Chunk.ID]; !known {
+				out[c.Chunk.ID] = c
+			}
+		}
+	}
+	return out
+}
+
 // passage returns what the reranker reads of a chunk.
 func (r *Retriever) passage(c *index.Chunk, title string) string {
 	if !r.prefix {
@@ -119,6 +137,9 @@ func (r *Retriever) passage(c *index.Chunk, title string) string {
 // late or not at all. The reranker gets three quarters of the time that is left;
 // the rest is for the answer.
 func (r *Retriever) rerank(ctx context.Context, query string, f Found, p Params) (Found, error) {
+	if p.Rerank == 0 {
+		return f, nil
+	}
 	limited := ctx
 	if deadline, ok := ctx.Deadline(); ok && !p.RequireAll {
 		var cancel context.CancelFunc
@@ -140,40 +161,54 @@ func (r *Retriever) rerank(ctx context.Context, query string, f Found, p Params)
 	return f, nil
 }
 
-// rerankOrder puts the first p.Rerank of all, which are in order, into the order
+// rerank puts the first p.Rerank of s.places, which are in order, into the order
 // that [Rank] defines: equal ones stay as they are, what is behind stays behind.
-// Unless all of them have a score nothing changes. own are the scores of all
-// themselves.
-//
-// What the document and the neighbours add is taken from these mixed scores: the
-// reranker tells better than the legs how good they are, and has not seen them
-// when it read a chunk.
-func rerankOrder(all []Ranked, own []float64, f Found, p Params) {
-	first := all[:min(p.Rerank, len(all))]
-	after := make([]float64, len(first))
-	for i, c := range first {
-		s, ok := f.Reranked[c.Chunk.ID]
+// Unless all of them have a score nothing changes.
+func (s *scratch) rerank(f *Found, p Params) {
+	first := s.places[:min(p.Rerank, len(s.places))]
+	if len(first) == 0 {
+		return
+	}
+	all := make([]Reranked, len(first))
+	for i, at := range first {
+		score, ok := f.Reranked[s.admitted[at].Chunk.ID]
 		if !ok {
 			return
 		}
-		after[i] = s
+		all[i] = Reranked{Before: i + 1, Score: score, Final: score}
 	}
 	if p.RerankWeight < 1 { // otherwise what a z-score rounds away would matter
-		before := slices.Clone(own[:len(first)])
-		standardise(after)
-		standardise(before)
-		cs := make([]admitted, len(first))
-		for i := range after {
-			after[i] = float64(p.RerankWeight*after[i]) + float64((1-p.RerankWeight)*before[i])
-			cs[i].Candidate = &first[i].Candidate
-		}
-		after = rescore(cs, after, f.Titles, p)
+		s.mix(first, all, p)
 	}
-	by := make(map[index.ChunkID]float64, len(first))
-	for i := range first {
-		id := first[i].Chunk.ID
-		by[id] = after[i]
-		first[i].Rerank = Reranked{Before: i + 1, Score: f.Reranked[id]}
+	for i, at := range first {
+		s.admitted[at].reranked = &all[i]
 	}
-	slices.SortStableFunc(first, func(a, b Ranked) int { return cmp.Compare(by[b.Chunk.ID], by[a.Chunk.ID]) })
+	slices.SortStableFunc(first, func(i, j int) int {
+		return cmp.Compare(s.admitted[j].reranked.Final, s.admitted[i].reranked.Final)
+	})
+}
+
+// mix sets the final scores, and what they are made of, of all, which are those of
+// the places first.
+//
+// What the document and the neighbours add is taken from the mixed scores: the
+// reranker tells better than the legs how good they are, and has not seen them
+// when it read a chunk.
+func (s *scratch) mix(first []int, all []Reranked, p Params) {
+	cs, unit := make([]admitted, len(first)), deviation(s.fused)
+	weighted, own, mixed := make([]float64, len(first)), make([]float64, len(first)), make([]float64, len(first))
+	for i, at := range first {
+		cs[i], weighted[i] = s.admitted[at], all[i].Score
+		own[i] = s.fused[at] + phraseWorth(p.PhraseBoost, unit, cs[i].phrases) // without what document, title and neighbours add
+	}
+	standardise(weighted)
+	standardise(own)
+	for i := range mixed {
+		weighted[i], own[i] = float64(p.RerankWeight*weighted[i]), float64((1-p.RerankWeight)*own[i])
+		mixed[i] = weighted[i] + own[i]
+	}
+	final, added := s.rescore(nil, cs, mixed, p), s.added(cs, mixed, p)
+	for i := range all {
+		all[i].Final, all[i].Weighted, all[i].Own, all[i].Added = final[i], weighted[i], own[i], added[i]
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/text"
@@ -41,7 +42,7 @@ func TestRerankedSearch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want, err := plain.Search(t.Context(), "a badge in the hedge", p); err != nil || !slices.Equal(ids(want.Candidates), ids(before.Candidates)) {
+	if want, err := plain.Search(t.Context(), "a badge in the hedge", p); err != nil || !slices.Equal(ids(want.All()), ids(before.All())) {
 		t.Errorf("a reranker that is not asked for changes the order (%v)", err)
 	}
 	p.Rerank = 8
@@ -49,34 +50,36 @@ func TestRerankedSearch(t *testing.T) {
 	if err != nil || len(after.Degraded) > 0 {
 		t.Fatalf("Search = %v, degraded %v", err, after.Degraded)
 	}
-	if slices.Equal(ids(before.Candidates)[:8], ids(after.Candidates)[:8]) {
+	if slices.Equal(ids(before.All())[:8], ids(after.All())[:8]) {
 		t.Fatal("the test shows nothing: reranking kept the order")
 	}
-	for i, c := range after.Candidates {
+	was := before.All()
+	for i, c := range after.All() {
 		if c.Rank != i+1 {
 			t.Errorf("candidate %d has rank %d", i, c.Rank)
 		}
 		if i >= 8 {
-			if c.Rerank != (Reranked{}) || c.Chunk.ID != before.Candidates[i].Chunk.ID {
-				t.Errorf("candidate %d, beyond the depth, is %s with %+v, want %s untouched", i, c.Chunk.ID, c.Rerank, before.Candidates[i].Chunk.ID)
+			if c.Rerank != nil || c.Chunk.ID != was[i].Chunk.ID {
+				t.Errorf("candidate %d, beyond the depth, is %s with %+v, want %s untouched", i, c.Chunk.ID, c.Rerank, was[i].Chunk.ID)
 			}
 			continue
 		}
-		was := before.Candidates[c.Rerank.Before-1]
+		was := was[c.Rerank.Before-1]
 		if was.Chunk.ID != c.Chunk.ID || was.Score != c.Score || was.Fused != c.Fused {
 			t.Errorf("candidate %d: %+v, but rank %d before is %+v", i, c, c.Rerank.Before, was)
 		}
-		if want := float64(strings.Count(c.Chunk.Text, "g")) - 2; c.Rerank.Score != want {
-			t.Errorf("candidate %d: reranker's score %v, want %v", i, c.Rerank.Score, want)
+		score := float64(strings.Count(c.Chunk.Text, "g")) - 2
+		if want := (Reranked{Before: c.Rerank.Before, Score: score, Final: score}); *c.Rerank != want {
+			t.Errorf("candidate %d: %+v, want %+v", i, *c.Rerank, want)
 		}
 		if i > 0 {
-			last := after.Candidates[i-1].Rerank
+			last := after.All()[i-1].Rerank
 			if last.Score < c.Rerank.Score || last.Score == c.Rerank.Score && last.Before > c.Rerank.Before {
-				t.Errorf("candidates %d and %d are out of order: %+v, %+v", i-1, i, last, c.Rerank)
+				t.Errorf("candidates %d and %d are out of order: %+v, %+v", i-1, i, *last, *c.Rerank)
 			}
 		}
 	}
-	if !slices.Equal(ids(after.Chunks), ids(after.Candidates)[:12]) {
+	if !slices.Equal(ids(after.Chunks), ids(after.All())[:12]) {
 		t.Error("Chunks are not the first of Candidates")
 	}
 	var stages []string
@@ -136,13 +139,13 @@ func TestRerankedAsServed(t *testing.T) {
 			t.Errorf("%s, %d reranked (-served +ranked):\n%s", p.Fusion, p.Rerank, diff)
 		}
 		p.Rerank = 0
-		if got := Rank(all, p); !slices.Equal(ids(got), ids(Rank(f, p))) || got[0].Rerank != (Reranked{}) {
+		if got := Rank(all, p); !slices.Equal(ids(got), ids(Rank(f, p))) || got[0].Rerank != nil {
 			t.Errorf("%s: scores that nobody asked for change the ranking", p.Fusion)
 		}
 	}
 	missing := ps[len(ps)-1]
-	if got := Rank(f, missing); got[0].Rerank != (Reranked{}) {
-		t.Errorf("Rank without scores reranked: %+v", got[0].Rerank)
+	if got := Rank(f, missing); got[0].Rerank != nil {
+		t.Errorf("Rank without scores reranked: %+v", *got[0].Rerank)
 	}
 }
 
@@ -197,7 +200,7 @@ func TestRerankFails(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", problem, err)
 		}
-		if !slices.Equal(ids(got.Candidates), ids(want.Candidates)) || got.Candidates[0].Rerank != (Reranked{}) {
+		if !slices.Equal(ids(got.All()), ids(want.All())) || got.All()[0].Rerank != nil {
 			t.Errorf("%s: the order is not the one before reranking", problem)
 		}
 		if len(got.Degraded) != 1 || !strings.HasPrefix(got.Degraded[0], problem) {
@@ -347,6 +350,25 @@ func TestRerankWeight(t *testing.T) {
 			}
 			got := Rank(f, p)[:9]
 			orders[strings.Join(ids(got), " ")] = true
+			for _, c := range got {
+				r := *c.Rerank
+				if math.Abs(r.Final-want(c)) > 1e-12 && w < 1 {
+					t.Errorf("%+v, weight %v: %s has the final score %v, want %v", context, w, c.Chunk.ID, r.Final, want(c))
+				}
+				parts := Reranked{Before: r.Before, Score: r.Score, Final: r.Score}
+				if w < 1 {
+					parts = Reranked{
+						Before: r.Before, Score: r.Score, Final: r.Weighted + r.Own + r.Added.Document + r.Added.Neighbours,
+						Weighted: w * zReranked(c), Own: (1 - w) * zFused(c), Added: Added{Document: r.Added.Document, Neighbours: r.Added.Neighbours},
+					}
+				}
+				if d := cmp.Diff(parts, r, cmpopts.EquateApprox(0, 1e-12)); d != "" {
+					t.Errorf("%+v, weight %v: parts of %s (-want +got):\n%s", context, w, c.Chunk.ID, d)
+				}
+				if context.prior == 0 && r.Added.Document != 0 || context.smoothing == 0 && r.Added.Neighbours != 0 {
+					t.Errorf("%+v, weight %v: %+v is added to %s", context, w, r.Added, c.Chunk.ID)
+				}
+			}
 			for i := 1; i < len(got); i++ {
 				a, b := got[i-1], got[i]
 				x, y := want(a), want(b)
@@ -366,6 +388,39 @@ func TestRerankWeight(t *testing.T) {
 		p.RerankWeight = w
 		if err := p.Validate(); err == nil || !strings.HasPrefix(err.Error(), "rerank_weight is ") {
 			t.Errorf("weight %v: Validate = %v", w, err)
+		}
+	}
+}
+
+// TestRerankedParts: what a final score is made of adds up to it, whatever takes part,
+// and the order is that of the final scores.
+func TestRerankedParts(t *testing.T) {
+	m := library(t)
+	m.rec["doc05"].Title = "On hedges"
+	r := prefixed(t, m, letters{}).WithReranker(scorer(byEggs))
+	for _, f := range allFusions() {
+		p := params(func(p *Params) { p.Fusion, p.TopK, p.Candidates, p.Rerank, p.RerankWeight = f, 100, 100, 30, 0.7 })
+		p.DocumentPrior, p.TitleBoost, p.NeighbourSmoothing, p.PhraseBoost = 0.8, 2, 0.4, 2
+		got, err := r.Search(t.Context(), `hedge "beach badge" head`, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := Added{}
+		for i, c := range got.All()[:30] {
+			x := *c.Rerank
+			a := x.Added
+			if all := x.Weighted + x.Own + a.Document + a.Title + a.Neighbours; math.Abs(all-x.Final) > 1e-9 || a.Phrases != 0 {
+				t.Errorf("%s: #%d has the final score %v, the parts of %+v make %v", f, c.Rank, x.Final, x, all)
+			}
+			if i > 0 && got.All()[i-1].Rerank.Final < x.Final {
+				t.Errorf("%s: #%d has the final score %v, the one before it less", f, c.Rank, x.Final)
+			}
+			sum.Document += math.Abs(a.Document)
+			sum.Title += math.Abs(a.Title)
+			sum.Neighbours += math.Abs(a.Neighbours)
+		}
+		if sum.Document == 0 || sum.Title == 0 || sum.Neighbours == 0 {
+			t.Errorf("%s: something adds nothing anywhere: %+v", f, sum)
 		}
 	}
 }

@@ -14,9 +14,10 @@
 //
 // Nouns: a leg is one way to score chunks; a candidate is a chunk that at least
 // one leg returned, with the exact scores of both ("completed"); the fused
-// score is the one number made of both; the final score is the fused score with
-// what the document, its title, the neighbours and the query's phrases add. Fused,
-// final and reranker's scores may be negative and compare within one query only.
+// score is the one number made of both; the final score decides the order: the
+// fused score with what the document, its title, the neighbours and the query's
+// phrases add, and among what was reranked Reranked.Final. Fused, final and
+// reranker's scores may be negative and compare within one query only.
 package retrieve
 
 import (
@@ -28,6 +29,7 @@ import (
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
+	"github.com/ragloop/ragloop/internal/recent"
 	"github.com/ragloop/ragloop/internal/text"
 	"github.com/ragloop/ragloop/retrieve/pack"
 )
@@ -80,7 +82,7 @@ type Ranked struct {
 	Fused   float64       // before rescoring
 	Title   float64       // share of the query's terms that the document's title has, by idf^(2·Params.IDFPower), 0..1
 	Phrases float64       // share of the query's phrases that the chunk holds, identifiers half, 0..1
-	Rerank  Reranked      // where it is not zero, it decided Rank
+	Rerank  *Reranked     // nil: not reranked; otherwise its Final decided Rank
 	Record  *index.Record // of its document; never nil, shared: nobody may change it
 	Parent  *index.Chunk  // what is delivered instead of the chunk; nil: the chunk
 	// Neighbours are the chunks up to Params.Neighbours away, in the order of
@@ -90,13 +92,25 @@ type Ranked struct {
 
 // Result of one query.
 type Result struct {
-	Chunks     []Ranked // the first Params.TopK of Candidates
-	Candidates []Ranked // every candidate that was ranked, in the final order
+	Chunks     []Ranked // the first Params.TopK of All
+	Considered int      // candidates that were ranked
+	Reranked   int      // of them, those that the reranker has scored
 	Reading    Reading  // of the query
 	Degraded   []string // "dense: embedder unavailable"; empty: complete
 	Warnings   []string // what is odd about the query: "filter: no document has the field \"yaer\""
 	Stages     []Stage
 	Relevance  pack.Relevance // see Found
+
+	found  Found
+	params Params
+}
+
+// All returns every candidate that was ranked, in the final order. They are made
+// when asked for: an answer is made of Chunks, a fraction of them.
+func (r *Result) All() []Ranked {
+	p := r.params
+	p.TopK = len(r.found.Legs.Candidates)
+	return Rank(r.found, p)
 }
 
 // Stage is a measured step.
@@ -106,16 +120,20 @@ type Stage struct {
 	Begin   time.Time     // of the first
 }
 
+// usualStages is how many stages there is room for from the start.
+const usualStages = 8
+
 // Found holds what the legs returned for one query, before fusion; evaluation
-// and tuning rank it under many settings without searching again.
+// and tuning rank it under many settings without searching again. Records, Phrases and
+// Titles are parallel to Legs.Candidates, or nil.
 type Found struct {
 	// Legs holds the visible candidates by chunk id. The ranks of each leg are
 	// without holes: invisible chunks are not counted.
 	Legs     index.Legs
-	Records  map[text.DocID]*index.Record   // of every candidate's document; shared: nobody may change them
+	Records  []*index.Record                // of each candidate's document; shared: nobody may change them
+	Phrases  []float64                      // 0..1: share of the query's phrases that each candidate holds, identifiers half; nil: there are none
+	Titles   []float64                      // 0..1: share of the query's terms that the title of each candidate's document has, see Ranked; nil: titles count for nothing
 	Reranked map[index.ChunkID]float64      // the reranker's scores, of the candidates that it has seen
-	Phrases  map[index.ChunkID]float64      // 0..1: share of the query's phrases that a candidate holds, identifiers half; missing: none
-	Titles   map[text.DocID]float64         // 0..1: share of the query's terms that the title of a candidate's document has, see Ranked; nil: titles count for nothing
 	Parents  map[index.ChunkID]*index.Chunk // of the candidates that have one; see index.Generation.Parents
 	// Relevance is for pack.Options: what sentences have of the query. Nil: it has no
 	// terms, or how rare they are was not asked for (IDFPower 1, TitleBoost 0) or not told.
@@ -131,16 +149,17 @@ type Found struct {
 // searcher is what retrieval needs of an index; implemented by
 // [index.Generation].
 type searcher interface {
-	// Legs returns candidates that the caller owns, but for the chunks and what else
-	// they point to.
+	// Legs returns candidates by chunk id, which the caller owns, but for the chunks
+	// and what else they point to.
 	Legs(ctx context.Context, s index.Search) (index.Legs, error)
-	Records(ctx context.Context, docs []text.DocID) (map[text.DocID]*index.Record, error)
+	// RecordsOf returns a record for each of docs, which it keeps no longer than the call.
+	RecordsOf(ctx context.Context, docs []text.DocID) ([]*index.Record, error)
 	Vectors(ctx context.Context, ids []index.ChunkID) (map[index.ChunkID][]float32, error)
 	Parents(ctx context.Context, chunks []index.Chunk) (map[index.ChunkID]*index.Chunk, error)
 	Neighbours(ctx context.Context, chunks []index.Chunk, n int) (map[index.ChunkID][]*index.Chunk, error)
 	// IDF returns the inverse document frequencies of terms; one that no chunk has is missing.
 	IDF(ctx context.Context, terms []uint32) (map[uint32]float64, error)
-	Unknown(ctx context.Context, keys []string) ([]string, error)
+	Absent(ctx context.Context, f index.Filter, most int) ([]index.Absent, error)
 }
 
 // Retriever answers queries from one generation. Safe for concurrent use.
@@ -148,10 +167,11 @@ type Retriever struct {
 	index    searcher
 	embedder embed.Embedder
 	analyzer *lexical.Analyzer
-	prefix   bool             // title and headings are indexed with the text
-	reranker Reranker         // nil: none
-	expander Expander         // nil: none
-	now      func() time.Time // measures stages
+	titles   *recent.Map[string, []uint32] // terms, see named
+	prefix   bool                          // title and headings are indexed with the text
+	reranker Reranker                      // nil: none
+	expander Expander                      // nil: none
+	now      func() time.Time              // measures stages
 }
 
 // New returns a retriever over g. It fails with index.ErrRecipe when e's
@@ -174,7 +194,7 @@ func newRetriever(s searcher, recipe index.Recipe, e embed.Embedder) (*Retriever
 	if err != nil {
 		return nil, fmt.Errorf("make the lexical analyzer of the recipe: %w", err)
 	}
-	return &Retriever{index: s, embedder: e, analyzer: a, prefix: recipe.Chunker.IndexPrefix, now: time.Now}, nil
+	return &Retriever{index: s, embedder: e, analyzer: a, titles: recent.New[string, []uint32](maxTitles), prefix: recipe.Chunker.IndexPrefix, now: time.Now}, nil
 }
 
 // Search runs the whole pipeline: Find, Rerank, then Rank. A leg that p.Fusion
@@ -197,14 +217,17 @@ func (r *Retriever) Search(ctx context.Context, query string, p Params) (Result,
 		return Result{}, err
 	}
 	begin := r.now()
-	all := rank(f, p)
+	chunks, considered := rank(&f, p)
 	f.Stages = append(f.Stages, Stage{"fuse", r.now().Sub(begin), begin})
-	chunks := top(all, p.TopK)
 	if p.Neighbours > 0 {
-		if f, err = r.neighbours(ctx, f, chunksOf(chunks), p.Neighbours); err != nil {
+		of, records := known(chunks)
+		if f, err = r.neighbours(ctx, f, of, records, p.Neighbours); err != nil {
 			return Result{}, contextFirst(ctx, err)
 		}
-		expand(chunks, f, p.Neighbours)
+		expand(chunks, &f, p.Neighbours)
 	}
-	return Result{Chunks: chunks, Candidates: all, Reading: f.Reading, Degraded: f.Degraded, Warnings: f.Warnings, Stages: f.Stages, Relevance: f.Relevance}, nil
+	return Result{
+		Chunks: chunks, Considered: considered, Reranked: len(f.Reranked),
+		Reading: f.Reading, Degraded: f.Degraded, Warnings: f.Warnings, Stages: f.Stages, Relevance: f.Relevance, found: f, params: p,
+	}, nil
 }

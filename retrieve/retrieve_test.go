@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,10 +46,10 @@ func TestSearchIsFindThenRank(t *testing.T) {
 		if d := cmp.Diff(Rank(found, p), got.Chunks); d != "" {
 			t.Errorf("%s: Search differs from Find and Rank:\n%s", f, d)
 		}
-		if len(got.Chunks) != p.TopK || len(got.Candidates) < p.TopK || got.Degraded != nil {
-			t.Errorf("%s: %d chunks of %d candidates, degraded %v; want %d, more, none", f, len(got.Chunks), len(got.Candidates), got.Degraded, p.TopK)
+		if len(got.Chunks) != p.TopK || got.Considered < p.TopK || got.Degraded != nil {
+			t.Errorf("%s: %d chunks of %d candidates, degraded %v; want %d, more, none", f, len(got.Chunks), got.Considered, got.Degraded, p.TopK)
 		}
-		if d := cmp.Diff(got.Chunks, got.Candidates[:p.TopK]); d != "" {
+		if d := cmp.Diff(got.Chunks, got.All()[:p.TopK]); d != "" {
 			t.Errorf("%s: Chunks are not the first Candidates:\n%s", f, d)
 		}
 		for _, c := range got.Chunks {
@@ -114,7 +115,7 @@ func TestInvisibleChunks(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(want.Candidates, got.Candidates); d != "" {
+		if d := cmp.Diff(want.All(), got.All()); d != "" {
 			t.Errorf("%s (-clean +dirty):\n%s", f, d)
 		}
 	}
@@ -307,37 +308,34 @@ func TestFilter(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range got.Candidates {
+	for _, c := range got.All() {
 		if c.Chunk.Doc != "doc03" {
 			t.Errorf("chunk %s of another document", c.Chunk.ID)
 		}
 	}
-	if len(got.Candidates) != 4 {
-		t.Errorf("%d candidates, want the 4 chunks of doc03", len(got.Candidates))
+	if got.Considered != 4 {
+		t.Errorf("%d candidates, want the 4 chunks of doc03", got.Considered)
 	}
 }
 
-// Where nothing is found, fields that no document has are named, each once, and
-// no more than maxAsked are looked for.
-func TestUnknownFields(t *testing.T) {
-	r := retriever(t, &memory{}, letters{})
-	search := func(f index.Filter) []string {
-		got, err := r.Search(t.Context(), query, params(func(p *Params) { p.Filter = f }))
+// Where nothing is found, a warning says what the filter names and no document has;
+// no more than maxAsked things are looked for.
+func TestWarnings(t *testing.T) {
+	search := func(m *memory, docs ...text.DocID) []string {
+		got, err := retriever(t, m, letters{}).Search(t.Context(), query, params(func(p *Params) { p.Filter.Docs = docs }))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return got.Warnings
 	}
-	where := filter.Expr{Op: filter.Exists, Field: filter.MetaField("k00")}
-	want := []string{`filter: no document has the field "k00"`, `filter: no document has the field "a"`}
-	if got := search(index.Filter{Where: where, Meta: map[string]string{"a": "x", "k00": "x"}}); !slices.Equal(got, want) {
+	want := []string{`filter: no document "x" is indexed`}
+	if got := search(library(t), "x"); !slices.Equal(got, want) {
 		t.Errorf("warnings %q, want %q", got, want)
 	}
-	many := map[string]string{}
-	for i := range 2 * maxAsked {
-		many[fmt.Sprintf("k%02d", i)] = "x"
+	if got := search(library(t), "doc03", "x"); len(got) != 0 {
+		t.Errorf("warnings %q although something was found", got)
 	}
-	if got := search(index.Filter{Meta: many}); len(got) != maxAsked {
+	if got := search(&memory{}, slices.Repeat([]text.DocID{"x"}, 2*maxAsked)...); len(got) != maxAsked {
 		t.Errorf("%d warnings, want %d", len(got), maxAsked)
 	}
 }
@@ -370,7 +368,12 @@ func TestInvalid(t *testing.T) {
 		{"many documents", "q", func(p *Params) { p.Filter.Docs = slices.Repeat([]text.DocID{"a"}, 1001) }, "filter.documents has 1001 values, allowed are 1000"},
 		{"tags", "q", func(p *Params) { p.Filter.Tags = []string{""} }, "filter.tags has an empty tag"},
 		{"many tags", "q", func(p *Params) { p.Filter.Tags = many(1001) }, "filter.tags has 1001 values, allowed are 1000"},
-		{"meta", "q", func(p *Params) { p.Filter.Meta = map[string]string{"": "x"} }, "filter.meta has an empty key"},
+		{"meta", "q", func(p *Params) { p.Filter.Meta = map[string]string{"": "x", `a\b`: "x"} },
+			`filter.meta has the metadata key "", allowed are 1 to 4096 bytes of UTF-8 without quotation marks and backslashes`},
+		{"backslash", "q", func(p *Params) { p.Filter.Meta = map[string]string{`a\b`: "x", "a": "x"} },
+			`filter.meta has the metadata key "a\\b", allowed are 1 to 4096 bytes of UTF-8 without quotation marks and backslashes`},
+		{"where", "q", func(p *Params) { p.Filter.Where = filter.Expr{Op: filter.Exists, Field: filter.MetaField(`a"b`)} },
+			`filter.where is not allowed: metadata key "a\"b", allowed are 1 to 4096 bytes of UTF-8 without quotation marks and backslashes`},
 		{"many keys", "q", func(p *Params) {
 			p.Filter.Meta = map[string]string{}
 			for i := range 101 {
@@ -411,23 +414,45 @@ func TestNewChecksTheRecipe(t *testing.T) {
 	}
 }
 
-// TestConcurrent lets the race detector watch one retriever under many calls.
+// TestConcurrent: searches and rankings of several sizes beside and after each other
+// give what each gives alone; the race detector watches.
 func TestConcurrent(t *testing.T) {
-	r := retriever(t, library(t), letters{})
-	want, err := r.Search(t.Context(), query, params(nil))
-	if err != nil {
-		t.Fatal(err)
+	r := prefixed(t, library(t), letters{}).WithReranker(scorer(byEggs))
+	type answer struct {
+		Considered, Reranked int
+		Chunks, All          []Ranked
+		Added                []Added
 	}
-	results := make(chan string)
-	for range 8 {
-		go func() {
-			got, err := r.Search(t.Context(), query, params(nil))
-			results <- fmt.Sprint(err) + cmp.Diff(want.Candidates, got.Candidates)
-		}()
-	}
-	for range 8 {
-		if got := <-results; got != "<nil>" {
-			t.Error(got)
+	search := func(i int) answer {
+		p := params(func(p *Params) { p.Candidates = 6 + 10*(i%3) })
+		if i%2 > 0 {
+			p.Rerank, p.RerankWeight = 4, 0.5
 		}
+		if i%4 > 1 {
+			p.Fusion, p.Neighbours = Fusion{Method: Lexical}, 1
+		}
+		got, err := r.Search(t.Context(), query+[]string{"", ` "badge cabbage"`, " doc-03"}[i%3], p)
+		if err != nil {
+			t.Error(err)
+		}
+		all := got.All()
+		return answer{got.Considered, got.Reranked, got.Chunks, all, Additions(all, p)}
 	}
+	const n = 12
+	var want [n]answer
+	for i := range want {
+		want[i] = search(i)
+	}
+	var wg sync.WaitGroup
+	for first := range 4 {
+		wg.Go(func() {
+			for i := range 2 * n {
+				k := (first*5 + i) % n
+				if d := cmp.Diff(want[k], search(k)); d != "" {
+					t.Errorf("search %d (-alone +beside others):\n%s", k, d)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }

@@ -2,6 +2,8 @@ package retrieve
 
 import (
 	"fmt"
+	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -11,7 +13,9 @@ import (
 	"github.com/ragloop/ragloop/internal/text"
 )
 
-// BenchmarkSearch searches 2,000 chunks of 200 documents in local mode.
+// BenchmarkSearch searches 10,000 chunks of 500 documents in local mode with the
+// default parameters. Words are as frequent as in a language, the k-th one 1/k of the
+// first, and every eighth query has an identifier.
 func BenchmarkSearch(b *testing.B) {
 	c, err := index.Dial(b.Context(), index.Options{InMemory: true})
 	if err != nil {
@@ -34,33 +38,52 @@ func BenchmarkSearch(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	words := []string{"badge", "cabbage", "head", "face", "decade", "beach", "cafe", "feed", "hedge", "egg", "river", "stone", "ember"}
-	for d := range 200 {
-		doc := text.DocID(fmt.Sprintf("doc%03d", d))
+	rng := rand.New(rand.NewPCG(7, 8))
+	vocabulary := make([]string, 5000)
+	for i := range vocabulary {
+		var w []byte
+		for range 3 + rng.IntN(6) {
+			w = append(w, byte('a'+rng.IntN(26)))
+		}
+		vocabulary[i] = string(w)
+	}
+	words := func(n int) string {
+		out := make([]string, n)
+		for i := range out {
+			out[i] = vocabulary[int(math.Exp(rng.Float64()*math.Log(float64(len(vocabulary)))))-1]
+		}
+		return strings.Join(out, " ")
+	}
+	const chunks = 20
+	for d := range 500 {
+		doc, title := text.DocID(fmt.Sprintf("docs/%03d.md", d)), "On "+words(4)
 		var points []index.Point
 		at := 0
-		for i := range 10 {
-			var ws []string
-			for k := range 60 {
-				ws = append(ws, words[(d*7+i*5+k*k)%len(words)])
-			}
-			s := strings.Join(append(ws, fmt.Sprintf("n%dx%d.", d, i)), " ")
+		for i := range chunks {
+			s := fmt.Sprintf("%s LC-%d00 %s.", words(60), (d+i)%9, words(60))
 			vectors, err := e.Embed(b.Context(), embed.Passage, []string{s})
 			if err != nil {
 				b.Fatal(err)
 			}
 			gap := " "
-			if i == 9 {
+			if i == chunks-1 {
 				gap = ""
 			}
 			points = append(points, index.Point{
-				Chunk: index.Chunk{Doc: doc, Rev: "1", Ordinal: i, Span: text.RuneSpan{Start: at, End: at + len(s)}, Text: s, Gap: gap, Tokens: 80},
-				Dense: vectors[0], Sparse: analyzer.Document(s),
+				Chunk: index.Chunk{Doc: doc, Rev: "1", Ordinal: i, Span: text.RuneSpan{Start: at, End: at + len(s)}, Text: s, Gap: gap, Heading: []string{fmt.Sprint("Part ", i/5)}, Tokens: 200},
+				Dense: vectors[0], Sparse: analyzer.Document(title + "\n" + s),
 			})
 			at += len(s) + len(gap)
 		}
-		if err := g.Put(b.Context(), index.Record{Doc: doc, Rev: "1", Title: "On " + words[d%len(words)], State: index.Indexed, ChunkCount: 10, Bytes: at}, points); err != nil {
+		if err := g.Put(b.Context(), index.Record{Doc: doc, Rev: "1", Title: title, State: index.Indexed, ChunkCount: chunks, Bytes: at}, points); err != nil {
 			b.Fatal(err)
+		}
+	}
+	queries := make([]string, 64)
+	for i := range queries {
+		queries[i] = words(8)
+		if i%8 == 0 {
+			queries[i] += " LC-300"
 		}
 	}
 	r, err := New(g, e)
@@ -68,11 +91,13 @@ func BenchmarkSearch(b *testing.B) {
 		b.Fatal(err)
 	}
 	p := DefaultParams()
+	asked := 0
 	b.ReportAllocs()
 	for b.Loop() {
-		res, err := r.Search(b.Context(), "badge of the beach cafe", p)
+		res, err := r.Search(b.Context(), queries[asked%len(queries)], p)
 		if err != nil || len(res.Chunks) != p.TopK {
 			b.Fatalf("%d chunks, error %v", len(res.Chunks), err)
 		}
+		asked++
 	}
 }

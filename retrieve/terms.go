@@ -6,9 +6,17 @@ import (
 	"math"
 	"slices"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/ragloop/ragloop/internal/index"
-	"github.com/ragloop/ragloop/internal/text"
+	"github.com/ragloop/ragloop/internal/lexical"
 )
+
+// terms returns the lexical query that a text is, in composed letters, as most
+// documents have them: an accent that stands alone would cut its word in two.
+func (r *Retriever) terms(query string) lexical.Vector {
+	return r.analyzer.Query(norm.NFC.String(query))
+}
 
 // weigh makes rare words count more: the weight of each term of the lexical query
 // is multiplied by idf^(p.IDFPower-1), and the index itself multiplies by idf.
@@ -67,25 +75,44 @@ func power(x, exponent float64) float64 {
 	return math.Ldexp(math.Round(fraction*unit)/unit, exp)
 }
 
-// titles returns how much of the query is in the title of each candidate's
-// document: the share of its terms, by the squares of their weights, 0 to 1. Nil
-// where titles count for nothing: they do not where they are not indexed.
+// titles returns how much of the query is in the title of each of the records: the
+// share of its terms, by the squares of their weights, 0 to 1. Nil where titles count
+// for nothing: they do not where they are not indexed.
 //
 // What a title tells of a document is mostly a name, which is rarer than the other
 // words of the query, and a small part of a query that asks at length: squared it is
 // a larger one.
-func (q *finding) titles(cs []index.Candidate, records map[text.DocID]*index.Record) map[text.DocID]float64 {
+func (q *finding) titles(records []*index.Record) []float64 {
 	if q.asked == nil || q.p.TitleBoost == 0 || !q.r.prefix {
 		return nil
 	}
 	names := q.asked.squared()
 	all := names.lacking(0)
-	shares := make(map[text.DocID]float64, len(records))
-	for i := range cs {
-		doc := cs[i].Chunk.Doc
-		if _, known := shares[doc]; !known {
-			shares[doc] = 1 - names.lacking(names.in(records[doc].Title))/all
+	shares := make([]float64, len(records))
+	for i, r := range records {
+		if said := names.among(q.r.named(r.Title)); said != 0 {
+			shares[i] = 1 - names.lacking(said)/all
 		}
 	}
 	return shares
+}
+
+const (
+	// maxTitles is how many titles a retriever remembers the terms of: some 3 MB. Each
+	// would be analysed whenever a chunk of its document is found.
+	maxTitles = 1 << 14
+	// maxTitleBytes is the length of the longest of them.
+	maxTitleBytes = 512
+)
+
+// named returns the terms of a title, ascending: nobody may change them.
+func (r *Retriever) named(title string) []uint32 {
+	if ids, ok := r.titles.Get(title); ok {
+		return ids
+	}
+	ids := r.analyzer.Document(title).Indices
+	if len(title) <= maxTitleBytes {
+		r.titles.Put(title, ids)
+	}
+	return ids
 }

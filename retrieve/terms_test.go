@@ -15,6 +15,7 @@ import (
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
+	"github.com/ragloop/ragloop/internal/recent"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -92,14 +93,14 @@ func TestTitleBoost(t *testing.T) {
 			t.Fatal(err)
 		}
 		before, fused := map[index.ChunkID]float64{}, []float64{}
-		for _, c := range plain.Candidates {
+		for _, c := range plain.All() {
 			before[c.Chunk.ID] = c.Score
 			fused = append(fused, c.Fused)
 			if c.Title != 0 {
 				t.Errorf("%s: %s has the share %v although titles count for nothing", f, c.Chunk.ID, c.Title)
 			}
 		}
-		for _, c := range got.Candidates {
+		for _, c := range got.All() {
 			if gain := c.Score - before[c.Chunk.ID]; math.Abs(gain-3*deviation(fused)*c.Title) > 1e-9 {
 				t.Errorf("%s: a chunk with the share %v gains %v, want %v", f, c.Title, gain, 3*deviation(fused)*c.Title)
 			}
@@ -145,24 +146,21 @@ func TestTitleShares(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	q := finding{r: &Retriever{analyzer: a, prefix: true}, p: Params{TitleBoost: 1}}
+	q := finding{r: &Retriever{analyzer: a, titles: recent.New[string, []uint32](2), prefix: true}, p: Params{TitleBoost: 1}}
 	q.asked = asking(a, map[string]float64{"travel": 1, "policy": 3, "limits": 5})
-	records := map[text.DocID]*index.Record{
-		"all": {Title: "Limits of the Travel Policy"}, "some": {Title: "Travels; policies"}, "none": {Title: "Expenses"}, "empty": {},
+	records := []*index.Record{
+		{Title: "Limits of the Travel Policy"}, {Title: "Travels; policies"}, {Title: "Expenses"}, {},
+		{Title: "Travels; policies"}, {Title: strings.Repeat("Limits of the Travel Policy ", maxTitleBytes)},
 	}
-	var cs []index.Candidate
-	for doc := range records {
-		cs = append(cs, index.Candidate{Chunk: &index.Chunk{Doc: doc}}, index.Candidate{Chunk: &index.Chunk{Doc: doc}})
-	}
-	want := map[text.DocID]float64{"all": 1, "some": 10. / 35, "none": 0, "empty": 0}
-	if d := cmp.Diff(want, q.titles(cs, records), cmpopts.EquateApprox(0, 1e-12)); d != "" {
+	want := []float64{1, 10. / 35, 0, 0, 10. / 35, 1}
+	if d := cmp.Diff(want, q.titles(records), cmpopts.EquateApprox(0, 1e-12)); d != "" {
 		t.Errorf("titles (-want +got):\n%s", d)
 	}
 	if q.asked.lacking(0) != 9 {
 		t.Errorf("titles changed what sentences are compared with: %v", q.asked.weights)
 	}
 	q.asked = nil
-	if got := q.titles(cs, records); got != nil {
+	if got := q.titles(records); got != nil {
 		t.Errorf("titles of a query without terms = %v, want nil", got)
 	}
 }
@@ -197,7 +195,7 @@ func TestTermsUnknown(t *testing.T) {
 	if len(plain.Degraded) > 0 {
 		t.Errorf("BM25 is degraded by what it does not need: %q", plain.Degraded)
 	}
-	if d := cmp.Diff(plain.Candidates, got.Candidates); d != "" {
+	if d := cmp.Diff(plain.All(), got.All()); d != "" {
 		t.Errorf("degraded differs from BM25 (-BM25 +degraded):\n%s", d)
 	}
 	_, err = r.Search(t.Context(), query, params(func(p *Params) { p.RequireAll = true }))
@@ -225,5 +223,28 @@ func TestPower(t *testing.T) {
 	}
 	if got := power(3, 0); got != 1 {
 		t.Errorf("power(3, 0) = %v", got)
+	}
+}
+
+// A query in decomposed letters finds what the composed one finds.
+func TestTermsComposed(t *testing.T) {
+	r := retriever(t, build(t, map[text.DocID][]string{"pump": {"die Gr\u00f6\u00dfe der Pumpe"}, "other": {"die Gro der Pumpe"}}), letters{})
+	lexical := func(query string) map[text.DocID]float64 {
+		got, err := r.Search(t.Context(), query, params(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := map[text.DocID]float64{}
+		for _, c := range got.All() {
+			out[c.Chunk.Doc] = c.Lexical
+		}
+		return out
+	}
+	want := lexical("Gr\u00f6\u00dfe")
+	if !(want["pump"] > 0) {
+		t.Fatalf("scores = %v, the test needs one of pump", want)
+	}
+	if d := cmp.Diff(want, lexical("Gro\u0308\u00dfe")); d != "" {
+		t.Errorf("lexical scores (-composed +decomposed):\n%s", d)
 	}
 }

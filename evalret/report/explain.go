@@ -54,10 +54,12 @@ type labelled struct {
 type explanationView struct {
 	Read                                 *readingView // nil: the query was searched for as it is
 	Rows                                 []candidateRow
-	All                                  string // how many candidates there are
-	Document, Title, Neighbours, Phrases bool   // such columns, of what is added to the fused score
-	Reranked                             bool   // such a column
-	Noted                                bool   // something is to be told of a candidate beside its fate
+	All                                  string     // how many candidates there are
+	Document, Title, Neighbours, Phrases bool       // such columns, of what is added to the fused score
+	Reranked                             bool       // such a column
+	Mixed                                bool       // a final score, which is not the reranker's alone, decided among the reranked
+	Final                                []finalRow // empty unless Mixed
+	Noted                                bool       // something is to be told of a candidate beside its fate
 	Beside                               []besideRow
 	Parts                                []tokenPart
 	Bar                                  []barPart // of the tokens
@@ -82,6 +84,7 @@ type candidateRow struct {
 	Dense, Lexical                       string
 	DenseAt, LexicalAt                   string // ranks in the legs, for sorting
 	Reranked                             string
+	Final                                string // among the reranked
 	Doc, Span                            string
 	Fate, FateClass                      string
 	State                                string   // "in", "dropped" or "below", for the filter
@@ -110,7 +113,9 @@ func explanationOf(x evalret.Explanation, evidence []evalret.Evidence, rows int)
 	v := &explanationView{All: thousands(len(x.Candidates)), Read: readingOf(x)}
 	largest := 0.0
 	for _, c := range x.Candidates {
-		v.Reranked = v.Reranked || c.Reranked != nil
+		if r := c.Reranked; r != nil {
+			v.Reranked, v.Mixed = true, v.Mixed || r.Final != r.Score
+		}
 		largest = max(largest, math.Abs(c.Score))
 	}
 	score := scores(largest)
@@ -149,6 +154,14 @@ func explanationOf(x evalret.Explanation, evidence []evalret.Evidence, rows int)
 			row.Reranked = absent
 			if c.Reranked != nil {
 				row.Reranked = fmt.Sprintf("%s, was #%d", decimal(c.Reranked.Score, 2), c.Reranked.Before)
+			}
+		}
+		if v.Mixed {
+			row.Final = absent
+			if c.Reranked != nil {
+				final := finalOf(c)
+				row.Final = final.Final
+				v.Final = append(v.Final, final)
 			}
 		}
 		row.Fate, row.FateClass, row.State = fateOf(c)

@@ -27,6 +27,7 @@ func ExplainText(w io.Writer, x evalret.Explanation) error {
 		v.Read.text(b)
 	}
 	v.textCandidates(b)
+	v.textFinal(b)
 	v.textNotes(b)
 	if len(v.Beside) > 0 {
 		t := table{rows: [][]string{{"beside", "context", "document", "span"}}}
@@ -95,7 +96,7 @@ func shortened(s string, limit int) string {
 
 // textCandidates writes a row for each candidate.
 func (v *explanationView) textCandidates(b *bufio.Writer) {
-	t := table{rows: [][]string{{"rank", "context", "document", "span", "score", "fused"}}}
+	t := table{rows: [][]string{{"rank", "context", "document", "span"}}}
 	add := func(row int, there bool, s string) {
 		if there {
 			t.rows[row] = append(t.rows[row], s)
@@ -106,17 +107,20 @@ func (v *explanationView) textCandidates(b *bufio.Writer) {
 		return fmt.Sprintf("%s %-4s", score, rank)
 	}
 	columns := func(row int, r candidateRow) {
+		add(row, v.Mixed, r.Final)
+		add(row, true, r.Score)
+		add(row, true, r.Fused)
 		add(row, v.Document, r.Document)
 		add(row, v.Title, r.Title)
 		add(row, v.Neighbours, r.Neighbours)
 		add(row, v.Phrases, r.Phrases)
 		add(row, true, leg(r.Dense))
 		add(row, true, leg(r.Lexical))
-		add(row, v.Reranked, leg(r.Reranked))
+		add(row, v.Reranked && !v.Mixed, leg(r.Reranked))
 	}
-	columns(0, candidateRow{Document: "+doc", Title: "+title", Neighbours: "+near", Phrases: "+phrase", Dense: "dense", Lexical: "lexical", Reranked: "rerank"})
+	columns(0, candidateRow{Final: "final", Score: "score", Fused: "fused", Document: "+doc", Title: "+title", Neighbours: "+near", Phrases: "+phrase", Dense: "dense", Lexical: "lexical", Reranked: "rerank"})
 	for i, r := range v.Rows {
-		t.rows = append(t.rows, []string{r.Rank, r.Fate, r.Doc, r.Span, r.Score, r.Fused})
+		t.rows = append(t.rows, []string{r.Rank, r.Fate, r.Doc, r.Span})
 		columns(i+1, r)
 	}
 	t.fit(2)

@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"bytes"
+	"regexp"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -32,10 +33,11 @@ func everything() evalret.Explanation {
 		Budget:   1000, Tokens: 900, Context: "[1] …", Tokenizer: "o200k_base",
 		Candidates: []evalret.ExplainedChunk{
 			{Doc: manual, Span: span(100, 300), Score: 6.5, Fused: 3, Added: retrieve.Added{Document: 2.4, Title: 0.5, Neighbours: 0.1, Phrases: 0.5},
-				Dense: evalret.LegScore{Score: 0.71, Rank: 1}, Lexical: evalret.LegScore{Score: 11.2, Rank: 12}, Reranked: &retrieve.Reranked{Before: 2, Score: 0.9},
-				Parent: span(0, 500), Fate: in(1, "1", span(0, 500))},
+				Dense: evalret.LegScore{Score: 0.71, Rank: 1}, Lexical: evalret.LegScore{Score: 11.2, Rank: 12},
+				Reranked: &retrieve.Reranked{Before: 2, Score: 0.9, Final: 2.6, Weighted: 0.7, Own: -0.3, Added: retrieve.Added{Document: 1, Title: 1.1, Neighbours: 0.1}},
+				Parent:   span(0, 500), Fate: in(1, "1", span(0, 500))},
 			{Doc: manual, Span: span(500, 700), Score: 4, Fused: 2, Added: retrieve.Added{Document: 2.4, Neighbours: -0.4}, Dense: evalret.LegScore{Score: 0.7, Rank: 2},
-				Reranked: &retrieve.Reranked{Before: 1, Score: 0.8}, Fate: in(3, "1", span(500, 600), pack.Cut{Span: span(600, 700), Reason: pack.Trimmed})},
+				Reranked: &retrieve.Reranked{Before: 1, Score: 0.8, Final: 1.25, Weighted: -0.7, Own: 0.3, Added: retrieve.Added{Document: 1, Title: 1.1, Neighbours: -0.45}}, Fate: in(3, "1", span(500, 600), pack.Cut{Span: span(600, 700), Reason: pack.Trimmed})},
 			{Doc: "b.md", Span: span(0, 90), Score: 3, Fused: 3, Fate: in(2, "2", span(20, 80), pack.Cut{Span: span(0, 20), Reason: pack.Focused}, pack.Cut{Span: span(80, 90), Reason: pack.Focused})},
 			{Doc: "c.md", Span: span(0, 90), Score: 2, Fused: 2, Parent: span(0, 400), Fate: in(4, "3", span(0, 90), pack.Cut{Span: span(90, 400), Reason: pack.Unfound})},
 			{Doc: "a\tb\u202e.md", Span: span(0, 90), Score: 1, Fused: 1, Fate: out(5, pack.Duplicate, "2")},
@@ -85,6 +87,24 @@ func TestExplainText(t *testing.T) {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the text lacks %q", want)
 		}
+	}
+	// The final score is taken apart where it is not the reranker's.
+	parts := regexp.MustCompile(`(?m)^ +2  #1 .*500–700 +0\.80 +1\.25 +-0\.70 +0\.30 +1\.00 +1\.10 +-0\.45$`)
+	if !parts.MatchString(b.String()) || !strings.Contains(body, "0.801.25-0.700.301.001.10-0.45") {
+		t.Errorf("no final score is taken apart")
+	}
+	alone := everything()
+	for i, c := range alone.Candidates {
+		if r := c.Reranked; r != nil {
+			alone.Candidates[i].Reranked = &retrieve.Reranked{Before: r.Before, Score: r.Score, Final: r.Score}
+		}
+	}
+	b.Reset()
+	if err := report.ExplainText(&b, alone); err != nil || !regexp.MustCompile(`(?m)^rank  context +document +span +score  .*lexical +rerank$`).MatchString(b.String()) || strings.Contains(b.String(), "final") {
+		t.Errorf("of a reranker alone: %v\n%s", err, b.String())
+	}
+	if page, _ := render(t, func(b *bytes.Buffer) error { return report.ExplainHTML(b, alone, report.Options{}) }); strings.Contains(page, "taken apart") || !strings.Contains(page, "0.90, was #2") {
+		t.Errorf("the page of a reranker alone takes its scores apart, or lacks them")
 	}
 	// A query of which nothing is to be told, and that finds nothing.
 	b.Reset()

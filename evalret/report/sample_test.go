@@ -111,7 +111,7 @@ func (f finder) Find(_ context.Context, query string, _ retrieve.Params) (retrie
 		return retrieve.Found{}, fmt.Errorf("find %q: no such query", query)
 	}
 	rng := rand.New(rand.NewPCG(uint64(len(query)), uint64(t.sentence)*977+uint64(len(t.doc))+uint64(f.n)))
-	found := retrieve.Found{Records: map[text.DocID]*index.Record{}}
+	var found retrieve.Found
 	docs := make([]text.DocID, 0, len(f.w.docs))
 	for doc := range f.w.docs {
 		docs = append(docs, doc)
@@ -138,7 +138,6 @@ func (f finder) Find(_ context.Context, query string, _ retrieve.Params) (retrie
 				Lexical: 10 + 3*(signal*0.8+0.7*rng.NormFloat64()+0.2*t.noise[1]),
 			})
 		}
-		found.Records[doc] = &index.Record{Doc: doc, Rev: "r", Title: f.w.titles[doc], State: index.Indexed}
 	}
 	cs := found.Legs.Candidates
 	slices.SortFunc(cs, func(a, b index.Candidate) int { return cmp.Compare(b.Dense, a.Dense) })
@@ -148,6 +147,8 @@ func (f finder) Find(_ context.Context, query string, _ retrieve.Params) (retrie
 	slices.SortFunc(cs, func(a, b index.Candidate) int { return cmp.Compare(b.Lexical, a.Lexical) })
 	for i := range cs {
 		cs[i].LexicalRank = i + 1
+		doc := cs[i].Chunk.Doc
+		found.Records = append(found.Records, &index.Record{Doc: doc, Rev: "r", Title: f.w.titles[doc], State: index.Indexed})
 	}
 	return found, nil
 }

@@ -56,7 +56,7 @@ func large(queries int) (evalret.Evaluation, map[string]evalret.Explanation) {
 		}
 		x := evalret.Explanation{Query: q.Text, Budget: 1024, Tokens: 1000}
 		for rank := range 180 {
-			c := evalret.ExplainedChunk{Doc: doc(), Span: text.RuneSpan{Start: rank, End: rank + 700}, Rank: rank + 1, Score: 3 - float64(rank)/50, Added: retrieve.Added{Document: 1, Title: 0.5, Neighbours: -0.25, Phrases: 0.5}, Reranked: &retrieve.Reranked{Before: rank + 1}}
+			c := evalret.ExplainedChunk{Doc: doc(), Span: text.RuneSpan{Start: rank, End: rank + 700}, Rank: rank + 1, Score: 3 - float64(rank)/50, Added: retrieve.Added{Document: 1, Title: 0.5, Neighbours: -0.25, Phrases: 0.5}, Reranked: &retrieve.Reranked{Before: rank + 1, Final: 3 - float64(rank)/50}}
 			if rank < 30 {
 				c.Segment = fmt.Sprint(rank/3 + 1)
 			}

@@ -98,7 +98,7 @@ func (f finder) Rerank(_ context.Context, _ string, found retrieve.Found, _ ...r
 func (f finder) Find(_ context.Context, query string, _ retrieve.Params) (retrieve.Found, error) {
 	f.b.finds++ // the tests search one query at a time
 	doc := text.DocID(strings.TrimSuffix(query, "?"))
-	found := retrieve.Found{Records: map[text.DocID]*index.Record{doc: {Doc: doc, Rev: "r", State: index.Indexed}}}
+	var found retrieve.Found
 	var i int
 	if _, err := fmt.Sscanf(query, "d%d?", &i); err != nil {
 		return found, err
@@ -122,6 +122,7 @@ func (f finder) Find(_ context.Context, query string, _ retrieve.Params) (retrie
 			},
 			Dense: 1 - float64(i)/20, DenseRank: i + 1,
 		})
+		found.Records = append(found.Records, &index.Record{Doc: doc, Rev: "r", State: index.Indexed})
 	}
 	return found, nil
 }

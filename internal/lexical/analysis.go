@@ -33,6 +33,11 @@ type analysis struct {
 	// Buffers of Document.
 	terms []*term  // of the text's different words
 	keys  []uint64 // dimension of a term, and its position in terms
+
+	// Buffers of Holds.
+	word, normal string // of the text; normal is "" where nobody asked for it
+	open         []int  // phrases that the text may hold
+	begun        []int  // how many words of each phrase stand up to the one at hand
 }
 
 const (
@@ -59,8 +64,12 @@ func (an *analysis) end() {
 	if an.env != nil {
 		an.env.SetCurrent("") // not to hold on to the text
 	}
+	an.word, an.normal = "", ""
 	if cap(an.keys) > maxBuffer {
 		an.terms, an.keys = nil, nil
+	}
+	if cap(an.begun) > maxBuffer {
+		an.open, an.begun = nil, nil
 	}
 	clear(an.terms)
 	an.a.idle.Put(an)

@@ -11,8 +11,9 @@
 //
 // What a server of version 1.18.3 computed for texts written for the purpose
 // is in testdata/own.jsonl; equality with it is tested. Text is taken as it is:
-// a decomposed "é" is not the same word as a composed one, here as there.
-// Bytes that aren't UTF-8 separate words.
+// a decomposed "é" is not the same word as a composed one, here as there, unless
+// it is of a [Phrase], of which no server knows. Bytes that aren't UTF-8 separate
+// words.
 package lexical
 
 import (

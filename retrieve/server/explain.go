@@ -13,8 +13,9 @@ import (
 // maxWrittenRunes is how much of a text that a language model wrote is told.
 const maxWrittenRunes = 2000
 
-// explain adds to a response how it came to be: what was found with p, and packed.
-func explain(out *ragloopv1.RetrieveResponse, found retrieve.Result, packed pack.Context, p retrieve.Params) {
+// explain adds to a response how it came to be: what was found with p, all of it, and
+// packed.
+func explain(out *ragloopv1.RetrieveResponse, found retrieve.Result, all []retrieve.Ranked, packed pack.Context, p retrieve.Params) {
 	near := retrieve.Neighbours(found.Chunks)
 	became := make(map[index.ChunkID]pack.Fate, len(found.Chunks)+len(near))
 	for i, f := range packed.Fates(retrieve.Packable(found.Chunks)) {
@@ -25,8 +26,8 @@ func explain(out *ragloopv1.RetrieveResponse, found retrieve.Result, packed pack
 		}
 	}
 	out.Reading = reading(found.Reading, p)
-	added := retrieve.Additions(found.Candidates, p)
-	for i, r := range found.Candidates {
+	added := retrieve.Additions(all, p)
+	for i, r := range all {
 		out.Candidates = append(out.Candidates, candidate(r, added[i], became[r.Chunk.ID]))
 	}
 	for _, n := range near {
@@ -44,7 +45,7 @@ func candidate(r retrieve.Ranked, a retrieve.Added, f pack.Fate) *ragloopv1.Cand
 		Id: string(r.Chunk.ID), Document: string(r.Chunk.Doc), Span: span(r.Chunk.Span),
 		Rank: count(r.Rank), Score: r.Score, Fused: r.Fused,
 		Dense: denseScore(r.Candidate), Lexical: lexicalScore(r.Candidate), InTitle: r.Title, Phrases: r.Phrases, Reranked: reranked(r.Rerank),
-		Added:   &ragloopv1.AddedScores{Document: a.Document, Title: a.Title, Neighbours: a.Neighbours, Phrases: a.Phrases},
+		Added:   addedScores(a),
 		Segment: f.Segment, DropReason: dropReasons[f.Dropped], DuplicateOf: f.Duplicate, Turn: count(f.Turn),
 	}
 	if f.Delivered != (text.RuneSpan{}) {

@@ -155,7 +155,7 @@ func TestExplainFates(t *testing.T) {
 	}
 	a, b, c := ranked("a", 0, 10), ranked("b", 20, 30), ranked("c", 22, 24)
 	a.Parent = ranked("p", 0, 15).Chunk
-	found := retrieve.Result{Chunks: []retrieve.Ranked{a, b, c}, Candidates: []retrieve.Ranked{a, b, c, ranked("e", 40, 50)}}
+	found := retrieve.Result{Chunks: []retrieve.Ranked{a, b, c}}
 	packed := pack.Context{
 		Segments: []pack.Segment{{Label: "1", Doc: "d", Rev: "r", Span: span(0, 12), Chunks: []int{0}}, {Label: "2", Doc: "d", Rev: "r", Span: span(21, 25), Chunks: []int{1}}},
 		Dropped:  []pack.Drop{{Chunk: 2, Reason: pack.Duplicate}},
@@ -163,7 +163,7 @@ func TestExplainFates(t *testing.T) {
 		Turns:    []int{1, 0, 2},
 	}
 	out := &ragloopv1.RetrieveResponse{}
-	explain(out, found, packed, retrieve.Params{})
+	explain(out, found, []retrieve.Ranked{a, b, c, ranked("e", 40, 50)}, packed, retrieve.Params{})
 	wire := func(start, end int32) *ragloopv1.Span { return &ragloopv1.Span{Start: start, End: end} }
 	want := []*ragloopv1.Candidate{
 		{Id: "a", Segment: "1", Turn: 2, Parent: wire(0, 15), Delivered: wire(0, 12), Cuts: []*ragloopv1.Cut{{Span: wire(12, 15), Reason: ragloopv1.CutReason_CUT_REASON_PARENT}}},

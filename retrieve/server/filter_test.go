@@ -98,3 +98,26 @@ func TestInvalidWhere(t *testing.T) {
 		}
 	}
 }
+
+// A key that nothing can be stored under, or that no path names, is the client's
+// mistake, in both places that take one.
+func TestInvalidFilterKeys(t *testing.T) {
+	c := serve(t, realCollection(t), nil)
+	for _, key := range []string{"", `a\b`, `a"b`, strings.Repeat("k", 5000)} {
+		exists := &ragloopv1.FilterCondition{Field: "meta." + key, Operator: ragloopv1.FilterOperator_FILTER_OPERATOR_EXISTS}
+		for field, in := range map[string]*ragloopv1.Filter{
+			"search.filter.meta":                  {Meta: map[string]string{key: "x", "z": "x"}},
+			"search.filter.where.condition.field": {Where: &ragloopv1.FilterExpression{Kind: &ragloopv1.FilterExpression_Condition{Condition: exists}}},
+		} {
+			_, err := c.Search(t.Context(), &ragloopv1.SearchRequest{Query: "x", Search: &ragloopv1.SearchOptions{Filter: in}})
+			st := status.Convert(err)
+			if st.Code() != codes.InvalidArgument || len(st.Details()) != 1 {
+				t.Fatalf("%s with the key %.20q: %v", field, key, err)
+			}
+			got := st.Details()[0].(*errdetails.BadRequest).FieldViolations
+			if len(got) != 1 || got[0].Field != field || !strings.Contains(got[0].Description, "allowed are 1 to 4096 bytes of UTF-8 without quotation marks and backslashes") {
+				t.Errorf("violations %.300v, want one of %s", got, field)
+			}
+		}
+	}
+}

@@ -66,18 +66,12 @@ func (c Config) answered(ctx context.Context, id string, from Collection, found 
 
 // counts returns what a stage had before it, or left.
 func counts(stage string, found retrieve.Result, packed *pack.Context) []telemetry.Count {
-	candidates := telemetry.Count{Name: telemetry.AttrCandidates, N: len(found.Candidates)}
+	candidates := telemetry.Count{Name: telemetry.AttrCandidates, N: found.Considered}
 	switch stage {
 	case "legs":
 		return []telemetry.Count{candidates}
 	case "rerank":
-		n := 0
-		for i := range found.Candidates {
-			if found.Candidates[i].Rerank.Before > 0 {
-				n++
-			}
-		}
-		return []telemetry.Count{{Name: telemetry.AttrReranked, N: n}}
+		return []telemetry.Count{{Name: telemetry.AttrReranked, N: found.Reranked}}
 	case "fuse":
 		return []telemetry.Count{candidates, {Name: telemetry.AttrChunks, N: len(found.Chunks)}}
 	case "pack":

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ import (
 
 	"github.com/ragloop/ragloop/internal/tokens"
 	ragloopv1 "github.com/ragloop/ragloop/proto/ragloop/v1"
+	"github.com/ragloop/ragloop/retrieve/pack"
 )
 
 const question = "How much may a hotel in London cost?"
@@ -78,6 +80,43 @@ func TestRetrieve(t *testing.T) {
 	if d := cmp.Diff(got, again, protocmp.Transform(), protocmp.IgnoreFields(got, "retrieval_id", "stages", "candidates", "reading")); d != "" {
 		t.Errorf("the second answer differs:\n%s", d)
 	}
+}
+
+// Calls at once get the answers that they get one by one.
+func TestRetrieveConcurrently(t *testing.T) {
+	c := serve(t, realCollection(t), nil)
+	requests := []*ragloopv1.RetrieveRequest{
+		{Query: "hotel in London"},
+		{Query: "hotel in London", BudgetTokens: new(int32(90)), Explain: true},
+		{Query: "badge", Pack: &ragloopv1.PackOptions{Template: new(pack.XML), MaxSegmentsPerDocument: new(int32(1))}},
+		{Query: "how much may a night cost", BudgetTokens: new(int32(300)), Search: &ragloopv1.SearchOptions{TopK: new(int32(5))}},
+	}
+	ask := func(k int) (*ragloopv1.RetrieveResponse, error) { return c.Retrieve(t.Context(), requests[k]) }
+	var want []*ragloopv1.RetrieveResponse
+	for k := range requests {
+		out, err := ask(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, out)
+	}
+	var all sync.WaitGroup
+	for g := range 4 {
+		all.Go(func() {
+			for n := range 10 {
+				k := (g + n) % len(requests)
+				got, err := ask(k)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if d := cmp.Diff(want[k], got, protocmp.Transform(), protocmp.IgnoreFields(got, "retrieval_id", "stages")); d != "" {
+					t.Errorf("%v: another answer:\n%s", requests[k], d)
+				}
+			}
+		})
+	}
+	all.Wait()
 }
 
 // fingerprint matches what is derived from recipes and bytes: other packages may

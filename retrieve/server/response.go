@@ -18,8 +18,12 @@ import (
 // count returns n as the wire has it. Numbers that large do not occur.
 func count(n int) int32 { return int32(min(max(n, math.MinInt32), math.MaxInt32)) }
 
-func span(s text.RuneSpan) *ragloopv1.Span {
-	return &ragloopv1.Span{Start: count(s.Start), End: count(s.End)}
+func span(s text.RuneSpan) *ragloopv1.Span { return setSpan(&ragloopv1.Span{}, s) }
+
+// setSpan makes out s, and returns it.
+func setSpan(out *ragloopv1.Span, s text.RuneSpan) *ragloopv1.Span {
+	out.Start, out.End = count(s.Start), count(s.End)
+	return out
 }
 
 // valid returns texts, which may hold error messages of other programs, as
@@ -39,9 +43,22 @@ func provenance(c Collection, p retrieve.Params) *ragloopv1.Provenance {
 }
 
 func stages(in []retrieve.Stage) []*ragloopv1.StageTiming {
-	var out []*ragloopv1.StageTiming
-	for _, s := range in {
-		out = append(out, &ragloopv1.StageTiming{Name: s.Name, Elapsed: durationpb.New(s.Elapsed)})
+	out := messages[ragloopv1.StageTiming](len(in))
+	for i, s := range in {
+		*out[i] = ragloopv1.StageTiming{Name: s.Name, Elapsed: durationpb.New(s.Elapsed)}
+	}
+	return out
+}
+
+// messages returns n messages, nil for none. They are made at once: an answer has
+// hundreds, and as many objects would be as many to make and to collect.
+func messages[M any](n int) []*M {
+	if n == 0 {
+		return nil
+	}
+	all, out := make([]M, n), make([]*M, n)
+	for i := range all {
+		out[i] = &all[i]
 	}
 	return out
 }
@@ -55,11 +72,17 @@ func lexicalScore(c index.Candidate) *ragloopv1.LegScore {
 }
 
 // reranked returns nil for a candidate that was not reranked.
-func reranked(r retrieve.Reranked) *ragloopv1.Reranked {
-	if r == (retrieve.Reranked{}) {
+func reranked(r *retrieve.Reranked) *ragloopv1.Reranked {
+	if r == nil {
 		return nil
 	}
-	return &ragloopv1.Reranked{Score: r.Score, RankBefore: count(r.Before)}
+	return &ragloopv1.Reranked{
+		Score: r.Score, RankBefore: count(r.Before), FinalScore: r.Final, Weighted: r.Weighted, Own: r.Own, Added: addedScores(r.Added),
+	}
+}
+
+func addedScores(a retrieve.Added) *ragloopv1.AddedScores {
+	return &ragloopv1.AddedScores{Document: a.Document, Title: a.Title, Neighbours: a.Neighbours, Phrases: a.Phrases}
 }
 
 func chunk(r retrieve.Ranked) *ragloopv1.Chunk {
@@ -79,28 +102,36 @@ func chunk(r retrieve.Ranked) *ragloopv1.Chunk {
 // the chunks beside them.
 func segments(in []pack.Segment, ranked []retrieve.Ranked) []*ragloopv1.Segment {
 	near := retrieve.Neighbours(ranked)
-	var out []*ragloopv1.Segment
-	for _, s := range in {
-		segment := &ragloopv1.Segment{
+	members := 0
+	for i := range in {
+		members += len(in[i].Chunks)
+	}
+	out := messages[ragloopv1.Segment](len(in))
+	chunks := messages[ragloopv1.SegmentChunk](members)
+	spans := make([]ragloopv1.Span, 2*len(in))
+	for n := range in {
+		s := &in[n]
+		*out[n] = ragloopv1.Segment{
 			Label: s.Label, Document: string(s.Doc), Revision: s.Rev, Uri: s.URI, Title: s.Title, Heading: s.Heading,
-			PageStart: count(s.PageStart), PageEnd: count(s.PageEnd), Span: span(s.Span), Text: s.Text,
-			Tokens: count(s.Tokens), Score: s.Score, Trimmed: s.Trimmed, ContextSpan: span(s.Context),
+			PageStart: count(s.PageStart), PageEnd: count(s.PageEnd), Span: setSpan(&spans[2*n], s.Span), Text: s.Text,
+			Tokens: count(s.Tokens), Score: s.Score, Trimmed: s.Trimmed, ContextSpan: setSpan(&spans[2*n+1], s.Context),
+			Chunks: chunks[:len(s.Chunks):len(s.Chunks)],
 		}
 		for _, e := range s.Edits {
-			segment.Edits = append(segment.Edits, &ragloopv1.Edit{At: count(e.At), Length: count(e.Len), With: e.With})
+			out[n].Edits = append(out[n].Edits, &ragloopv1.Edit{At: count(e.At), Length: count(e.Len), With: e.With})
 		}
-		for _, i := range s.Chunks {
+		for k, i := range s.Chunks {
 			if i >= len(ranked) {
-				n := near[i-len(ranked)]
-				segment.Chunks = append(segment.Chunks, &ragloopv1.SegmentChunk{Id: string(n.Chunk.ID), NeighbourOf: string(ranked[n.Of].Chunk.ID)})
+				n := &near[i-len(ranked)]
+				*chunks[k] = ragloopv1.SegmentChunk{Id: string(n.Chunk.ID), NeighbourOf: string(ranked[n.Of].Chunk.ID)}
 				continue
 			}
-			r := ranked[i]
-			segment.Chunks = append(segment.Chunks, &ragloopv1.SegmentChunk{
+			r := &ranked[i]
+			*chunks[k] = ragloopv1.SegmentChunk{
 				Id: string(r.Chunk.ID), Rank: count(r.Rank), DenseRank: count(r.DenseRank), LexicalRank: count(r.LexicalRank),
-			})
+			}
 		}
-		out = append(out, segment)
+		chunks = chunks[len(s.Chunks):]
 	}
 	return out
 }
@@ -114,16 +145,17 @@ var dropReasons = map[pack.Reason]ragloopv1.DropReason{
 
 // dropped returns the ranked chunks that are not in the context.
 func dropped(in []pack.Drop, ranked []retrieve.Ranked) []*ragloopv1.DroppedChunk {
-	var out []*ragloopv1.DroppedChunk
-	for _, d := range in {
-		if d.Chunk >= len(ranked) {
-			break // by chunk: neighbours are the last
-		}
-		r := ranked[d.Chunk]
-		out = append(out, &ragloopv1.DroppedChunk{
-			Id: string(r.Chunk.ID), Document: string(r.Chunk.Doc), Span: span(r.Chunk.Span),
+	for len(in) > 0 && in[len(in)-1].Chunk >= len(ranked) {
+		in = in[:len(in)-1] // by chunk: neighbours are the last
+	}
+	out := messages[ragloopv1.DroppedChunk](len(in))
+	spans := make([]ragloopv1.Span, len(in))
+	for i, d := range in {
+		r := &ranked[d.Chunk]
+		*out[i] = ragloopv1.DroppedChunk{
+			Id: string(r.Chunk.ID), Document: string(r.Chunk.Doc), Span: setSpan(&spans[i], r.Chunk.Span),
 			Rank: count(r.Rank), Reason: dropReasons[d.Reason],
-		})
+		}
 	}
 	return out
 }

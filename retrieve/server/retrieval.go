@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"fmt"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/ragloop/ragloop/internal/text"
@@ -18,6 +19,7 @@ type retrieval struct {
 	config  Config
 	giveWay func() // called between two parts of the work of a call
 	counts  *pack.Counts
+	chunks  sync.Pool // of *[]pack.Chunk: memory for what is packed
 }
 
 // collection finds the collection that a request names.
@@ -66,7 +68,7 @@ func (s *retrieval) Retrieve(ctx context.Context, in *ragloopv1.RetrieveRequest)
 	s.giveWay()
 	begin := s.config.Now()
 	options.Relevance = found.Relevance
-	packed, err := pack.Pack(retrieve.Packable(found.Chunks), s.counts.Of(tokenizer, counter), options)
+	packed, err := s.pack(found.Chunks, s.counts.Of(tokenizer, counter), options)
 	if err != nil {
 		return nil, err
 	}
@@ -87,9 +89,29 @@ func (s *retrieval) Retrieve(ctx context.Context, in *ragloopv1.RetrieveRequest)
 	}
 	s.config.answered(ctx, out.RetrievalId, c, found, &packed, options.BudgetTokens)
 	if in.Explain {
-		explain(out, found, packed, params)
+		explain(out, found, found.All(), packed, params)
 	}
 	return out, nil
+}
+
+// maxPackable is for how many chunks memory is used again: 100 KB.
+const maxPackable = 400
+
+// pack packs what was found. The chunks made for that are made in memory that is used
+// again, as the packer keeps nothing of it.
+func (s *retrieval) pack(ranked []retrieve.Ranked, counter pack.Counter, o pack.Options) (pack.Context, error) {
+	memory, ok := s.chunks.Get().(*[]pack.Chunk)
+	if !ok {
+		memory = new([]pack.Chunk)
+	}
+	chunks := retrieve.AppendPackable(*memory, ranked)
+	packed, err := pack.Pack(chunks, counter, o)
+	if len(chunks) <= maxPackable {
+		clear(chunks)
+		*memory = chunks[:0]
+		s.chunks.Put(memory)
+	}
+	return packed, err
 }
 
 // Search returns ranked chunks.

@@ -95,5 +95,6 @@ func (c Config) rewrite(ctx context.Context, turns []expand.Turn, query string, 
 // into puts what rewriting has to tell in front of what the search tells.
 func (r rewriting) into(found *retrieve.Result) {
 	found.Degraded = append(r.degraded, found.Degraded...)
-	found.Stages = append(r.stages, found.Stages...)
+	stages := make([]retrieve.Stage, 0, len(r.stages)+len(found.Stages)+1) // packing is to come
+	found.Stages = append(append(stages, r.stages...), found.Stages...)
 }

@@ -108,7 +108,7 @@ func TestInvalidRequests(t *testing.T) {
 			"budget_tokens: is 0, allowed are 1 to 1000000",
 			"pack.max_segments_per_document: is -1, allowed are 0 to 1000",
 			"pack.diversity: is 1.5, allowed are 0 to 1",
-			`tokenizer: is "gpt2", allowed are cl100k_base, o200k_base and bytes/1 to bytes/8`,
+			`tokenizer: is "gpt2", allowed are cl100k_base, o200k_base, p50k_base, p50k_edit, r50k_base and bytes/1 to bytes/8`,
 		}},
 		{"top_k above", retrieve(&ragloopv1.RetrieveRequest{Query: "q", Search: &ragloopv1.SearchOptions{TopK: new(int32(1001))}}),
 			[]string{"search.top_k: is 1001, allowed are 1 to 1000"}},

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/quick"
@@ -154,8 +155,15 @@ func candidateOf(dense, lexical *ragloopv1.LegScore) index.Candidate {
 	return index.Candidate{Dense: dense.Score, DenseRank: int(dense.Rank), Lexical: lexical.Score, LexicalRank: int(lexical.Rank)}
 }
 
-func rerankedOf(r *ragloopv1.Reranked) retrieve.Reranked {
-	return retrieve.Reranked{Score: r.GetScore(), Before: int(r.GetRankBefore())}
+func addedOf(a *ragloopv1.AddedScores) retrieve.Added {
+	return retrieve.Added{Document: a.Document, Title: a.Title, Neighbours: a.Neighbours, Phrases: a.Phrases}
+}
+
+func rerankedOf(r *ragloopv1.Reranked) *retrieve.Reranked {
+	if r == nil {
+		return nil
+	}
+	return &retrieve.Reranked{Score: r.Score, Before: int(r.RankBefore), Final: r.FinalScore, Weighted: r.Weighted, Own: r.Own, Added: addedOf(r.Added)}
 }
 
 func TestRoundTripChunk(t *testing.T) {
@@ -181,7 +189,7 @@ func TestRoundTripCandidate(t *testing.T) {
 		c.Chunk = &index.Chunk{ID: index.ChunkID(m.Id), Doc: text.DocID(m.Document), Span: runeSpan(m.Span)}
 		return scored{
 			retrieve.Ranked{Candidate: c, Rank: int(m.Rank), Score: m.Score, Fused: m.Fused, Title: m.InTitle, Phrases: m.Phrases, Rerank: rerankedOf(m.Reranked)},
-			retrieve.Added{Document: m.Added.Document, Title: m.Added.Title, Neighbours: m.Added.Neighbours, Phrases: m.Added.Phrases},
+			addedOf(m.Added),
 		}
 	}, onlyFields[index.Chunk]("ID", "Doc", "Span"), cmpopts.IgnoreFields(retrieve.Ranked{}, "Record", "Parent", "Neighbours"))
 }
@@ -408,4 +416,30 @@ func FuzzSearchOptions(f *testing.F) {
 			t.Errorf("%v is accepted as %+v", in, p)
 		}
 	})
+}
+
+// BenchmarkSegments makes what a response says of a context of 44 segments that was
+// packed from 50 chunks.
+func BenchmarkSegments(b *testing.B) {
+	var ranked []retrieve.Ranked
+	var packed pack.Context
+	for i := range 50 {
+		at := text.RuneSpan{Start: 400 * i, End: 400 * (i + 1)}
+		ranked = append(ranked, retrieve.Ranked{
+			Candidate: index.Candidate{Chunk: &index.Chunk{ID: index.ChunkID(strconv.Itoa(i)), Doc: "d", Span: at}}, Record: &index.Record{}, Rank: i + 1,
+		})
+		switch {
+		case i < 44:
+			packed.Segments = append(packed.Segments, pack.Segment{Label: strconv.Itoa(i + 1), Doc: "d", Span: at, Context: at, Chunks: []int{i}})
+		case i < 46:
+			packed.Segments[i-44].Chunks = append(packed.Segments[i-44].Chunks, i)
+		default:
+			packed.Dropped = append(packed.Dropped, pack.Drop{Chunk: i, Reason: pack.OverBudget})
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		segments(packed.Segments, ranked)
+		dropped(packed.Dropped, ranked)
+	}
 }
