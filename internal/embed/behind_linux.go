@@ -2,14 +2,13 @@ package embed
 
 import (
 	"runtime"
-	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// leastPriority is the nice value of a thread that gives way to all others.
-const leastPriority = 19
-
-// behind runs f on a thread that computes what other threads leave of the cores: Go's
-// scheduler knows no priorities, but the kernel's does. A thread may not raise its
+// behind runs f on a thread that computes what all other threads leave of the cores:
+// Go's scheduler knows no priorities, but the kernel's does, and counts a core with
+// nothing but such a thread as one that has nothing to do. A thread may not raise its
 // priority again, so this one ends with f; to start it takes some 50 µs.
 func behind(f func()) {
 	done := make(chan struct{})
@@ -17,8 +16,9 @@ func behind(f func()) {
 	go func() {
 		defer close(done)
 		defer func() { failure = recover() }()
-		runtime.LockOSThread()                                          // and never unlocked: the thread ends with this goroutine
-		_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, leastPriority) // of this thread; where it can't be, f runs as ever
+		runtime.LockOSThread() // and never unlocked: the thread ends with this goroutine
+		// Of this thread. Where it may not, f runs as ever.
+		_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
 		f()
 	}()
 	<-done

@@ -4,22 +4,23 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/ragloop/ragloop/internal/embed/bert"
 )
 
-// nice returns the nice value of this thread.
-func nice(t *testing.T) int {
-	n, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
+// policy returns how the kernel schedules this thread.
+func policy(t *testing.T) uint32 {
+	attr, err := unix.SchedGetAttr(0, 0)
 	if err != nil {
 		t.Error(err)
+		return 0
 	}
-	return 20 - n // the system call returns no negative numbers
+	return attr.Policy
 }
 
 // TestBehind: while somebody yields bulk texts, and only those, give way to other
@@ -29,42 +30,45 @@ func TestBehind(t *testing.T) {
 	s := limited(1)
 	s.slots.now = func() time.Time { return now }
 	var took time.Duration
-	run := func(p priority, items int) (values []int) {
+	run := func(p priority, items int) (policies []uint32) {
 		if _, err := s.run(t.Context(), work{
 			priority: p, items: items,
 			tokenise: func(ids []int32, _ int) ([]int32, int) { return append(ids, 1), 1 },
-			compute: func(int, []int32, int, *bert.Workspace) error {
-				values = append(values, nice(t))
+			compute: func(_ int, _ []int32, _ int, w *bert.Workspace) error {
+				policies = append(policies, policy(t))
+				if rests := w.Rest != nil; rests != (policies[0] == unix.SCHED_IDLE) {
+					t.Errorf("rests: %t, on a thread of policy %d", rests, policies[0])
+				}
 				now = now.Add(took)
 				return nil
 			},
 		}); err != nil {
 			t.Error(err)
 		}
-		return values
+		return policies
 	}
-	want := func(what string, got []int, want ...int) {
+	want := func(what string, got []uint32, want ...uint32) {
 		t.Helper()
 		if d := cmp.Diff(want, got); d != "" {
-			t.Errorf("%s: nice values (-want +got):\n%s", what, d)
+			t.Errorf("%s: policies (-want +got):\n%s", what, d)
 		}
 	}
-	usual := nice(t)
+	usual, least := policy(t), uint32(unix.SCHED_IDLE)
 	want("nobody yields", run(bulk, 2), usual, usual)
-	s.slots.yield(false)
-	want("somebody yields", run(bulk, 2), leastPriority, leastPriority)
+	s.slots.yield(1)
+	want("somebody yields", run(bulk, 2), least, least)
 	want("a query", run(interactive, 1), usual)
 	took = longBehind + 1
-	s.slots.yield(false)
-	want("slow", run(bulk, 1), leastPriority)
+	s.slots.yield(1)
+	want("slow", run(bulk, 1), least)
 	took = 0
-	s.slots.yield(false)
+	s.slots.yield(1)
 	want("starved", run(bulk, 2), usual, usual)
 	now = now.Add(yieldFor)
-	s.slots.yield(false)
-	want("somebody yields again", run(bulk, 1), leastPriority)
-	if n := nice(t); n != usual {
-		t.Errorf("nice value of this thread = %d, want %d as before", n, usual)
+	s.slots.yield(1)
+	want("somebody yields again", run(bulk, 1), least)
+	if p := policy(t); p != usual {
+		t.Errorf("policy of this thread = %d, want %d as before", p, usual)
 	}
 }
 

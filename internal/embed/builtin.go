@@ -111,7 +111,7 @@ func newFromFile(f *modelfile.File) (*Builtin, error) {
 		p.info.MaxTokens -= p.tokenizer.Count(prefix) - p.tokenizer.Count("")
 	}
 	b := &Builtin{model: p.model, tokenizer: p.tokenizer, info: p.info}
-	b.scheduler.slots.limit = threadsNow()
+	b.scheduler.slots.limit, b.scheduler.slots.left = threadsNow(), make(chan struct{}, 1)
 	return b, nil
 }
 

@@ -58,15 +58,15 @@ func (b *Builtin) Embed(ctx context.Context, task Task, texts []string) ([][]flo
 	return vectors, nil
 }
 
-// Yield tells that a search begins, as one of so many at work, which compute
-// beside this model, and for which it may have no query to embed. For a second one
-// of two and more cores is left to others than passages and raw texts: ingestion
-// takes longer, with one core of two twice as long, and is never stopped. What they
-// compute gives way to everything else meanwhile, where threads have priorities
-// (Linux): it is done in the time that searches leave, or, where they leave next to
-// none, as ever. Beside other searches no text is computed by several threads, for
-// that is faster but more work. Cheap enough for every search.
-func (b *Builtin) Yield(searches int) { b.scheduler.slots.yield(searches > 1) }
+// Yield tells how many searches are at work, which compute beside this model, and for
+// which it may have no query to embed; it is to be told whenever that changes. For a
+// second after one of two and more cores is left to others than passages and raw texts:
+// ingestion takes longer, with one core of two twice as long, and is never stopped.
+// What they compute meanwhile gives way: it rests while searches are on all other cores,
+// and its threads take only what others leave (Linux). Where that is next to nothing
+// they have their share again for a while. Beside other searches no text is computed by
+// several threads, for that is faster but more work. Cheap enough for every search.
+func (b *Builtin) Yield(searches int) { b.scheduler.slots.yield(searches) }
 
 // plan returns the instruction, the arithmetic and the priority of a task.
 func (b *Builtin) plan(task Task) (prefix string, precision bert.Precision, p priority, err error) {
@@ -193,8 +193,8 @@ func (s *scheduler) compute(ctx context.Context, work work, w *window, k *worker
 	defer s.slots.release(space, k.turn.priority)
 	ids := w.workers[j.worker].ids[j.from:j.to:j.to]
 	space.Done = ctx.Done()
-	if work.priority == bulk && s.slots.modest() {
-		s.slots.behind(func() { j.err = work.compute(j.item, ids, j.second-j.from, space) })
+	if work.priority == bulk && s.slots.givesWay() {
+		s.slots.behind(space, func() { j.err = work.compute(j.item, ids, j.second-j.from, space) })
 	} else {
 		j.err = work.compute(j.item, ids, j.second-j.from, space)
 	}

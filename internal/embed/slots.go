@@ -35,17 +35,20 @@ const maxOvertaken = 16
 //     that calls at the same time share the cores evenly;
 //   - of two slots and more, bulk texts leave one free for a second after each
 //     yield. If others take all the rest, too, so that no bulk text is at work, one
-//     of them still comes after maxOvertaken, and those that are computed give way
-//     to all other threads.
+//     of them still comes after maxOvertaken, and those that are computed give way,
+//     see behind.
 //
 // The zero value is ready.
 type slots struct {
 	limit func() int       // nil: GOMAXPROCS at the time
 	now   func() time.Time // nil: time.Now
 
-	yielded atomic.Int64 // end of the time in which somebody yields, in Unix nanoseconds
-	crowded atomic.Bool  // others compute beside whoever yielded last
-	starved atomic.Int64 // end of the time in which bulk texts do not give way, in Unix nanoseconds
+	yielded atomic.Int64  // end of the time in which somebody yields, in Unix nanoseconds
+	crowded atomic.Bool   // others compute beside whoever yielded last
+	starved atomic.Int64  // end of the time in which bulk texts do not give way, in Unix nanoseconds
+	beside  atomic.Int64  // searches that compute beside this model
+	modest  atomic.Int64  // bulk texts that are computed so that they give way, and do not rest
+	left    chan struct{} // tells one that rests that a search has ended; nil: it finds out after longRest
 
 	mu        sync.Mutex
 	running   [priorities]int
@@ -89,30 +92,73 @@ func (s *slots) time() time.Time {
 	return time.Now()
 }
 
-// yield leaves a core to others than bulk texts for the next yieldFor. With
-// crowded no core helps with a text of another meanwhile, or until the next yield.
-func (s *slots) yield(crowded bool) {
-	s.yielded.Store(s.time().Add(yieldFor).UnixNano())
-	s.crowded.Store(crowded)
+// yield tells how many searches compute beside this model now. Each leaves a core to
+// others than bulk texts for the next yieldFor; with more than one no core helps with a
+// text of another meanwhile, or until the next yield.
+func (s *slots) yield(searches int) {
+	if searches > 0 {
+		s.yielded.Store(s.time().Add(yieldFor).UnixNano())
+		s.crowded.Store(searches > 1)
+	}
+	if int64(searches) < s.beside.Swap(int64(searches)) {
+		select {
+		case s.left <- struct{}{}:
+		default: // nobody rests
+		}
+	}
 }
 
 // yields reports whether the last yield still holds.
 func (s *slots) yields() bool { return s.time().UnixNano() < s.yielded.Load() }
 
-// longBehind is how long a text may take that gives way, some 20 times as long as
-// alone. Where it takes longer others leave next to nothing, and for the time of
-// yieldFor bulk texts get their share again, which is dozens of them.
-const longBehind = time.Second
+const (
+	// longBehind is how long a text may take that gives way, some 20 times as long as
+	// alone. Where it takes longer others leave next to nothing, and for the time of
+	// yieldFor bulk texts get their share again, which is dozens of them.
+	longBehind = time.Second
+	// longRest is how long a text rests at a time.
+	longRest = 20 * time.Millisecond
+)
 
-// modest reports whether bulk texts are to give way to all other threads.
-func (s *slots) modest() bool { return s.yields() && s.time().UnixNano() >= s.starved.Load() }
+// givesWay reports whether bulk texts are to give way to searches.
+func (s *slots) givesWay() bool { return s.yields() && s.time().UnixNano() >= s.starved.Load() }
 
-// behind computes a text so that it gives way.
-func (s *slots) behind(compute func()) {
+// behind computes a bulk text so that it gives way: on a thread that does, and with
+// rests between its steps, see rest.
+func (s *slots) behind(w *bert.Workspace, compute func()) {
+	s.modest.Add(1)
+	defer s.modest.Add(-1)
+	w.Rest = s.rest
+	defer func() { w.Rest = nil }()
 	begin := s.time()
 	behind(compute)
 	if now := s.time(); now.Sub(begin) > longBehind {
 		s.starved.Store(now.Add(yieldFor).UnixNano())
+	}
+}
+
+// rest waits, longRest at most, as long as bulk texts that give way and searches are
+// more than there are cores, less the one that is left to others. A search that finds
+// its core taken is not only late by what it takes to get it: the caches are full of
+// the model, and where two cores are one that works on two things at once, it is slower.
+func (s *slots) rest() {
+	if s.beside.Load() == 0 {
+		return
+	}
+	s.modest.Add(-1)
+	defer s.modest.Add(1)
+	most := int64(max(s.threads()-1, 1))
+	var end *time.Timer
+	for s.modest.Load()+1+s.beside.Load() > most && s.givesWay() {
+		if end == nil {
+			end = time.NewTimer(longRest)
+			defer end.Stop()
+		}
+		select {
+		case <-s.left:
+		case <-end.C:
+			return
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func TestSlotsQueriesFirst(t *testing.T) {
 func TestSlotsBulkGoesOn(t *testing.T) {
 	limit := 1
 	q := newQueue(t, &limit)
-	q.slots.yield(false)
+	q.slots.yield(1)
 	q.ask(interactive, "running")
 	q.expect("running")
 	q.ask(bulk, "document", "another")
@@ -140,13 +140,13 @@ func TestSlotsYield(t *testing.T) {
 	q.slots.now = func() time.Time { return now }
 	q.ask(bulk, "a", "b", "c", "d", "e", "f")
 	q.expect("a", "b")
-	q.slots.yield(false)
+	q.slots.yield(1)
 	q.release("a")
 	q.expect()
 	if q.slots.idleSlot(bulk) != nil {
 		t.Error("a bulk text is helped with the slot that is left to others")
 	}
-	q.slots.yield(true)
+	q.slots.yield(2)
 	if q.slots.idleSlot(interactive) != nil {
 		t.Error("a query is helped where others compute beside it")
 	}
@@ -161,7 +161,7 @@ func TestSlotsYield(t *testing.T) {
 	q.expect("d", "e")
 
 	limit = 1
-	q.slots.yield(false)
+	q.slots.yield(1)
 	q.release("d")
 	q.expect()
 	q.release("e")
@@ -175,7 +175,7 @@ func TestSlotsYieldDoesNotStarve(t *testing.T) {
 	limit, now := 2, time.Unix(100, 0)
 	q := newQueue(t, &limit)
 	q.slots.now = func() time.Time { return now }
-	q.slots.yield(true)
+	q.slots.yield(2)
 	q.ask(interactive, "q0")
 	q.ask(interactive, "q1")
 	q.expect("q0", "q1")
@@ -208,7 +208,7 @@ func TestSlotsCrowdedEnds(t *testing.T) {
 	limit, now := 2, time.Unix(100, 0)
 	q := newQueue(t, &limit)
 	q.slots.now = func() time.Time { return now }
-	q.slots.yield(true)
+	q.slots.yield(2)
 	q.ask(bulk, "document")
 	q.expect("document")
 	if q.slots.idleSlot(bulk) != nil {

@@ -8,6 +8,7 @@ import (
 	"path"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -37,7 +38,8 @@ type limits struct {
 	searches  *admit.Limiter
 	ingestion *admit.Limiter
 	maxSearch time.Duration
-	searching func(n int)
+	telling   sync.Mutex
+	searching func(n int) // called with telling held
 	cores     int
 	metrics   *telemetry.Metrics
 	traces    *telemetry.Traces
@@ -188,11 +190,19 @@ func (l *limits) bounded(ctx context.Context, method string, call func(context.C
 		return false, statusOf(ctx, err).Err()
 	}
 	ended := admit.Other
-	defer func() { place.Leave(ended) }()
-	if searches(method) {
-		l.searching(l.searches.State().Running)
-	}
-	err = l.recovered(away.Watch(ctx, func() func() { return place.Away(ctx) }), method, call)
+	defer func() {
+		place.Leave(ended)
+		l.tell(method)
+	}()
+	l.tell(method)
+	err = l.recovered(away.Watch(ctx, func() func() {
+		back := place.Away(ctx)
+		l.tell(method)
+		return func() {
+			back()
+			l.tell(method)
+		}
+	}), method, call)
 	switch {
 	case err == nil:
 		ended = admit.Done
@@ -206,6 +216,16 @@ func (l *limits) bounded(ctx context.Context, method string, call func(context.C
 		return true, statusOf(ctx, err).Err()
 	}
 	return true, nil
+}
+
+// tell tells how many searches compute, after a call of a method has begun or ceased
+// to. One at a time: what is told last is how it is.
+func (l *limits) tell(method string) {
+	if searches(method) {
+		l.telling.Lock()
+		defer l.telling.Unlock()
+		l.searching(l.searches.State().Running)
+	}
 }
 
 var errPanic = errors.New("panic")

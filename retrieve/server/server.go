@@ -58,10 +58,14 @@ type Config struct {
 	MaxSearchTime    time.Duration // of a Retrieval call whose client sets no earlier deadline; 0: 30 s
 	DrainTimeout     time.Duration // how long a stop waits for calls in flight; 0: 10 s
 
-	// All are called concurrently.
-	Searching func(n int)      // a search begins, as one of n at work; nil: nobody needs to know
-	NewID     func() string    // makes retrieval ids; nil: random
-	Now       func() time.Time // measures stages and calls; nil: time.Now
+	// Searching is told how many searches compute, whenever that has changed, by one
+	// goroutine at a time; a call that waits for another machine does not compute. Nil:
+	// nobody needs to know.
+	Searching func(n int)
+
+	// Both are called concurrently.
+	NewID func() string    // makes retrieval ids; nil: random
+	Now   func() time.Time // measures stages and calls; nil: time.Now
 }
 
 // Defaults stand for what a request leaves unset.

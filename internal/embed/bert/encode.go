@@ -40,6 +40,8 @@ type Workspace struct {
 	Observe func(layer int, in Input, rows []float32)
 	// Done, if set, ends what is running before its next layer once it is closed.
 	Done <-chan struct{}
+	// Rest, if set, is called before each of the three steps of a layer.
+	Rest func()
 
 	x, y    []float32 // hidden states; output of a sublayer
 	qkv     []float32
@@ -47,6 +49,12 @@ type Workspace struct {
 	inner   []float32 // inner layer of the feed-forward network
 	scratch simd.Scratch
 	pass    pass
+}
+
+func (w *Workspace) rest() {
+	if w.Rest != nil {
+		w.Rest()
+	}
 }
 
 // ErrNoVector is returned when the hidden state has no direction: zero, or not
@@ -117,8 +125,11 @@ func (m *Model) forward(t *Team, ids []int32, second, rows int, p Precision, w *
 		if w.pass.layer == len(m.layers)-1 {
 			w.pass.rows = rows // what nobody reads is not computed
 		}
+		w.rest()
 		t.each((*pass).project, &w.pass, w.pass.parts(n), w)
+		w.rest()
 		t.each((*pass).attend, &w.pass, m.Heads, w)
+		w.rest()
 		t.each((*pass).finish, &w.pass, w.pass.parts(w.pass.rows), w)
 	}
 	return nil
