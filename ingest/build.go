@@ -212,7 +212,7 @@ func measure(ctx context.Context, p *preparer, src Source, o Options) (float64, 
 			continue
 		}
 		group.Go(func() error {
-			in, _, known := assess(item, prior{}, p.extractor, p.retryFailed)
+			in, _, known := assess(item, prior{}, p.extractor, p.retryFailed, false)
 			if known {
 				return gctx.Err()
 			}

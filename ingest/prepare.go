@@ -152,6 +152,11 @@ type prior struct {
 // changed: chunks are missing, or [Verifier.Mend] left it to the source.
 func (p prior) unsound() bool { return p.damaged || p.record.Damage != "" }
 
+// holds reports whether what is stored is soundly what an input makes.
+func (p prior) holds(input string) bool {
+	return p.known && !p.unsound() && p.record.State == index.Indexed && p.record.Error == "" && p.record.InputSHA256 == input
+}
+
 // prepare does everything for one document that comes before embedding; try asks the
 // situator. The error is the context's, the extractor's or the situator's; any other
 // failure is the document's.
@@ -159,7 +164,8 @@ func (p *preparer) prepare(ctx context.Context, item Item, old prior, try attemp
 	if item.Deleted {
 		return deleted(item, old), nil
 	}
-	in, out, known := assess(item, old, p.extractor, p.retryFailed)
+	asks := p.situated && p.noSituator == nil
+	in, out, known := assess(item, old, p.extractor, p.retryFailed, asks)
 	if known {
 		return out, ctx.Err()
 	}
@@ -210,16 +216,17 @@ func (p *preparer) prepare(ctx context.Context, item Item, old prior, try attemp
 	if err := out.record.Validate(); err != nil {
 		return failed(item, old, content, input, err), nil
 	}
-	if out.outcome == Replaced && !old.unsound() && sameRevision(doc, r) {
+	same := out.outcome == Replaced && !old.unsound() && sameRevision(doc, r)
+	if same && !(asks && r.Unsituated > 0) {
 		// Nothing that its chunks hold has changed but their labels, which go
 		// with the record: the stored ones are right.
 		out.write = writeRecord
-		out.record.Rev = r.Rev
+		out.record.Rev, out.record.Unsituated = r.Rev, r.Unsituated
 		out.record.ChunkCount, out.record.Tokens = r.ChunkCount, r.Tokens
 		out.record.TextSHA256 = r.TextSHA256 // an older version's chunks have no checksums, either
 		return out, nil
 	}
-	situated, err := p.situate(ctx, doc.Text, chunks, try)
+	none, situated, err := p.situate(ctx, doc.Text, chunks, try)
 	if ctx.Err() != nil {
 		return prepared{}, ctx.Err()
 	}
@@ -230,6 +237,10 @@ func (p *preparer) prepare(ctx context.Context, item Item, old prior, try attemp
 		}
 		return prepared{}, &fault{err}
 	}
+	if same && old.holds(input) && none >= r.Unsituated {
+		return prepared{doc: item.ID, outcome: Unchanged, record: r, warnings: situated}, nil // as little is known as before
+	}
+	out.record.Unsituated = none
 	out.warnings = append(out.warnings, situated...)
 	item.Open = nil // it may hold the bytes, which are read
 	out.failed = func(err error) prepared { return failed(item, old, content, input, err) }

@@ -64,8 +64,8 @@ func (p Preview) Count(o Outcome) (documents int, bytes int64) {
 
 // Look works out what Build would do with the same arguments, and writes
 // nothing: it lists the records, and reads and hashes every document. c is nil
-// where there is no index yet. Of o.Embedder only Info is used; o.Extractor may
-// be nil, then its settings count as the usual ones.
+// where there is no index yet. Of o.Embedder only Info is used, of o.Situator only
+// its fingerprint; o.Extractor may be nil, then its settings count as the usual ones.
 //
 // A document id that src lists twice, and a part that cannot be listed, are
 // treated as Build does.
@@ -117,12 +117,13 @@ func look(ctx context.Context, c *index.Client, plan Plan, src Source, o Options
 			return Preview{}, err
 		}
 	}
-	err = p.compare(ctx, src, old, o)
+	asks := p.Generation != nil && o.Situator != nil && checkSituator(p.Generation.Recipe, o.Situator) == nil
+	err = p.compare(ctx, src, old, o, asks)
 	return p, err
 }
 
-// compare fills in the documents.
-func (p *Preview) compare(ctx context.Context, src Source, old map[text.DocID]prior, o Options) error {
+// compare fills in the documents; asks as in assess.
+func (p *Preview) compare(ctx context.Context, src Source, old map[text.DocID]prior, o Options, asks bool) error {
 	group, gctx := errgroup.WithContext(ctx)
 	group.SetLimit(o.Workers)
 	var docs []*Planned
@@ -156,7 +157,7 @@ func (p *Preview) compare(ctx context.Context, src Source, old map[text.DocID]pr
 			default:
 				was := old[item.ID]
 				group.Go(func() error {
-					d.assess(item, was, o)
+					d.assess(item, was, o, asks)
 					return gctx.Err()
 				})
 			}
@@ -191,8 +192,8 @@ func (p *Preview) compare(ctx context.Context, src Source, old map[text.DocID]pr
 }
 
 // assess says what a run would make of a document.
-func (d *Planned) assess(item Item, old prior, o Options) {
-	in, as, known := assess(item, old, o.Extractor, o.RetryFailed)
+func (d *Planned) assess(item Item, old prior, o Options, asks bool) {
+	in, as, known := assess(item, old, o.Extractor, o.RetryFailed, asks)
 	d.Bytes = int64(len(in.data))
 	switch {
 	case known:

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 
 	"github.com/ragloop/ragloop/ingest/extract"
-	"github.com/ragloop/ragloop/internal/index"
 )
 
 // input is a document as it was read.
@@ -27,8 +26,9 @@ type Configured interface {
 }
 
 // assess reads a document and says what becomes of it, where that is known
-// without extracting it: known is false where it is not. It writes nothing.
-func assess(item Item, old prior, x Extractor, retryFailed bool) (in input, p prepared, known bool) {
+// without extracting it: known is false where it is not. asks: a language model can
+// be asked about chunks again that have no line of it. It writes nothing.
+func assess(item Item, old prior, x Extractor, retryFailed, asks bool) (in input, p prepared, known bool) {
 	data, err := read(item)
 	var large *oversize
 	switch {
@@ -45,7 +45,7 @@ func assess(item Item, old prior, x Extractor, retryFailed bool) (in input, p pr
 	}
 	r := old.record
 	switch {
-	case err == nil && old.known && !old.unsound() && r.State == index.Indexed && r.Error == "" && r.InputSHA256 == in.digest:
+	case err == nil && old.holds(in.digest) && !(asks && r.Unsituated > 0):
 		return in, prepared{doc: item.ID, outcome: Unchanged, record: r}, true
 	case in.digest != "" && old.known && !retryFailed && r.Reason != "" && r.FailedSHA256 == in.digest:
 		err := &extract.Error{Reason: extract.Reason(r.Reason), Message: r.Error}

@@ -20,7 +20,8 @@ import (
 // situate.Writer. It must be safe for concurrent use.
 type Situator interface {
 	// Context returns one line, or an error that wraps situate.ErrAnswer where
-	// there is none for this chunk alone, which is indexed without, or
+	// there is none for this chunk alone, which is indexed without until a later run
+	// gets one, or
 	// situate.ErrRefused where this chunk alone cannot be asked about, which fails
 	// its document, or situate.ErrUnavailable where the model cannot be reached, which
 	// a run outlasts for some minutes. Other errors end the run.
@@ -49,18 +50,19 @@ func checkSituator(r index.Recipe, s Situator) error {
 }
 
 // situate puts a line about each chunk behind its index prefix, if the recipe
-// has it so. A chunk that gets none is counted in a warning. Where line, prefix
-// and text are more than the embedder reads, the line loses its last words.
-func (p *preparer) situate(ctx context.Context, document string, chunks []chunk.Chunk, try attempt) (warnings []string, err error) {
+// has it so. A chunk that gets none is counted in a warning; none counts those for
+// which the model has no usable answer. Where line, prefix and text are more than the
+// embedder reads, the line loses its last words.
+func (p *preparer) situate(ctx context.Context, document string, chunks []chunk.Chunk, try attempt) (none int, warnings []string, err error) {
 	if !p.situated {
-		return nil, nil
+		return 0, nil, nil
 	}
 	if p.noSituator != nil {
-		return nil, p.noSituator
+		return 0, nil, p.noSituator
 	}
 	lines, none, err := p.lines(ctx, document, chunks, try)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	tooLong := 0
 	for i := range chunks {
@@ -74,12 +76,12 @@ func (p *preparer) situate(ctx context.Context, document string, chunks []chunk.
 		chunks[i].Prefix += line + "\n"
 	}
 	if none > 0 {
-		warnings = append(warnings, fmt.Sprintf("context: the language model has no usable answer for %d of %d chunks, which are indexed without", none, len(chunks)))
+		warnings = append(warnings, fmt.Sprintf("context: the language model has no usable answer for %d of %d chunks, which are indexed without; the next ingestion asks again", none, len(chunks)))
 	}
 	if tooLong > 0 {
 		warnings = append(warnings, fmt.Sprintf("context: the embedder has no room for a line in front of %d of %d chunks, which are indexed without", tooLong, len(chunks)))
 	}
-	return warnings, nil
+	return none, warnings, nil
 }
 
 // lines asks about each chunk and returns the answers, empty where one is not usable,

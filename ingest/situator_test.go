@@ -85,6 +85,51 @@ func TestSituateFails(t *testing.T) {
 	}
 }
 
+// A chunk without a usable answer is asked about again by the next run, which stores
+// what has a line now, and nothing where nothing is gained.
+func TestSituateAgain(t *testing.T) {
+	c, e := dial(t, index.Options{}), &hashed{}
+	plan := Plan{Collection: collection(t, c), Chunker: chunker}
+	plan.Chunker.Context = "s1"
+	unusable := situator{map[string]error{"Bad": fmt.Errorf("no line: %w", situate.ErrAnswer)}}
+	tagged := func(tags ...string) Source {
+		item := Text("b", "", "Bad one.")
+		item.Tags = tags
+		return Documents([]Item{Text("a", "", "Good one."), item})
+	}
+	for _, step := range []struct {
+		name                 string
+		s                    Situator
+		tags                 []string
+		planned              Outcome // of b; "": not looked at
+		indexed, replaced    int
+		unchanged, warned    int
+		embedded, unsituated int
+	}{
+		{"no answer", unusable, nil, Indexed, 2, 0, 0, 1, 2, 1},
+		{"again none", unusable, nil, Replaced, 0, 0, 2, 1, 0, 1},
+		{"without the model", nil, nil, Unchanged, 0, 0, 2, 0, 0, 1},
+		{"other labels, and none", unusable, []string{"x"}, Replaced, 0, 1, 1, 1, 1, 1},
+		{"well", situator{}, []string{"x"}, Replaced, 0, 1, 1, 0, 1, 0},
+		{"nothing left", situator{}, []string{"x"}, Unchanged, 0, 0, 2, 0, 0, 0},
+	} {
+		o := Options{Embedder: e, Extractor: InProcess{}, Situator: step.s}
+		p, err := Look(t.Context(), c, plan, tagged(step.tags...), o)
+		if err != nil || len(p.Documents) != 2 || p.Documents[1].Outcome != step.planned {
+			t.Errorf("%s: Look = %+v, %v, want b to be %s", step.name, p.Documents, err, step.planned)
+		}
+		built, err := Build(t.Context(), c, plan, tagged(step.tags...), o)
+		sum := built.Summary
+		if err != nil || sum.Indexed != step.indexed || sum.Replaced != step.replaced || sum.Unchanged != step.unchanged || len(sum.Warnings) != step.warned || sum.Embedded != step.embedded {
+			t.Errorf("%s: Run = %+v, %v, want %+v", step.name, sum, err, step)
+		}
+		r, err := built.Generation.Record(t.Context(), "b")
+		if err != nil || r.Unsituated != step.unsituated || len(r.Tags) != len(step.tags) {
+			t.Errorf("%s: the record has %d chunks without a line and tags %q, %v, want %d and %q", step.name, r.Unsituated, r.Tags, err, step.unsituated, step.tags)
+		}
+	}
+}
+
 // A run goes on behind a document that the model's endpoint refuses, and tries it
 // again the next time.
 func TestSituateRefusedRun(t *testing.T) {

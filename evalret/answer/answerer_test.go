@@ -137,6 +137,9 @@ func TestLLM(t *testing.T) {
 			t.Errorf("%s: Answer = %q, %v, want %q, %v", c.name, got, err, c.want, c.wants)
 		}
 		r, ask := l.Request("What is the limit?", policy())
+		if want := c.wants == nil; c.err == nil && r.Usable(c.response) != want {
+			t.Errorf("%s: the answer can be used: %v, want %v", c.name, !want, want)
+		}
 		if !ask || len(m.asked) != 1 || m.asked[0].Messages[1] != r.Messages[1] || r.MaxTokens != 100 || !strings.Contains(r.Messages[1].Content, policy().Text) {
 			t.Errorf("%s: asked %+v, Request = %+v", c.name, m.asked, r)
 		}

@@ -59,7 +59,23 @@ func (l *LLM) Request(question string, c Context) (chat.Request, bool) {
 	}
 	f := chat.NewFrame(c.Text, question)
 	user := f.Wrap("context", "", c.Text) + "\n" + f.Wrap("question", "", question) + "\nAnswer the question from the context."
-	return chat.Request{Messages: chat.Prompt(promptSystem, user), MaxTokens: l.maxTokens}, true
+	return chat.Request{
+		Messages: chat.Prompt(promptSystem, user), MaxTokens: l.maxTokens,
+		Usable: func(r chat.Response) bool { return l.unusable(r) == nil },
+	}, true
+}
+
+// unusable returns why an answer is none.
+func (l *LLM) unusable(r chat.Response) error {
+	switch {
+	case r.Refused():
+		return fmt.Errorf("%w: the endpoint declined: %s", ErrNoAnswer, r.Refusal)
+	case r.Cut():
+		return fmt.Errorf("%w: it was cut at %d tokens", ErrNoAnswer, l.maxTokens)
+	case text.Blank(r.Text):
+		return fmt.Errorf("%w: the model said nothing", ErrNoAnswer)
+	}
+	return nil
 }
 
 // Answer answers one question. Errors: [ErrNoAnswer], and those of the model that
@@ -75,12 +91,9 @@ func (l *LLM) Answer(ctx context.Context, question string, c Context) (string, e
 		return "", fmt.Errorf("%w: %w", ErrNoAnswer, err)
 	case err != nil:
 		return "", err
-	case response.Refused():
-		return "", fmt.Errorf("%w: the endpoint declined: %s", ErrNoAnswer, response.Refusal)
-	case response.Cut():
-		return "", fmt.Errorf("%w: it was cut at %d tokens", ErrNoAnswer, l.maxTokens)
-	case text.Blank(response.Text):
-		return "", fmt.Errorf("%w: the model said nothing", ErrNoAnswer)
+	}
+	if err := l.unusable(response); err != nil {
+		return "", err
 	}
 	return chat.Restore(response.Text), nil
 }

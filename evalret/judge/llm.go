@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -118,6 +119,7 @@ func (l *LLM) questions(evidence string, claims []string) (requests []chat.Reque
 		end := min(at+l.options.Claims, len(claims))
 		r := request(evidence, claims[at:end])
 		r.Temperature = l.options.Temperature
+		r.Usable = func(r chat.Response) bool { return usable(r, evidence, end-at) }
 		for s := range l.options.Samples {
 			r.Seed = l.options.Seed + s
 			requests = append(requests, r)
@@ -196,6 +198,15 @@ func (l *LLM) ask(ctx context.Context, r chat.Request, evidence string, n int) (
 		return none(unread, "the answer cannot be read: "+err.Error())
 	}
 	return ballots, nil
+}
+
+// usable reports whether an answer about n claims has a vote on any of them.
+func usable(r chat.Response, evidence string, n int) bool {
+	if r.Refused() || r.Cut() {
+		return false
+	}
+	ballots, err := readVerdicts(r.Text, evidence, n)
+	return err == nil && slices.ContainsFunc(ballots, func(b ballot) bool { return b.failed == voted })
 }
 
 func (l *LLM) count(ballots []ballot) {

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/ragloop/ragloop/evalret/ground"
 	"github.com/ragloop/ragloop/internal/chat"
@@ -75,7 +76,7 @@ func TestLLM(t *testing.T) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("Judge (-want +got):\n%s", d)
 	}
-	if d := cmp.Diff(l.Requests(hotels, claims), m.asked); d != "" {
+	if d := cmp.Diff(l.Requests(hotels, claims), m.asked, cmpopts.IgnoreFields(chat.Request{}, "Usable")); d != "" {
 		t.Errorf("asked, against Requests (-want +got):\n%s", d)
 	}
 	if r := m.asked[0]; len(m.asked) != 1 || r.Seed != 7 || r.Temperature != 0 || r.Format == nil || !json.Valid(r.Format.Schema) {
@@ -133,6 +134,10 @@ func TestLLMFailures(t *testing.T) {
 			}
 			if d := cmp.Diff(c.votes, l.Votes()); d != "" {
 				t.Errorf("Votes (-want +got):\n%s", d)
+			}
+			r := l.Requests(hotels, []string{"Claim one.", "Claim two."})[0]
+			if want := c.votes.Counted > 0; c.err == nil && r.Usable(c.response) != want {
+				t.Errorf("the answer can be used: %v, want %v", !want, want)
 			}
 		})
 	}

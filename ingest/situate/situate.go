@@ -96,11 +96,16 @@ func (w *Writer) Context(ctx context.Context, document string, chunk text.Span) 
 	return line, nil
 }
 
+// ask asks about a chunk; read reads the answer.
 func (w *Writer) ask(ctx context.Context, frame chat.Frame, document, chunk string) (chat.Response, error) {
 	return w.model.Complete(ctx, chat.Request{
 		Messages:  chat.Prompt(prompt, frame.Wrap("document", "", document)+"\n"+frame.Wrap("chunk", "", chunk)),
 		MaxTokens: maxTokens,
 		Format:    &chat.Format{Name: "context", Schema: schema},
+		Usable: func(r chat.Response) bool {
+			_, err := read(r, frame)
+			return err == nil
+		},
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -73,6 +74,26 @@ func TestContextFails(t *testing.T) {
 	for _, span := range []text.Span{{Start: -1, End: 1}, {Start: 2, End: 1}, {Start: 0, End: 4}} {
 		if _, err := New(says(`{"context":"x"}`)).Context(t.Context(), "abc", span); err == nil {
 			t.Errorf("the span %v of abc is allowed", span)
+		}
+	}
+}
+
+// What cannot be used is asked for again, what can be is not.
+func TestAskedAgain(t *testing.T) {
+	m := says("lorem ipsum")
+	cache, err := chat.OpenCache(filepath.Join(t.TempDir(), "answers.db"), m, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer cache.Close()
+	w := New(cache)
+	if got, err := w.Context(t.Context(), "abc", text.Span{End: 1}); !errors.Is(err, ErrAnswer) {
+		t.Errorf("Context = %q, %v, want ErrAnswer", got, err)
+	}
+	for _, answer := range []string{`{"context":"x"}`, "lorem ipsum"} {
+		m.answer.Text = answer
+		if got, err := w.Context(t.Context(), "abc", text.Span{End: 1}); err != nil || got != "x" {
+			t.Errorf("while the model says %s: Context = %q, %v, want x", answer, got, err)
 		}
 	}
 }

@@ -15,7 +15,11 @@ import (
 // question is not paid for twice, across runs. It is safe for concurrent use;
 // equal requests at the same time make one call.
 //
-// Refusals and answers that were cut are answers, and remembered; errors are not.
+// What cannot be used is not remembered, as the endpoint may be well the next time:
+// neither errors nor answers of which [Request.Usable] says so. Such an answer that an
+// earlier version kept is not served, and the next one that can be used takes its
+// place. Only an asker that sets no Usable has refusals and answers that were cut
+// remembered.
 type Cache struct {
 	store *Store
 	own   bool // the store is the cache's to close
@@ -25,16 +29,23 @@ type Cache struct {
 	hits, misses, damaged atomic.Int64
 
 	mu      sync.Mutex
-	running map[requestKey]chan struct{} // closed when the call for a key is over
+	running map[requestKey]*call
+}
+
+// call is what everybody waits for who asks the same at the same time.
+type call struct {
+	over     chan struct{} // closed when it is; what follows is set before
+	response Response
+	answered bool // false: it failed, which need not be so for others
 }
 
 var _ Model = (*Cache)(nil)
 
 // CacheStats counts requests since the file was opened.
 type CacheStats struct {
-	Hits    int64 // answered from the file
+	Hits    int64 // answered from the file, or by the call of somebody else
 	Misses  int64 // passed on to the model
-	Damaged int64 // found, but unreadable, and so a miss
+	Damaged int64 // found, but damaged, and so a miss
 }
 
 // cacheBucket holds the answers of language models. Key: SHA-256 of the model's
@@ -44,7 +55,7 @@ const cacheBucket = "answers.v1"
 // NewCache returns a cache in front of m that keeps its answers in s. Several may
 // share a store. Close has nothing to do.
 func NewCache(s *Store, m Model) *Cache {
-	return &Cache{store: s, inner: m, info: m.Info(), running: map[requestKey]chan struct{}{}}
+	return &Cache{store: s, inner: m, info: m.Info(), running: map[requestKey]*call{}}
 }
 
 // OpenCache opens or creates the store at path, as [OpenStore] does, and puts it in
@@ -77,7 +88,7 @@ func (c *Cache) Stats() CacheStats {
 
 // Has reports whether r would be answered from the file.
 func (c *Cache) Has(r Request) (bool, error) {
-	_, found, err := c.read(keyOf(c.info.Fingerprint, r))
+	_, found, err := c.read(keyOf(c.info.Fingerprint, r), r)
 	return found, err
 }
 
@@ -88,30 +99,43 @@ func (c *Cache) Complete(ctx context.Context, r Request) (Response, error) {
 		return Response{}, err
 	}
 	key := keyOf(c.info.Fingerprint, r)
+	var own *call
 	for {
-		done, mine := c.claim(key)
+		running, mine := c.claim(key)
 		if mine {
+			own = running
 			break
 		}
-		if err := wait(ctx, done); err != nil { // otherwise try again: the other call may have failed
+		if err := wait(ctx, running.over); err != nil {
 			return Response{}, err
+		}
+		if running.answered {
+			c.hits.Add(1)
+			response := running.response
+			response.Cached = true
+			return response, nil
 		}
 	}
 	back := func() {}
 	defer func() { back() }() // last: others wait for key
-	defer c.release(key)
-	response, found, err := c.read(key)
+	defer c.release(key, own)
+	response, found, err := c.read(key, r)
 	switch {
 	case err != nil:
 		return Response{}, err
 	case found:
 		c.hits.Add(1)
+		own.response, own.answered = response, true
 		return response, nil
 	}
 	c.misses.Add(1)
 	back = away.Begin(ctx)
 	if response, err = c.inner.Complete(ctx, r); err != nil {
 		return Response{}, err
+	}
+	own.response, own.answered = response, true
+	if !r.usable(response) {
+		return response, nil
 	}
 	return response, c.write(key, response)
 }
@@ -128,22 +152,23 @@ func wait(ctx context.Context, done <-chan struct{}) error {
 	}
 }
 
-// claim returns whether key is the caller's until it is released, or else what
-// to wait for.
-func (c *Cache) claim(key requestKey) (done <-chan struct{}, mine bool) {
+// claim returns the call for key: a new one of the caller's own, to be released, or
+// that of somebody else.
+func (c *Cache) claim(key requestKey) (running *call, mine bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if running, ok := c.running[key]; ok {
 		return running, false
 	}
-	c.running[key] = make(chan struct{})
-	return nil, true
+	running = &call{over: make(chan struct{})}
+	c.running[key] = running
+	return running, true
 }
 
-func (c *Cache) release(key requestKey) {
+func (c *Cache) release(key requestKey, own *call) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	close(c.running[key])
+	close(own.over)
 	delete(c.running, key)
 }
 
@@ -171,7 +196,8 @@ type stored struct {
 	Usage   Usage  `json:"usage"`
 }
 
-func (c *Cache) read(key requestKey) (response Response, found bool, err error) {
+// read returns the response that the file has under key, if r can use it.
+func (c *Cache) read(key requestKey, r Request) (response Response, found bool, err error) {
 	raw, found, damaged, err := c.store.get(cacheBucket, key)
 	var s stored
 	if found && json.Unmarshal(raw, &s) != nil {
@@ -183,7 +209,11 @@ func (c *Cache) read(key requestKey) (response Response, found bool, err error) 
 	if err != nil || !found {
 		return Response{}, false, err
 	}
-	return Response{s.Text, s.Refusal, s.Finish, s.Model, s.Usage, true}, true, nil
+	response = Response{s.Text, s.Refusal, s.Finish, s.Model, s.Usage, true}
+	if !r.usable(response) {
+		return Response{}, false, nil
+	}
+	return response, true, nil
 }
 
 func (c *Cache) write(key requestKey, r Response) error {

@@ -114,6 +114,83 @@ func TestCacheKeepsNoErrors(t *testing.T) {
 	}
 }
 
+// TestCacheUnusable: an answer that who asks cannot use is not kept; one that is in the
+// file is not served, but asked for again, and replaced by one that can be used.
+func TestCacheUnusable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.db")
+	says := "lorem ipsum"
+	m := &model{answer: func(Request) (Response, error) { return Response{Text: says, Finish: "stop"}, nil }}
+	c := openCache(t, path, m)
+	picky := question
+	picky.Usable = func(r Response) bool { return r.Text == "good" }
+	check := func(what string, r Request, want Response, has bool, calls int32) {
+		t.Helper()
+		got, err := c.Complete(t.Context(), r)
+		if d := cmp.Diff(want, got); d != "" || err != nil {
+			t.Errorf("%s: Complete = %v (-want +got):\n%s", what, err, d)
+		}
+		if found, err := c.Has(r); found != has || err != nil {
+			t.Errorf("%s: then Has = %v, %v, want %v", what, found, err, has)
+		}
+		if n := m.calls.Load(); n != calls {
+			t.Errorf("%s: %d calls, want %d", what, n, calls)
+		}
+	}
+	bad, good := Response{Text: says, Finish: "stop"}, Response{Text: "good", Finish: "stop"}
+	check("unusable", picky, bad, false, 1)
+	check("unusable again", picky, bad, false, 2)
+	check("who takes everything", question, bad, true, 3) // as earlier versions kept it
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c = openCache(t, path, m)
+	e := NewEstimator(c, words{})
+	if err := e.Add(picky); err != nil || e.Sum().Calls != 1 || e.Sum().Cached != 0 {
+		t.Errorf("of an answer that cannot be used the estimate is %+v, %v, want a call", e.Sum(), err)
+	}
+	check("an unusable one in the file", picky, bad, false, 4)
+	says = "good"
+	check("well again", picky, good, true, 5)
+	good.Cached = true
+	check("from the file", picky, good, true, 5)
+	says = "another"
+	check("from the file again", picky, good, true, 5)
+}
+
+// TestCacheUnusableAtOnce: who waits for the answer to the same question is told the
+// same, and does not ask again after everybody in front of him.
+func TestCacheUnusableAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		gate := make(chan struct{})
+		m := &model{answer: func(r Request) (Response, error) { <-gate; return Response{Text: "lorem", Finish: "stop"}, nil }}
+		c := openCache(t, filepath.Join(t.TempDir(), "a.db"), m)
+		picky := question
+		picky.Usable = func(Response) bool { return false }
+		var cached atomic.Int32
+		var group sync.WaitGroup
+		for range 8 {
+			group.Go(func() {
+				r, err := c.Complete(t.Context(), picky)
+				if err != nil || r.Text != "lorem" {
+					t.Errorf("Complete = %+v, %v", r, err)
+				}
+				if r.Cached {
+					cached.Add(1)
+				}
+			})
+		}
+		synctest.Wait() // all of them ask or wait
+		close(gate)
+		group.Wait()
+		if m.calls.Load() != 1 || cached.Load() != 7 {
+			t.Errorf("%d calls, and %d were told without one; want 1 and 7", m.calls.Load(), cached.Load())
+		}
+		if _, err := c.Complete(t.Context(), picky); err != nil || m.calls.Load() != 2 {
+			t.Errorf("asked later: %v after %d calls, want 2", err, m.calls.Load())
+		}
+	})
+}
+
 // TestCacheAway: who asks the model, and who waits for the answer to the same question,
 // is away, and comes back when nobody has to wait for him. An answer from the file takes
 // nobody away.
@@ -202,9 +279,10 @@ func TestCacheWaitEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hold := make(chan struct{})
 		m := &model{answer: func(r Request) (Response, error) { <-hold; return Response{}, errors.New("down") }}
-		c := &Cache{inner: m, running: map[requestKey]chan struct{}{}}
+		c := &Cache{inner: m, running: map[requestKey]*call{}}
 		key := keyOf("", question)
-		if _, mine := c.claim(key); !mine {
+		own, mine := c.claim(key)
+		if !mine {
 			t.Fatal("the first claim fails")
 		}
 		ctx, cancel := context.WithCancel(t.Context())
@@ -218,7 +296,7 @@ func TestCacheWaitEnds(t *testing.T) {
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			t.Errorf("Complete = %v, want %v", err, context.Canceled)
 		}
-		c.release(key)
+		c.release(key, own)
 		close(hold)
 	})
 }

@@ -48,7 +48,15 @@ type Request struct {
 	Temperature float64 // 0, the default, to 2
 	Seed        int     // 0 is a seed like any other
 	Format      *Format // nil: free text
+
+	// Usable reports whether who asks can make something of an answer, by the answer
+	// alone. It is no part of what is asked, nor changes what comes back: a [Cache]
+	// keeps no answer of which it says no. Nil: every answer can be used.
+	Usable func(Response) bool `json:"-"`
 }
+
+// usable reports whether an answer is worth keeping.
+func (r Request) usable(answer Response) bool { return r.Usable == nil || r.Usable(answer) }
 
 // Message is a turn of the conversation that the model goes on with.
 type Message struct {

@@ -76,7 +76,7 @@ type Chunk struct {
 	Overlap     float64 `yaml:"overlap" doc:"share of the size repeated from the previous chunk, 0 to 0.5; 0 with row and page"`
 	IndexPrefix bool    `yaml:"index_prefix" doc:"index title and heading path in front of each chunk's text"`
 	Context     string  `yaml:"context" doc:"what stands in front of each chunk in the index beside title and headings: none, or llm (a line about it, one request to the language model for each chunk)"`
-	Tokenizer   string  `yaml:"tokenizer" doc:"tokenizer of the target model: o200k_base or cl100k_base"`
+	Tokenizer   string  `yaml:"tokenizer" doc:"tokenizer of the target model: o200k_base, cl100k_base, p50k_base, p50k_edit or r50k_base (GPT-2's)"`
 }
 
 // Embedder selects what turns text into vectors.
@@ -159,8 +159,8 @@ type LLM struct {
 	Omit        []string      `yaml:"omit" doc:"what the endpoint refuses or reads over, a list or parted by commas: seed, temperature, system (instructions then stand in front of the user's message)"`
 	Timeout     time.Duration `yaml:"timeout" doc:"limit for one request"`
 	Concurrency int           `yaml:"concurrency" doc:"requests at once, 1 to 256"`
-	Tokenizer   string        `yaml:"tokenizer" doc:"what estimates of cost count in: o200k_base, cl100k_base or an upper bound, bytes/N"`
-	Cache       bool          `yaml:"cache" doc:"keep answers in data_dir so that nothing is asked twice"`
+	Tokenizer   string        `yaml:"tokenizer" doc:"what estimates of cost count in: one of those of chunk.tokenizer, or an upper bound, bytes/N"`
+	Cache       bool          `yaml:"cache" doc:"keep the answers that can be used in data_dir so that nothing is asked twice"`
 }
 
 // NLI is the entailment classifier that judges answers.
@@ -260,7 +260,7 @@ func (l *Loaded) validate() error {
 			fmt.Sprintf("is %v, but chunk.strategy %s repeats nothing, allowed is 0", c.Chunk.Overlap, c.Chunk.Strategy)},
 		oneOf("chunk.context", c.Chunk.Context, "none", "llm"),
 		{"chunk.context", c.Chunk.Context != "llm" || c.LLM.BaseURL != "", "is llm, which needs llm.base_url"},
-		oneOf("chunk.tokenizer", c.Chunk.Tokenizer, "cl100k_base", "o200k_base"),
+		oneOf("chunk.tokenizer", c.Chunk.Tokenizer, "cl100k_base", "o200k_base", "p50k_base", "p50k_edit", "r50k_base"),
 		oneOf("embedder.kind", c.Embedder.Kind, "builtin", "openai"),
 		positive("embedder.timeout", c.Embedder.Timeout),
 		between("retrieve.top_k", c.Retrieve.TopK, 1, 1000),

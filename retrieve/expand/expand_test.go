@@ -3,6 +3,7 @@ package expand
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -153,6 +154,67 @@ func TestCopied(t *testing.T) {
 	}
 	if got, err := New(says(`{"query":"..."}`)).Rewrite(t.Context(), []Turn{{User, "x"}}, "q"); !errors.Is(err, ErrAnswer) {
 		t.Errorf("Rewrite of dots = %q, %v, want ErrAnswer", got, err)
+	}
+}
+
+// A model that repeats the query has no other wording: that is an answer of no use.
+func TestRepeats(t *testing.T) {
+	const query = "How long is the warranty?"
+	for _, said := range []string{`["How long is the warranty?"]`, `["how long is the Warranty","How  long is the warranty ?"]`} {
+		got, err := New(says(`{"queries":`+said+`}`)).Variants(t.Context(), query)
+		if !errors.Is(err, ErrAnswer) || !strings.Contains(err.Error(), "it only repeats the query") {
+			t.Errorf("Variants of %s = %q, %v, want ErrAnswer", said, got, err)
+		}
+	}
+	got, err := New(says(`{"queries":["how long is the warranty","The warranty is how long?"]}`)).Variants(t.Context(), query)
+	if want := []string{"The warranty is how long?"}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("Variants = %q, %v, want %q", got, err, want)
+	}
+}
+
+// What cannot be used is asked for again, what can be is not.
+func TestAskedAgain(t *testing.T) {
+	turns := []Turn{{User, "When is the museum open?"}}
+	for name, c := range map[string]struct {
+		ask  func(*Writer) error
+		bad  []chat.Response
+		good string
+	}{
+		"passage": {
+			func(w *Writer) error { _, err := w.Passage(t.Context(), "q"); return err },
+			[]chat.Response{{Text: "lorem ipsum"}, {Refusal: "no"}, {Text: `{"passage":"x"}`, Finish: "length"}, {Text: `{"passage":"..."}`}},
+			`{"passage":"It opens at nine."}`,
+		},
+		"variants": {
+			func(w *Writer) error { _, err := w.Variants(t.Context(), "the query"); return err },
+			[]chat.Response{{Text: `{"queries":"one"}`}, {Text: `{"queries":["The query?"]}`}},
+			`{"queries":["another"]}`,
+		},
+		"rewrite": {
+			func(w *Writer) error { _, err := w.Rewrite(t.Context(), turns, "and in winter?"); return err },
+			[]chat.Response{{Text: `{"query":"something else altogether"}`}},
+			`{"query":"museum in winter"}`,
+		},
+	} {
+		m := &model{}
+		cache, err := chat.OpenCache(filepath.Join(t.TempDir(), "answers.db"), m, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cache.Close()
+		w := New(cache)
+		for i, bad := range c.bad {
+			m.answer = bad
+			if err := c.ask(w); !errors.Is(err, ErrAnswer) || m.calls != i+1 {
+				t.Errorf("%s: the answer %+v: %v after %d calls, want ErrAnswer after %d", name, bad, err, m.calls, i+1)
+			}
+		}
+		m.answer = chat.Response{Text: c.good, Finish: "stop"}
+		for range 2 {
+			if err := c.ask(w); err != nil || m.calls != len(c.bad)+1 {
+				t.Errorf("%s: well again: %v after %d calls, want none after %d", name, err, m.calls, len(c.bad)+1)
+			}
+		}
 	}
 }
 

@@ -31,17 +31,9 @@ func (k *maker) answerable(ctx context.Context, p Passage) (outcome, error) {
 	if err != nil || bad != nil {
 		return deref(bad), err
 	}
-	var draft struct {
-		Question *string `json:"question"`
-		Quote    *string `json:"quote"`
-		Answer   string  `json:"answer"`
-		Kind     string  `json:"kind"`
-	}
-	if detail := decode(said, &draft); detail != "" {
-		return left("", Unreadable, "%s", detail), nil
-	}
-	if draft.Question == nil || draft.Quote == nil {
-		return left("", Unreadable, "it has no question or no quote"), nil
+	draft, err := readFounded(said)
+	if err != nil {
+		return left("", Unreadable, "%v", err), nil
 	}
 	q, answer := clean(*draft.Question), clean(draft.Answer)
 	if bad := k.checkQuestion(q); bad != nil {
@@ -80,14 +72,9 @@ func (k *maker) unanswerable(ctx context.Context, p Passage) (outcome, error) {
 	if err != nil || bad != nil {
 		return deref(bad), err
 	}
-	var draft struct {
-		Question *string `json:"question"`
-	}
-	if detail := decode(said, &draft); detail != "" {
-		return left("", Unreadable, "%s", detail), nil
-	}
-	if draft.Question == nil {
-		return left("", Unreadable, "it has no question"), nil
+	draft, err := readBare(said)
+	if err != nil {
+		return left("", Unreadable, "%v", err), nil
 	}
 	q := clean(*draft.Question)
 	if bad := k.checkQuestion(q); bad != nil {
@@ -108,15 +95,9 @@ func (k *maker) unanswerable(ctx context.Context, p Passage) (outcome, error) {
 			o.draft.Question = q
 			return o, err
 		}
-		var verdict struct {
-			Answered *bool  `json:"answered"`
-			Quote    string `json:"quote"`
-		}
-		if detail := decode(said, &verdict); detail != "" {
-			return left(q, Unreadable, "%s", detail), nil
-		}
-		if verdict.Answered == nil {
-			return left(q, Unreadable, "it does not say whether the question is answered"), nil
+		verdict, err := readVerdict(said)
+		if err != nil {
+			return left(q, Unreadable, "%v", err), nil
 		}
 		if *verdict.Answered {
 			return left(q, Answered, "by %q", cutRunes(clean(verdict.Quote), 200)), nil
@@ -153,16 +134,69 @@ func deref(o *outcome) outcome {
 	return *o
 }
 
-// decode reads the object of an answer; not "": it has none of that form.
-func decode(said string, dst any) string {
+// foundedDraft is an answer to [question]: a draft of a query with its evidence.
+type foundedDraft struct {
+	Question *string `json:"question"`
+	Quote    *string `json:"quote"`
+	Answer   string  `json:"answer"`
+	Kind     string  `json:"kind"`
+}
+
+func readFounded(said string) (foundedDraft, error) {
+	d, err := decode[foundedDraft](said)
+	if err == nil && (d.Question == nil || d.Quote == nil) {
+		err = errors.New("it has no question or no quote")
+	}
+	return d, err
+}
+
+// bareDraft is an answer to [noAnswer]: a question that has no evidence.
+type bareDraft struct {
+	Question *string `json:"question"`
+}
+
+func readBare(said string) (bareDraft, error) {
+	d, err := decode[bareDraft](said)
+	if err == nil && d.Question == nil {
+		err = errors.New("it has no question")
+	}
+	return d, err
+}
+
+// verdict is an answer to [lookFor].
+type verdict struct {
+	Answered *bool  `json:"answered"`
+	Quote    string `json:"quote"`
+}
+
+func readVerdict(said string) (verdict, error) {
+	v, err := decode[verdict](said)
+	if err == nil && v.Answered == nil {
+		err = errors.New("it does not say whether the question is answered")
+	}
+	return v, err
+}
+
+// decode reads the object of an answer.
+func decode[T any](said string) (T, error) {
+	var out T
 	object, err := chat.Object(said)
 	if err == nil {
-		err = json.Unmarshal(object, dst)
+		err = json.Unmarshal(object, &out)
 	}
-	if err != nil {
-		return err.Error()
+	return out, err
+}
+
+// readable returns the Usable of a request whose answers are read by a function:
+// what reads well and makes no query is an answer, too.
+func readable[T any](read func(said string) (T, error)) func(chat.Response) bool {
+	return func(r chat.Response) bool {
+		if r.Refused() || r.Cut() {
+			return false
+		}
+		_, err := read(r.Text)
+		return err == nil
 	}
-	return ""
 }
 
 // clean is s on one line, as people write it.

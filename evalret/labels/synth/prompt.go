@@ -81,12 +81,16 @@ func PromptVersion() string {
 
 // question returns the request for a question that p answers.
 func question(p Passage, seed uint64) chat.Request {
-	return about(p, questionSystem, "\nWrite the question, the quote and the answer as JSON.", questionTokens, seed, "question", questionSchema)
+	r := about(p, questionSystem, "\nWrite the question, the quote and the answer as JSON.", questionTokens, seed, "question", questionSchema)
+	r.Usable = readable(readFounded)
+	return r
 }
 
 // noAnswer returns the request for a question that p does not answer.
 func noAnswer(p Passage, seed uint64) chat.Request {
-	return about(p, noAnswerSystem, "\nWrite the question as JSON.", noAnswerTokens, seed, "question", noAnswerSchema)
+	r := about(p, noAnswerSystem, "\nWrite the question as JSON.", noAnswerTokens, seed, "question", noAnswerSchema)
+	r.Usable = readable(readBare)
+	return r
 }
 
 func about(p Passage, system, end string, limit int, seed uint64, name, schema string) chat.Request {
@@ -103,7 +107,8 @@ func about(p Passage, system, end string, limit int, seed uint64, name, schema s
 	}
 }
 
-// closedBook returns the request for an answer to q without the passage.
+// closedBook returns the request for an answer to q without the passage. Every answer
+// says whether the model knows it, a refusal as well.
 func closedBook(q string, seed uint64) chat.Request {
 	return chat.Request{
 		Messages: chat.Prompt(closedSystem, chat.NewFrame(q).Wrap("question", "", q)), MaxTokens: closedTokens, Seed: sent(seed),
@@ -116,6 +121,7 @@ func lookFor(q, found string, seed uint64) chat.Request {
 	return chat.Request{
 		Messages:  chat.Prompt(lookSystem, f.Wrap("context", "", found)+"\n"+f.Wrap("question", "", q)+"\nSay whether the context answers the question, as JSON."),
 		MaxTokens: lookTokens, Seed: sent(seed), Format: &chat.Format{Name: "answered", Schema: json.RawMessage(lookSchema)},
+		Usable: readable(readVerdict),
 	}
 }
 

@@ -20,8 +20,8 @@
 // people, and read them apart by the tag "synthetic".
 //
 // Equal documents, options and answers make equal queries, whatever is asked at the
-// same time; with a [chat.Cache] a call that was interrupted asks only what it has
-// not asked before.
+// same time; with a [chat.Cache] a call that was interrupted asks only what has no
+// answer yet that could be read.
 package synth
 
 import (

@@ -244,6 +244,34 @@ func TestLeftOut(t *testing.T) {
 	}
 }
 
+// TestAskedAgain: an answer that cannot be read is asked for again the next time, one
+// that can be read and makes no query is not.
+func TestAskedAgain(t *testing.T) {
+	for said, want := range map[reply]int{
+		{text: "lorem ipsum"}:                              2,
+		{text: `{"question":"When"}`}:                      2,
+		{text: `{"question":"When`, finish: "length"}:      2,
+		{text: draft(" ", "", "", "fact")}:                 1,
+		{text: draft("Alma?", "by Greta", "1907", "date")}: 1,
+	} {
+		m, requests := serve(t, func(string, string) reply { return said })
+		cache, err := chat.OpenCache(filepath.Join(t.TempDir(), "answers.db"), m, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer cache.Close()
+		for range 2 {
+			r, err := Make(t.Context(), corpus(map[text.DocID]string{"a": body("Alma")}), cache, Options{Queries: 1, MinWords: 20})
+			if err != nil || len(r.Left) != 1 {
+				t.Fatalf("%+v: Make = left out %+v, %v", said, r.Left, err)
+			}
+		}
+		if requests() != want {
+			t.Errorf("%+v: %d requests of two calls, want %d", said, requests(), want)
+		}
+	}
+}
+
 // TestQuoteTwice: evidence that stands in the document twice is no label, wherever the
 // other place is.
 func TestQuoteTwice(t *testing.T) {
@@ -323,8 +351,9 @@ func TestResumes(t *testing.T) {
 	if before < 2 || total != 5 { // the one that failed was asked again
 		t.Errorf("%d requests, then %d in all, want 5", before, total)
 	}
-	if _, err := Make(t.Context(), corpus(dairies()), cache, o); err != nil || requests() != total {
-		t.Errorf("Make again = %v after %d more requests", err, requests()-total)
+	// Only the one whose answer could not be read is asked again.
+	if _, err := Make(t.Context(), corpus(dairies()), cache, o); err != nil || requests() != total+1 {
+		t.Errorf("Make again = %v after %d more requests, want 1", err, requests()-total)
 	}
 	// Documents with labels in the other set are not drawn from.
 	o.Apart.Queries[0].Docs = map[text.DocID]int{"Corva": 1, "Brunn": 0}
