@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -54,6 +55,9 @@ again while documents are embedded and stored.`,
 		Args: args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b.plan.Arrivals = load.Arrivals(arrivals)
+			if err := a.checkRemote(cmd, b.addr); err != nil {
+				return err
+			}
 			if err := b.check(cmd, rate); err != nil {
 				return fmt.Errorf("bench serve: %w", err)
 			}
@@ -93,6 +97,7 @@ func (b *servingLoad) check(cmd *cobra.Command, rate string) error {
 		}
 		b.plan.Rate = r
 	}
+	given := cmd.Flags().Changed
 	switch {
 	case !slices.Contains(load.ArrivalKinds(), b.plan.Arrivals):
 		return fmt.Errorf("--arrivals is %q, allowed are %q", b.plan.Arrivals, load.ArrivalKinds())
@@ -100,10 +105,20 @@ func (b *servingLoad) check(cmd *cobra.Command, rate string) error {
 		return fmt.Errorf("--chunks is %d, allowed are %d and more", b.chunks, benchDocChunks)
 	case b.addr != "" && b.ingest:
 		return fmt.Errorf("--ingest would fill the service at %s with documents that mean nothing; it goes without --addr", b.addr)
-	case b.addr != "" && cmd.Flags().Changed("chunks"):
+	case b.addr != "" && given("chunks"):
 		return fmt.Errorf("--chunks is for the service that is started, it goes without --addr")
-	case !b.peak && cmd.Flags().Changed("p99"):
+	case !b.peak && given("p99"):
 		return fmt.Errorf("--p99 is for --rate max")
+	case b.plan.Duration <= 0:
+		return fmt.Errorf("--duration is %v, allowed are times above 0", b.plan.Duration)
+	case b.plan.Warmup < 0:
+		return fmt.Errorf("--warmup is %v, allowed are 0 and longer times", b.plan.Warmup)
+	case b.plan.Timeout <= 0:
+		return fmt.Errorf("--timeout is %v, allowed are times above 0", b.plan.Timeout)
+	case b.limit.P99 <= 0:
+		return fmt.Errorf("--p99 is %v, allowed are times above 0", b.limit.P99)
+	case b.addr == "" && (given("collection") || given("data") || given("qdrant")):
+		return errors.New("--collection, --data and --qdrant say nothing to the service that is started, which serves a corpus of its own from memory")
 	case b.overload != 0 && !(b.overload > 1 && b.overload <= 100):
 		return fmt.Errorf("--overload is %v, allowed are 0 (none) and more than 1 up to 100", b.overload)
 	}

@@ -73,7 +73,14 @@ func TestBenchServeRefuses(t *testing.T) {
 		"--chunks is for the service that": {"--addr", "127.0.0.1:1", "--chunks", "100"},
 		"--p99 is for --rate max":          {"--rate", "10", "--p99", "1s"},
 		"--overload is 1, allowed are 0":   {"--overload", "1"},
-		"the duration is 0s":               {"--rate", "10", "--duration", "0s", "--chunks", "20"},
+		"--duration is 0s, allowed are":    {"--rate", "10", "--duration", "0s"},
+		"--duration is -1s":                {"--duration", "-1s"},
+		"--warmup is -1s, allowed are 0":   {"--warmup", "-1s"},
+		"--timeout is 0s, allowed are":     {"--timeout", "0s"},
+		"--p99 is -1s, allowed are":        {"--p99", "-1s"},
+		"--p99 is 0s":                      {"--p99", "0s"},
+		"--data goes without --addr":       {"--addr", "127.0.0.1:1", "--data", "d"},
+		"--qdrant say nothing":             {"--qdrant", "127.0.0.1:1"},
 		"no such file or directory":        {"--set", "nowhere.jsonl"},
 	} {
 		if code, _, stderr := command(t, append([]string{"bench", "serve"}, args...)...); code != exitUsage || !strings.Contains(stderr, want) {

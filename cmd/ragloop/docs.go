@@ -57,6 +57,7 @@ type docJSON struct {
 	ContentSHA256 string         `json:"content_sha256"`
 	Chunks        int            `json:"chunks"`
 	Tokens        int            `json:"tokens"`
+	Unsituated    int            `json:"unsituated,omitempty"` // chunks without a line of the language model; the next ingest asks again
 	Bytes         int            `json:"bytes"`
 	Pages         int            `json:"pages"`
 	IngestedAt    time.Time      `json:"ingested_at"`
@@ -69,7 +70,7 @@ type docJSON struct {
 func recordJSON(r index.Record) docJSON {
 	out := docJSON{
 		Doc: r.Doc, State: r.State, Error: r.Error, Reason: r.Reason, Damage: r.Damage, URI: r.URI, MediaType: r.MediaType, Title: r.Title, Revision: r.Rev,
-		ContentSHA256: r.ContentSHA256, Chunks: r.ChunkCount, Tokens: r.Tokens, Bytes: r.Bytes, Pages: r.Pages,
+		ContentSHA256: r.ContentSHA256, Chunks: r.ChunkCount, Tokens: r.Tokens, Unsituated: r.Unsituated, Bytes: r.Bytes, Pages: r.Pages,
 		IngestedAt: r.IngestedAt, Tags: r.Tags, ACL: r.ACL, Meta: metaJSON(r.Meta),
 	}
 	if !r.Modified.IsZero() {
@@ -273,6 +274,7 @@ func printRecord(out io.Writer, r index.Record) error {
 	line("title", r.Title)
 	number("pages", r.Pages)
 	number("chunks", r.ChunkCount)
+	number("chunks without the language model's line", r.Unsituated)
 	number("tokens", r.Tokens)
 	number("bytes of text", r.Bytes)
 	if !r.IngestedAt.IsZero() {

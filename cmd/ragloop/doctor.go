@@ -27,9 +27,13 @@ func (a *app) doctorCmd() *cobra.Command {
 		Long: `doctor checks what the other commands need: that the embedder and the reranker answer and that
 the index can be opened and was built with it. With --addr it asks a running service instead: for
 its health, which says that the process takes calls, and for a document, which needs the index
-behind it. The embedder of a service is not asked. The exit code is 1 when a check fails.`,
+behind it. The embedder of a service is not asked, and --config, --data and --qdrant, which say
+nothing to it, are refused. The exit code is 1 when a check fails.`,
 		Args: args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.checkRemote(cmd, addr); err != nil {
+				return err
+			}
 			ctx := cmd.Context()
 			type check struct {
 				name string
@@ -51,6 +55,9 @@ behind it. The embedder of a service is not asked. The exit code is 1 when a che
 			for _, c := range checks {
 				if err := a.check(ctx, c.name, c.run); err != nil {
 					failed = err
+				}
+				if ctx.Err() != nil { // nobody waits for the others, and what failed says nothing
+					return ctx.Err()
 				}
 			}
 			return failed

@@ -3,8 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"io"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -57,6 +60,24 @@ func TestDoctorAsksTheIndex(t *testing.T) {
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// An interrupt is no verdict on what was being checked, and nothing more is checked.
+func TestDoctorInterrupted(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	model := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) // so that the server sees the client go
+		interrupt()
+		<-r.Context().Done()
+	}))
+	defer model.Close()
+	var out, errs bytes.Buffer
+	code := run(ctx, []string{"doctor"}, streams{strings.NewReader(""), &out, &errs}, []string{
+		"RAGLOOP_EMBEDDER_KIND=openai", "RAGLOOP_EMBEDDER_BASE_URL=" + model.URL, "RAGLOOP_EMBEDDER_MODEL=m", "RAGLOOP_EMBEDDER_DIMENSION=8", "RAGLOOP_EMBEDDER_MAX_TOKENS=512",
+	})
+	if code != exitInterrupted || strings.Count(out.String(), "\n") != 1 {
+		t.Errorf("doctor = %d, %s%s; want %d after one check", code, out.String(), errs.String(), exitInterrupted)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/ragloop/ragloop/ingest"
 	"github.com/ragloop/ragloop/ingest/extract"
+	"github.com/ragloop/ragloop/ingest/situate"
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/text"
 )
@@ -36,6 +37,13 @@ func (a *app) dryRun(ctx context.Context, plan ingest.Plan, src ingest.Source, o
 	}
 	if o.Extractor, err = a.extractor(); err != nil {
 		return err
+	}
+	if a.situated != "" {
+		asks, err := a.chatClient() // nobody does: without the cache, which is a file
+		if err != nil {
+			return err
+		}
+		o.Situator = situate.New(asks)
 	}
 	p, err := ingest.Look(ctx, client, plan, src, o)
 	if err != nil {

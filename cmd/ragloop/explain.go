@@ -69,21 +69,25 @@ func explanation(query string, resp *ragloopv1.RetrieveResponse) evalret.Explana
 func explainedChunk(c *ragloopv1.Candidate) evalret.ExplainedChunk {
 	out := evalret.ExplainedChunk{
 		Doc: text.DocID(c.Document), Span: wireSpan(c.Span), Rank: int(c.Rank), Score: c.Score, Fused: c.Fused,
-		Added: retrieve.Added{
-			Document: c.Added.GetDocument(), Title: c.Added.GetTitle(), Neighbours: c.Added.GetNeighbours(), Phrases: c.Added.GetPhrases(),
-		},
+		Added: added(c.Added),
 		Dense: legScore(c.Dense), Lexical: legScore(c.Lexical), Parent: wireSpan(c.Parent),
 		Fate: pack.Fate{
 			Turn: int(c.Turn), Segment: c.Segment, Dropped: dropReason(c.DropReason), Duplicate: c.DuplicateOf, Delivered: wireSpan(c.Delivered),
 		},
 	}
-	if c.Reranked != nil {
-		out.Reranked = &retrieve.Reranked{Before: int(c.Reranked.RankBefore), Score: c.Reranked.Score}
+	if r := c.Reranked; r != nil {
+		out.Reranked = &retrieve.Reranked{
+			Before: int(r.RankBefore), Score: r.Score, Final: r.FinalScore, Weighted: r.Weighted, Own: r.Own, Added: added(r.Added),
+		}
 	}
 	for _, cut := range c.Cuts {
 		out.Cuts = append(out.Cuts, pack.Cut{Span: wireSpan(cut.Span), Reason: cutReason(cut.Reason)})
 	}
 	return out
+}
+
+func added(a *ragloopv1.AddedScores) retrieve.Added {
+	return retrieve.Added{Document: a.GetDocument(), Title: a.GetTitle(), Neighbours: a.GetNeighbours(), Phrases: a.GetPhrases()}
 }
 
 func wireSpan(s *ragloopv1.Span) text.RuneSpan {

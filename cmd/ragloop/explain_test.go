@@ -52,7 +52,8 @@ func TestExplanation(t *testing.T) {
 		Candidates: []*ragloopv1.Candidate{
 			{Id: "i", Document: "d", Span: wire(1, 2), Rank: 1, Score: 3, Fused: 1, Added: &ragloopv1.AddedScores{Document: 0.5, Title: 0.25, Neighbours: 1, Phrases: 0.25},
 				Turn: 2, Segment: "1", Parent: wire(0, 9), Delivered: wire(0, 5), Cuts: []*ragloopv1.Cut{{Span: wire(5, 9), Reason: ragloopv1.CutReason_CUT_REASON_TRIM}}},
-			{Id: "j", Document: "e", Rank: 2, Turn: 1, DropReason: ragloopv1.DropReason_DROP_REASON_DUPLICATE, DuplicateOf: "1"},
+			{Id: "j", Document: "e", Rank: 2, Reranked: &ragloopv1.Reranked{Score: 0.5, RankBefore: 3, FinalScore: 2, Weighted: 0.75, Own: 1, Added: &ragloopv1.AddedScores{Document: 0.25}},
+				Turn: 1, DropReason: ragloopv1.DropReason_DROP_REASON_DUPLICATE, DuplicateOf: "1"},
 		},
 		Neighbours: []*ragloopv1.NeighbourChunk{{Id: "k", Document: "d", Span: wire(9, 12), NeighbourOf: "i", DropReason: ragloopv1.DropReason_DROP_REASON_DUPLICATE, DuplicateOf: "1"}},
 	}
@@ -63,7 +64,8 @@ func TestExplanation(t *testing.T) {
 		Candidates: []evalret.ExplainedChunk{
 			{Doc: "d", Span: span(1, 2), Rank: 1, Score: 3, Fused: 1, Added: retrieve.Added{Document: 0.5, Title: 0.25, Neighbours: 1, Phrases: 0.25}, Parent: span(0, 9),
 				Fate: pack.Fate{Turn: 2, Segment: "1", Delivered: span(0, 5), Cuts: []pack.Cut{{Span: span(5, 9), Reason: pack.Trimmed}}}},
-			{Doc: "e", Rank: 2, Fate: pack.Fate{Turn: 1, Dropped: pack.Duplicate, Duplicate: "1"}},
+			{Doc: "e", Rank: 2, Reranked: &retrieve.Reranked{Before: 3, Score: 0.5, Final: 2, Weighted: 0.75, Own: 1, Added: retrieve.Added{Document: 0.25}},
+				Fate: pack.Fate{Turn: 1, Dropped: pack.Duplicate, Duplicate: "1"}},
 		},
 		Beside: []evalret.ExplainedChunk{{Doc: "d", Span: span(9, 12), Rank: 1, Fate: pack.Fate{Dropped: pack.Duplicate, Duplicate: "1"}}},
 	}

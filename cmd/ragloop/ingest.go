@@ -72,7 +72,7 @@ second one ends it at once, which loses nothing but time.
 	f.BoolVar(&o.Prune, "prune", false, "remove documents that came from PATH… and are not there any more, or that the feed does not name")
 	f.BoolVar(&o.RetryFailed, "retry-failed", false, "try quarantined documents again though they have not changed")
 	f.BoolVar(&rebuild, "rebuild", false, "build a new generation and serve it when it is complete")
-	f.StringSliceVar(&tags, "tag", nil, "tag of all these documents, for filters; may be repeated")
+	f.StringSliceVar(&tags, "tag", nil, "tags of all these documents, for filters, parted by commas; may be repeated")
 	f.BoolVar(&dryRun, "dry-run", false, "print what would be done, and write nothing")
 	f.BoolVarP(&a.verbose, "verbose", "v", false, "print what becomes of every document that is not unchanged; with --dry-run, of all")
 	fed.bind(cmd)
@@ -128,20 +128,17 @@ func (a *app) bindChunking(cmd *cobra.Command) {
 	a.bind(cmd, "strategy", "chunk.strategy", "structure, fixed, row, page, parent, sentence or recursive")
 	a.bind(cmd, "size", "chunk.size_tokens", "largest chunk, in tokens")
 	a.bind(cmd, "overlap", "chunk.overlap", "share of the size repeated from the previous chunk")
-	a.bind(cmd, "tokenizer", "chunk.tokenizer", "o200k_base or cl100k_base")
+	a.bind(cmd, "tokenizer", "chunk.tokenizer", "o200k_base, cl100k_base, p50k_base, p50k_edit or r50k_base")
 	a.bindBool(cmd, "index-prefix", "chunk.index_prefix", "index title and heading path in front of each chunk")
 }
 
 // checkTags refuses what the service refuses, too.
 func checkTags(cmd *cobra.Command, tags []string) error {
-	if len(tags) == 0 && cmd.Flags().Changed("tag") {
-		return errors.New("ingest: --tag is empty")
+	if err := notEmpty(cmd, "tag", tags); err != nil {
+		return err
 	}
 	for i, tag := range tags {
-		switch {
-		case tag == "":
-			return errors.New("ingest: --tag is empty")
-		case slices.Contains(tags[:i], tag):
+		if slices.Contains(tags[:i], tag) {
 			return fmt.Errorf("ingest: --tag %q is given twice", tag)
 		}
 	}

@@ -43,10 +43,14 @@ scores behind its rank, what of it is in the context and why the rest is not, an
 the tokens of each segment. --explain-html writes the same, and the time of each
 stage, as a page.
 
-A running service has a configuration of its own: of this command's only the flags
-count there.`,
+A running service has data and a configuration of its own: of this command's
+configuration only the flags of a query and --collection count there, and --config,
+--data and --qdrant are refused.`,
 		Args: args(1, `"QUESTION"`),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if err := a.checkRemote(cmd, addr); err != nil {
+				return err
+			}
 			if !utf8.ValidString(args[0]) {
 				return fmt.Errorf("query: the question %q is not valid UTF-8", args[0])
 			}
@@ -55,6 +59,9 @@ count there.`,
 				return fmt.Errorf("query: %w", err)
 			}
 			if err := checkOut("--explain-html", page); err != nil {
+				return err
+			}
+			if err := errors.Join(notEmpty(cmd, "tag", tags), notEmpty(cmd, "doc", docs)); err != nil {
 				return err
 			}
 			ctx := cmd.Context()
@@ -116,15 +123,24 @@ count there.`,
 	f.StringVar(&addr, "addr", "", "host:port of a running ragloop service")
 	f.BoolVar(&explain, "explain", false, "show how the query was read, legs, fusion and packing of every candidate, and the tokens of every segment")
 	f.StringVar(&page, "explain-html", "", "file of a page that shows the same as --explain, and the time of each stage")
-	f.StringVar(&tokenizer, "tokenizer", "", "what tokens are counted in: o200k_base, cl100k_base or an upper bound, bytes/1 to bytes/8 (default: that of the service)")
+	f.StringVar(&tokenizer, "tokenizer", "", "what tokens are counted in: o200k_base, cl100k_base, p50k_base, p50k_edit, r50k_base or an upper bound, bytes/1 to bytes/8 (default: that of the service)")
 	f.StringVar(&expand, "expand", "", "what the language model writes to be searched for, too: none, multi-query or hyde (default: that of the service)")
 	f.Int32Var(&rerank, "rerank", 0, "how many of the best candidates are reranked, 0 for none (default: that of the service)")
 	f.Float64Var(&weight, "rerank-weight", 0, "weight of the reranker's scores against those before, above 0 to 1 (default: that of the service)")
 	f.StringVar(&where, "filter", "", "only documents for which this `EXPRESSION` holds, such as 'tags=policy AND year>=2024'")
-	f.StringSliceVar(&tags, "tag", nil, "only documents with one of these tags")
-	f.StringSliceVar(&docs, "doc", nil, "only these documents")
+	f.StringSliceVar(&tags, "tag", nil, "only documents with one of these tags, parted by commas; may be repeated")
+	f.StringArrayVar(&docs, "doc", nil, "only the document with this id, commas and all; may be repeated, for several")
 	a.bindRetrieval(cmd)
 	return cmd
+}
+
+// notEmpty refuses a flag that was given and names nothing: without it every document
+// would be looked at.
+func notEmpty(cmd *cobra.Command, name string, values []string) error {
+	if cmd.Flags().Changed(name) && (len(values) == 0 || slices.Contains(values, "")) {
+		return fmt.Errorf("%s: --%s is empty", words(cmd), name)
+	}
+	return nil
 }
 
 // parseFilter reads the value of a flag; empty stands for no filter.
@@ -263,6 +279,17 @@ func summary(resp *ragloopv1.RetrieveResponse) string {
 	return s + "; " + strings.Join(stages, ", ")
 }
 
+// statusError is a gRPC status that reads like an error of ours.
+type statusError struct {
+	text   string
+	status *status.Status
+}
+
+func (e *statusError) Error() string { return e.text }
+
+// GRPCStatus is what package status looks for.
+func (e *statusError) GRPCStatus() *status.Status { return e.status }
+
 // describe turns a gRPC status into an error that reads like ours: the message,
 // then each offending field.
 func describe(err error) error {
@@ -289,10 +316,11 @@ func describe(err error) error {
 			}
 		}
 	}
-	if len(fields) == 0 {
-		return fmt.Errorf("%s (%s)", message, code)
+	text := fmt.Sprintf("%s (%s)", message, code)
+	if len(fields) > 0 {
+		text += ": " + strings.Join(fields, "; ")
 	}
-	return fmt.Errorf("%s (%s): %s", message, code, strings.Join(fields, "; "))
+	return &statusError{text, s}
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/ragloop/ragloop/ingest"
 	"github.com/ragloop/ragloop/ingest/extract/isolate"
@@ -82,16 +84,23 @@ func run(ctx context.Context, args []string, s streams, environ []string) int {
 	case errors.Is(err, ingest.ErrInterrupted):
 		fmt.Fprintln(s.err, "ragloop:", err)
 		return exitInterrupted
+	case interrupted(ctx, err):
+		fmt.Fprintln(s.err, "ragloop: interrupted; what was stored before stays")
+		return exitInterrupted
 	case errors.Is(err, errFailed):
 		fmt.Fprintln(s.err, "ragloop:", err)
 		return exitFailed
-	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		fmt.Fprintln(s.err, "ragloop: interrupted; what was stored before stays")
-		return exitInterrupted
 	default:
 		fmt.Fprintln(s.err, "ragloop:", err)
 		return exitUsage
 	}
+}
+
+// interrupted reports whether the end of ctx is why a command failed: in the words of
+// a context, or of gRPC, whose status does not wrap it. A service may call a request
+// off by itself, while ctx goes on.
+func interrupted(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled)
 }
 
 func (a *app) root() *cobra.Command {
@@ -256,6 +265,16 @@ func (a *app) bindList(cmd *cobra.Command, name, key, usage string) {
 
 func (a *app) bindPersistent(cmd *cobra.Command, name, key, usage string) {
 	cmd.PersistentFlags().Var(keyFlag{flags: a.flags, key: key}, name, usage)
+}
+
+// checkRemote refuses the global flags that say nothing to a service at an address.
+func (a *app) checkRemote(cmd *cobra.Command, addr string) error {
+	for _, name := range []string{"config", "data", "qdrant"} {
+		if addr != "" && cmd.Flags().Changed(name) {
+			return fmt.Errorf("%s: --%s goes without --addr: the service at %s has data and a configuration of its own", words(cmd), name, addr)
+		}
+	}
+	return nil
 }
 
 // say prints a message for people to standard error.

@@ -76,6 +76,62 @@ func TestWording(t *testing.T) {
 	}
 }
 
+// What a language model says that nobody can use is forgotten: once it is well, the
+// same query and the same ingest get what they ask for.
+func TestWordingAskedAgain(t *testing.T) {
+	dir := t.TempDir()
+	docs, data := filepath.Join(dir, "docs"), filepath.Join(dir, "data")
+	writeDocs(t, docs, map[string]string{"a.md": "# A\n\nIt grew by three percent.\n"})
+	var well atomic.Bool
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		said := "lorem ipsum"
+		switch {
+		case !well.Load():
+		case strings.Contains(string(body), "You prepare documents"):
+			said = `{"context":"About the zebra population."}`
+		default:
+			said = `{"passage":"The population grew."}`
+		}
+		answer, _ := json.Marshal(map[string]any{"choices": []any{map[string]any{"message": map[string]any{"content": said}, "finish_reason": "stop"}}})
+		w.Write(answer)
+	}))
+	defer server.Close()
+	with := func(args ...string) (stdout, stderr string) {
+		t.Helper()
+		var out, errs bytes.Buffer
+		code := run(t.Context(), args, streams{strings.NewReader(""), &out, &errs}, []string{
+			"RAGLOOP_LLM_BASE_URL=" + server.URL, "RAGLOOP_LLM_MODEL=fake", "RAGLOOP_CHUNK_CONTEXT=llm", "RAGLOOP_DATA_DIR=" + data,
+		})
+		if code != exitOK {
+			t.Fatalf("ragloop %q = %d: %s", args, code, errs.String())
+		}
+		return out.String(), errs.String()
+	}
+	if _, said := with("ingest", docs); !strings.Contains(said, "no usable answer for 1 of 1 chunks") {
+		t.Errorf("ingest says %s", said)
+	}
+	if _, said := with("query", "--expand", "hyde", "what grew?"); !strings.Contains(said, "degraded answer: expand") {
+		t.Errorf("query says %s", said)
+	}
+	well.Store(true)
+	if _, said := with("query", "--expand", "hyde", "what grew?"); strings.Contains(said, "degraded") {
+		t.Errorf("query of a model that is well says %s", said)
+	}
+	if _, said := with("docs", "show", "a.md"); !strings.Contains(said, "chunks without the language model's line:  1") {
+		t.Errorf("docs show says %s", said)
+	}
+	if out, _ := with("ingest", "--dry-run", docs); !strings.Contains(out, "changed:\n  a.md") {
+		t.Errorf("ingest --dry-run says %s", out)
+	}
+	if _, said := with("ingest", docs); strings.Contains(said, "no usable answer") {
+		t.Errorf("ingest with a model that is well says %s", said)
+	}
+	if out, _ := with("query", "--fusion", "lexical", "zebra"); !strings.Contains(out, "three percent") {
+		t.Errorf("the line about the chunk finds %q", out)
+	}
+}
+
 // Who puts a document while the language model is away is told to come back.
 func TestPutWithoutTheModel(t *testing.T) {
 	model := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
