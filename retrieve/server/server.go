@@ -53,8 +53,8 @@ type Config struct {
 	Log              *slog.Logger  // nil: nothing is logged
 	MaxConcurrent    int           // most calls of a service handled at once, over all connections; 0: 256
 	Cores            int           // of the machine, for searches to compute on: so many are always let in; 0: GOMAXPROCS
-	MaxRequestBytes  int           // of one message; 0: 32 MiB
-	MaxResponseBytes int           // of one message; 0: 64 MiB
+	MaxRequestBytes  int           // of one message, in which a document comes as a whole; 0: 32 MiB
+	MaxResponseBytes int           // of one message, of 1,000 chunks with their parents at most; 0: 64 MiB
 	MaxSearchTime    time.Duration // of a Retrieval call whose client sets no earlier deadline; 0: 30 s
 	DrainTimeout     time.Duration // how long a stop waits for calls in flight; 0: 10 s
 
