@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -353,6 +354,34 @@ func TestUnwrittenPageIsTorn(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestCheckpointPayloads: payloads come back from a checkpoint as they were, whatever
+// they have in common with those beside them, as chunks of a document have.
+func TestCheckpointPayloads(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir)
+	c := callsTo(t, s)
+	c.createHybrid("c")
+	r := rand.New(rand.NewPCG(8, 8))
+	up := &qdrant.UpsertPoints{CollectionName: "c"}
+	for doc := range 100 {
+		for chunk := range 1 + r.IntN(5) {
+			p := hybridPoint(uint64(len(up.Points)))
+			p.Payload = qdrant.NewValueMap(map[string]any{
+				"doc": fmt.Sprintf("doc-%02d", doc), "tenant": "t", "rev": fmt.Sprint(r.IntN(2)), "chunk": chunk, "tags": []any{fmt.Sprint(r.IntN(2))},
+			})
+			up.Points = append(up.Points, p)
+		}
+	}
+	_, err := c.Upsert(t.Context(), up)
+	c.ok(err)
+	want := dump(t, s)
+	c.ok(s.disk.checkpoint(s))
+	c.ok(s.Close())
+	if got := dump(t, openStore(t, dir)); !bytes.Equal(got, want) {
+		t.Error("the state after a checkpoint and reopening differs")
 	}
 }
 

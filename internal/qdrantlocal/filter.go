@@ -358,9 +358,11 @@ func (e *selection) narrow(cond condition, set bitset) {
 		e.remove(cl.mustNot, set)
 	}
 	if len(cl.should) > 0 {
+		mark := e.memory.mark()
 		rest := e.memory.clone(set)
 		e.remove(cl.should, rest)
 		set.andNot(rest)
+		e.memory.rewind(mark)
 	}
 	if len(cl.atLeast) > 0 {
 		e.scan(set, func(s slot, pl payload) bool {
@@ -371,6 +373,7 @@ func (e *selection) narrow(cond condition, set bitset) {
 
 // remove removes from set the points that match any of cs.
 func (e *selection) remove(cs []condition, set bitset) {
+	defer e.memory.rewind(e.memory.mark())
 	matching := e.memory.empty(len(set))
 	for _, c := range cs {
 		copy(matching, set)

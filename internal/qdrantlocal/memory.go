@@ -4,8 +4,8 @@ import "sync"
 
 // memory is what a query needs while it runs: sets, hits, lists of slots. Nothing
 // of it is in an answer, so that all of it serves the next query, and the collector
-// has less to do. It only grows while a query runs. A nil *memory allocates what it
-// is asked for.
+// has less to do. What it gave out is in use until reset or, sets of a filter, until
+// rewind. A nil *memory allocates what it is asked for.
 type memory struct {
 	words []uint64 // of sets
 	hits  []hit
@@ -37,6 +37,28 @@ func (m *memory) giveBack() {
 func (m *memory) reset() {
 	clear(m.hits) // which have pointers
 	m.words, m.hits, m.slots = m.words[:0], m.hits[:0], m.slots[:0]
+}
+
+// mark is a point in the use of a memory.
+type mark struct{ length, room int } // of words
+
+func (m *memory) mark() mark {
+	if m == nil {
+		return mark{}
+	}
+	return mark{len(m.words), cap(m.words)}
+}
+
+// rewind ends the use of the sets that m gave out since to. Without it a filter of
+// hundreds of conditions would hold sets for each until its query ends.
+func (m *memory) rewind(to mark) {
+	switch {
+	case m == nil:
+	case cap(m.words) == to.room:
+		m.words = m.words[:to.length]
+	default: // a larger slab, all of which was given out since
+		m.words = m.words[:0]
+	}
 }
 
 // carve returns n elements of a slab, of any value.

@@ -127,10 +127,16 @@ func TestFilterEvaluation(t *testing.T) {
 			_, err := c.Upsert(t.Context(), &qdrant.UpsertPoints{CollectionName: "c", Points: []*qdrant.PointStruct{p}})
 			c.ok(err)
 		}
+		m := &memory{}
 		for range 40 {
 			f := randomFilter(r, 2)
-			got, err := col.selectFiltered(t.Context(), f, nil)
+			m.reset()
+			got, err := col.selectFiltered(t.Context(), f, m)
 			c.ok(err)
+			scribble := m.words[len(m.words):cap(m.words)] // what is left of m is nobody's
+			for i := range scribble {
+				scribble[i] = r.Uint64()
+			}
 			cl, err := compileFilter(f, col, nil)
 			c.ok(err)
 			var want bitset

@@ -200,7 +200,7 @@ func (d *decoder) payload(b []byte, entries int, s *sharing) map[string]*qdrant.
 		e := shared{encoded: in.bytes()}
 		for i, other := range s.last[at:min(at+maxAhead, len(s.last))] {
 			if bytes.Equal(e.encoded, other.encoded) {
-				e = other
+				e.key, e.value = other.key, other.value // but not encoded: a Compactor writes over that of other
 				at += i + 1
 				break
 			}

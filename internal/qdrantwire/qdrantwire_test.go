@@ -212,10 +212,37 @@ func TestCompactor(t *testing.T) {
 			t.Errorf("%s: %v, want what was given", name, got)
 		}
 	}
+	want, got = nil, nil // payloads whose entries come, stay for a while and change, at the same place or another
+	r := rand.New(rand.NewPCG(7, 7))
+	for range 300 {
+		fields := map[string]*qdrant.Value{}
+		for _, key := range []string{"a", "b", "c", "d", "e", "f"} {
+			if r.IntN(8) > 0 {
+				fields[key] = qdrant.NewValueString(strings.Repeat(string(rune('p'+r.IntN(2))), 1+r.IntN(10)/9))
+			}
+		}
+		if len(fields) > 0 {
+			compact(fields)
+		}
+	}
+	for i := range want {
+		if diff := cmp.Diff(plain(want[i]), plain(got[i])); diff != "" {
+			t.Fatalf("payload %d (-want +got):\n%s", i, diff)
+		}
+	}
 	fields := request(1).Points[0].Payload
 	if n := testing.AllocsPerRun(20, func() { c.Payload(map[string]*qdrant.Value{"a": fields["doc"], "b": fields["text"]}) }); n > 6 {
 		t.Errorf("%v pieces of memory for a payload of two strings", n)
 	}
+}
+
+// plain returns the strings of a payload.
+func plain(fields map[string]*qdrant.Value) map[string]string {
+	out := map[string]string{}
+	for key, v := range fields {
+		out[key] = v.GetStringValue()
+	}
+	return out
 }
 
 // TestOthers: what is not of the plain form is left to protobuf, by the codec too.
