@@ -79,7 +79,8 @@ func (q *finding) expanded(ctx context.Context, query string) error {
 		ctx, cancel = context.WithTimeout(ctx, time.Until(deadline)/2)
 		defer cancel()
 	}
-	texts, task := []string{}, embed.Query
+	var texts []string
+	task := embed.Query
 	if q.p.Expand == HyDE {
 		passage, err := q.r.expander.Passage(ctx, query)
 		if err != nil {

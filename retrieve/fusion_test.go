@@ -217,24 +217,20 @@ func TestRankProperties(t *testing.T) {
 	for n := range 100 {
 		found := randomFound(r, 1+r.IntN(60))
 		for _, f := range allFusions() {
-			p := Params{TopK: 1 + r.IntN(20), Candidates: 1 + r.IntN(30), Fusion: f, DocumentPrior: 0.8 * float64(r.IntN(2)), NeighbourSmoothing: 0.5 * float64(r.IntN(2))}
+			p := Params{TopK: 1 + r.IntN(20), Candidates: 1 + r.IntN(30), Fusion: f, DocumentPrior: 0.8 * float64(r.IntN(2)), NeighbourSmoothing: 0.5 * float64(r.IntN(2)),
+				TitleBoost: 2 * float64(r.IntN(2)), PhraseBoost: float64(r.IntN(2))}
 			before := slices.Clone(found.Legs.Candidates)
 			got := Rank(found, p)
 			if d := cmp.Diff(before, found.Legs.Candidates); d != "" {
 				t.Fatalf("%d %s: Rank changed its input:\n%s", n, f, d)
 			}
-			shuffled := found
-			shuffled.Legs.Candidates = slices.Clone(before)
-			r.Shuffle(len(before), func(i, j int) {
-				c := shuffled.Legs.Candidates
-				c[i], c[j] = c[j], c[i]
-			})
+			shuffled := found.only(r.Perm(len(before)))
 			if d := cmp.Diff(got, Rank(shuffled, p)); d != "" {
 				t.Fatalf("%d %s: the order of the candidates matters:\n%s", n, f, d)
 			}
-			shallow := found
-			shallow.Legs.Candidates = nil
-			for _, c := range before {
+			var places []int
+			var cut []index.Candidate
+			for i, c := range before {
 				if c.DenseRank > p.Candidates {
 					c.DenseRank = 0
 				}
@@ -242,13 +238,18 @@ func TestRankProperties(t *testing.T) {
 					c.LexicalRank = 0
 				}
 				if bestRank(c.DenseRank, c.LexicalRank) > 0 {
-					shallow.Legs.Candidates = append(shallow.Legs.Candidates, c)
+					places, cut = append(places, i), append(cut, c)
 				}
 			}
+			shallow := found.only(places)
+			shallow.Legs.Candidates = cut
 			if d := cmp.Diff(got, Rank(shallow, p)); d != "" {
 				t.Fatalf("%d %s: deeper hits matter:\n%s", n, f, d)
 			}
 			for i, x := range got {
+				if c := x.Chunk; x.Record.Doc != c.Doc || x.Title != titleShare(c) || x.Phrases != phraseShare(c) {
+					t.Fatalf("%d %s: chunk %s of %s comes with the record of %q, and shares %v and %v", n, f, c.ID, c.Doc, x.Record.Doc, x.Title, x.Phrases)
+				}
 				if x.Rank != i+1 {
 					t.Fatalf("%d %s: rank %d at position %d", n, f, x.Rank, i)
 				}
@@ -281,7 +282,27 @@ func randomFound(r *rand.Rand, n int) Found {
 		}
 	}
 	cs = slices.DeleteFunc(cs, func(c index.Candidate) bool { return bestRank(c.DenseRank, c.LexicalRank) == 0 })
-	return Found{Legs: index.Legs{Candidates: cs}}
+	f := Found{Legs: index.Legs{Candidates: cs}}
+	for _, c := range cs {
+		f.Records = append(f.Records, &index.Record{Doc: c.Chunk.Doc})
+		f.Titles, f.Phrases = append(f.Titles, titleShare(c.Chunk)), append(f.Phrases, phraseShare(c.Chunk))
+	}
+	return f
+}
+
+func titleShare(c *index.Chunk) float64  { return float64(len(c.Doc)+int(c.Doc[0])%3) / 10 }
+func phraseShare(c *index.Chunk) float64 { return float64(c.Ordinal%3) / 2 }
+
+// only returns f with the candidates at places, in their order, and what is parallel to
+// them.
+func (f Found) only(places []int) Found {
+	out := f
+	out.Legs.Candidates, out.Records, out.Titles, out.Phrases = nil, nil, nil, nil
+	for _, i := range places {
+		out.Legs.Candidates, out.Records = append(out.Legs.Candidates, f.Legs.Candidates[i]), append(out.Records, f.Records[i])
+		out.Titles, out.Phrases = append(out.Titles, f.Titles[i]), append(out.Phrases, f.Phrases[i])
+	}
+	return out
 }
 
 func TestRescore(t *testing.T) {

@@ -7,8 +7,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
-
 	"github.com/ragloop/ragloop/internal/index"
 	"github.com/ragloop/ragloop/internal/lexical"
 )
@@ -115,7 +113,7 @@ const identifierWeight = 0.5
 
 // phrases returns those of a query that have a word, in composed letters.
 func (r *Retriever) phrases(query string) phrases {
-	query = norm.NFC.String(query)
+	query = composed(query)
 	var out phrases
 	add := func(kind string, texts []string, parse func(string) lexical.Phrase, weight float64) {
 		for _, s := range texts {

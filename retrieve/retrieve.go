@@ -152,7 +152,8 @@ type searcher interface {
 	// Legs returns candidates by chunk id, which the caller owns, but for the chunks
 	// and what else they point to.
 	Legs(ctx context.Context, s index.Search) (index.Legs, error)
-	// RecordsOf returns a record for each of docs, which it keeps no longer than the call.
+	// RecordsOf returns the record of each of docs, nil where there is none, in a slice
+	// that the caller owns. It keeps docs no longer than the call.
 	RecordsOf(ctx context.Context, docs []text.DocID) ([]*index.Record, error)
 	Vectors(ctx context.Context, ids []index.ChunkID) (map[index.ChunkID][]float32, error)
 	Parents(ctx context.Context, chunks []index.Chunk) (map[index.ChunkID]*index.Chunk, error)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -124,6 +125,48 @@ func TestInvisibleChunks(t *testing.T) {
 	}
 	if slices.Max(clean.limits) != 10 {
 		t.Errorf("limits without invisible chunks = %v, want 10 only", clean.limits)
+	}
+}
+
+// TestFoundIsParallel: what is known of a candidate stays with it, whatever is between
+// them that nobody may see, also where feedback searches a second time.
+func TestFoundIsParallel(t *testing.T) {
+	m := library(t)
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, p := range library(t).points {
+		if r.IntN(2) == 0 {
+			p.Chunk.ID, p.Chunk.Rev = index.ChunkID(fmt.Sprint(r.IntN(3), "doc", r.IntN(12), p.Chunk.ID)), "old"
+			m.points = append(m.points, p)
+		}
+	}
+	m.rec["doc07"].Title = "Hedges"
+	x := prefixed(t, m, letters{})
+	for _, feedback := range []float64{0, 0.5} {
+		p := params(func(p *Params) { p.Candidates, p.Feedback = 40, feedback })
+		f, err := x.Find(t.Context(), query+` "egg head"`, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cs := f.Legs.Candidates
+		if len(cs) < 20 || len(f.Records) != len(cs) || len(f.Titles) != len(cs) || len(f.Phrases) != len(cs) || (len(f.Reading.Feedback) > 0) != (feedback > 0) {
+			t.Fatalf("%d candidates, %d records, %d shares of titles and %d of phrases, feedback %v", len(cs), len(f.Records), len(f.Titles), len(f.Phrases), f.Reading.Feedback)
+		}
+		holders := 0
+		for i, c := range cs {
+			holds := strings.Contains(c.Chunk.Text, "egg head")
+			if holds {
+				holders++
+			}
+			if f.Records[i].Doc != c.Chunk.Doc || c.Chunk.Rev != "new" || (f.Titles[i] > 0) != (c.Chunk.Doc == "doc07") || (f.Phrases[i] > 0) != holds {
+				t.Errorf("chunk %s has the record of %s, and shares %v and %v", c.Chunk.ID, f.Records[i].Doc, f.Titles[i], f.Phrases[i])
+			}
+			if i > 0 && cs[i-1].Chunk.ID >= c.Chunk.ID {
+				t.Errorf("chunk %s comes behind %s", c.Chunk.ID, cs[i-1].Chunk.ID)
+			}
+		}
+		if holders == 0 || holders == len(cs) {
+			t.Errorf("%d of %d candidates hold the phrase, the test needs some", holders, len(cs))
+		}
 	}
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -14,8 +16,29 @@ import (
 
 // terms returns the lexical query that a text is, in composed letters, as most
 // documents have them: an accent that stands alone would cut its word in two.
-func (r *Retriever) terms(query string) lexical.Vector {
-	return r.analyzer.Query(norm.NFC.String(query))
+func (r *Retriever) terms(query string) lexical.Vector { return r.analyzer.Query(composed(query)) }
+
+// composed returns s with letters and the marks on them made one where Unicode has
+// one for them. Nothing is taken apart: normalization form C, which composes the same,
+// does so with letters of Hindi and Bengali that keyboards write as one, and their dot
+// cuts words, too.
+func composed(s string) string {
+	if norm.NFC.QuickSpanString(s) == len(s) {
+		return s
+	}
+	var b strings.Builder
+	var it norm.Iter
+	for it.InitString(norm.NFC, s); !it.Done(); {
+		from := it.Pos()
+		after := it.Next()
+		before := s[from:it.Pos()]
+		if utf8.RuneCount(after) < utf8.RuneCountInString(before) {
+			b.Write(after)
+		} else {
+			b.WriteString(before)
+		}
+	}
+	return b.String()
 }
 
 // weigh makes rare words count more: the weight of each term of the lexical query
@@ -105,12 +128,13 @@ const (
 	maxTitleBytes = 512
 )
 
-// named returns the terms of a title, ascending: nobody may change them.
+// named returns the terms of a title, in composed letters, ascending: nobody may
+// change them. Names of files, which titles may be, come decomposed from some systems.
 func (r *Retriever) named(title string) []uint32 {
 	if ids, ok := r.titles.Get(title); ok {
 		return ids
 	}
-	ids := r.analyzer.Document(title).Indices
+	ids := r.analyzer.Document(composed(title)).Indices
 	if len(title) <= maxTitleBytes {
 		r.titles.Put(title, ids)
 	}

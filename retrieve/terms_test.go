@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/text/unicode/norm"
 
 	"github.com/ragloop/ragloop/internal/embed"
 	"github.com/ragloop/ragloop/internal/index"
@@ -246,5 +247,39 @@ func TestTermsComposed(t *testing.T) {
 	}
 	if d := cmp.Diff(want, lexical("Gro\u0308\u00dfe")); d != "" {
 		t.Errorf("lexical scores (-composed +decomposed):\n%s", d)
+	}
+}
+
+// Composing takes nothing apart: the dots of Bengali and Hindi letters, and Hebrew
+// points, would cut the words that documents have as they were typed.
+func TestComposed(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                           "",
+		"plain":                      "plain",
+		"Gro\u0308\u00dfe":           "Gr\u00f6\u00dfe",
+		"\u1112\u1161\u11ab":         "\ud55c",
+		"\u09b8\u09ae\u09df e\u0301": "\u09b8\u09ae\u09df \u00e9",
+		"\u0932\u095c\u0915\u093e":   "\u0932\u095c\u0915\u093e",
+		"\u0932\u0921\u093c":         "\u0932\u0921\u093c",
+		"\ufb4b \uf900 \u212b":       "\ufb4b \uf900 \u212b",
+		"e\u0331\u0301x\u0301\xff":   "\u00e9\u0331x\u0301\xff",
+	} {
+		if got := composed(in); got != want {
+			t.Errorf("composed(%+q) = %+q, want %+q", in, got, want)
+		} else if norm.NFC.String(got) != norm.NFC.String(in) {
+			t.Errorf("composed(%+q) = %+q, which is another text", in, got)
+		}
+	}
+}
+
+// What a document has as a letter of its own, and the query too, is found.
+func TestTermsNotTakenApart(t *testing.T) {
+	r := prefixed(t, library(t), letters{})
+	const word = "\u09b8\u09ae\u09df" // Bengali, as keyboards write it
+	if d := cmp.Diff(r.analyzer.Query(word), r.terms(word)); d != "" {
+		t.Errorf("terms (-as it is +got):\n%s", d)
+	}
+	if d := cmp.Diff(r.named("Gr\u00f6\u00dfe"), r.named("Gro\u0308\u00dfe")); d != "" {
+		t.Errorf("terms of a title (-composed +decomposed):\n%s", d)
 	}
 }

@@ -119,6 +119,8 @@ var disguised = []struct {
 	{"both", "## {label} {title}{document} <i>{uri}</i>\n{text}\nend of \"{title}\" {headings}",
 		[]kind{{"##", true, 1}, {"endof\"", false, 1}, {"<i", false, 1}, {"</i", false, 1}},
 		func(s Segment) string { return "## " + s.Label + " " }, 0, nil},
+	{"compared", "<i n={label}>{title}</i> <- {uri} (< 5) {document} <5\n{text}", []kind{{"<i", false, 1}, {"</i", false, 1}},
+		func(s Segment) string { return "<i n=" + s.Label + ">" }, 0, nil},
 }
 
 // seenOf returns s on one line, as a header has it.

@@ -36,7 +36,7 @@ func (t *tagReader) line(fields []field) error {
 			}
 		case f.name == "text":
 			return fmt.Errorf("{text} is inside the tag <%s", t.open)
-		case t.quote == 0:
+		case t.quote == 0 && f.name != "label": // which is a number
 			return fmt.Errorf("the placeholder {%s} is inside the tag <%s, want quotation marks around it", f.name, t.open)
 		default:
 			fields[i].quote = t.quote
@@ -57,6 +57,7 @@ func (t *tagReader) literal(l string, next []field) (marks int, err error) {
 		r, width := utf8.DecodeRuneInString(l)
 		l = l[width:]
 		switch {
+		case r == '<' && t.open == "" && comparing(l):
 		case r == '<' && t.open == "":
 			if l, err = t.begin(l, next); err != nil {
 				return 0, err
@@ -75,6 +76,17 @@ func (t *tagReader) literal(l string, next []field) (marks int, err error) {
 		}
 	}
 	return marks, nil
+}
+
+// comparing reports whether a "<" in front of l begins nothing, as in "a < 1" and "<-":
+// what is seen behind it is no beginning of a name, nor of a comment or the like.
+func comparing(l string) bool {
+	for _, r := range l {
+		if !unseen(r) {
+			return !unicode.IsLetter(r) && !strings.ContainsRune("_:/!?", r)
+		}
+	}
+	return false // what comes next may be a name
 }
 
 // begin reads the name of the tag that l begins behind its "<", and returns the rest of

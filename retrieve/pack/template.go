@@ -85,9 +85,10 @@ func BuiltinTemplate(name string) (*Template, error) {
 // has one gets a backslash there (see [Edit]). Of each tag, its name alone does so,
 // wherever in a line it is.
 //
-// A "<" always begins a tag, which has a name and an end. Inside a tag, placeholders
-// must stand between quotation marks, single ones or double ones, and {text} must not
-// stand at all: no value leaves its attribute.
+// A "<" begins a tag, which has a name and an end, unless what comes next is no letter:
+// "< 1" inside a line is text. Inside a tag, placeholders other than {label}, which is a
+// number, must stand between quotation marks, single ones or double ones, and {text}
+// must not stand at all: no value leaves its attribute.
 //
 // The error wraps [ErrTemplate], and names the template, the line and what is
 // allowed.
@@ -223,6 +224,9 @@ func signOf(fields []field) (sign, error) {
 	visible := folded(begin)
 	if len(visible) < 2 || strings.ContainsRune(begin, '\\') {
 		return sign{}, fmt.Errorf("it begins with %q, want at least two visible characters without a backslash", begin)
+	}
+	if visible[0] == '<' && comparing(string(visible[1:])) {
+		return sign{}, fmt.Errorf("it begins with %q, want the name of a tag behind the <", begin)
 	}
 	return sign{runes: visible, digit: len(fields) > 1 && fields[1].name == "label"}, nil
 }

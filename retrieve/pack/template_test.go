@@ -72,7 +72,11 @@ func TestTemplatesRefused(t *testing.T) {
 		{"closing tag named by a placeholder", "## {label}\n{text}\nend </s{title}>", `line 3: the name of the tag "</s" has a placeholder`},
 		{"tag inside a line", "## {label} <{title}>\n{text}", "line 1: the placeholder {title} is the name of a tag"},
 		{"closing tag inside a line", "## {label} </{title}>\n{text}", "line 1: the placeholder {title} is the name of a tag"},
-		{"value without quotation marks", "<doc id={label}>\n{text}", "line 1: the placeholder {label} is inside the tag <doc, want quotation marks around it"},
+		{"arrow in front", "<- {label}\n{text}", `line 1: it begins with "<- ", want the name of a tag behind the <`},
+		{"brackets in front", "<|doc|> {label}\n{text}", `line 1: it begins with "<|doc|> ", want the name of a tag behind the <`},
+		{"less than a word", "## {label} < limit {title}\n{text}", "line 1: it has a < without the name of a tag, want a name behind the <"},
+		{"less than a value", "## {label} < {title}\n{text}", "line 1: it has a < without the name of a tag, want a name behind the <"},
+		{"value without quotation marks", "<doc id=\"{label}\" pages={pages}>\n{text}", "line 1: the placeholder {pages} is inside the tag <doc, want quotation marks around it"},
 		{"value behind an attribute", "<doc id=\"{label}\" {title}>\n{text}", "line 1: the placeholder {title} is inside the tag <doc, want quotation marks around it"},
 		{"value on a later line of a tag", "<doc id=\"{label}\"\n from={title}>\n{text}", "line 2: the placeholder {title} is inside the tag <doc, want quotation marks around it"},
 		{"value in a closing tag", "<doc id=\"{label}\">\n{text}\n</doc {title}>", "line 3: the placeholder {title} is inside the tag <doc, want quotation marks around it"},
@@ -113,6 +117,9 @@ func TestValues(t *testing.T) {
 		{"with what is between", `## {label} {title} /b {uri}<b>`, `<`, `## 1 <\ /b x/a<b>`},
 		{"with the next line", "## {label} {title}\nhr {uri}\n<hr/>", `<`, "## 1 <\\\nhr x/a\n<hr/>"},
 		{"with the text", `## {label} <b>{title}`, `a < /`, `## 1 <b>a <\ /`},
+		{"label without quotation marks", `<doc id={label} t="{title}">`, hostile, `<doc id=1 t="x&quot; id='7' &lt;doc> &amp; &lt;/b">`},
+		{"less than a number", `## {label} (< 5, <5, <=5, <-): {title} <b>`, hostile, `## 1 (< 5, <5, <=5, <-): x" id='7' <doc> & <\/b <b>`},
+		{"tag in brackets", `## {label} <<b>> {title}`, hostile, `## 1 <<b>> x" id='7' <doc> & <\/b`},
 		{"another tag", `## {label} <b>{title}`, `a <br> <c`, `## 1 <b>a <br> <c`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
