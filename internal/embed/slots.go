@@ -142,21 +142,26 @@ func (s *slots) behind(w *bert.Workspace, compute func()) {
 // its core taken is not only late by what it takes to get it: the caches are full of
 // the model, and where two cores are one that works on two things at once, it is slower.
 func (s *slots) rest() {
-	if s.beside.Load() == 0 {
+	most := int64(max(s.threads()-1, 1))
+	crowd := func(texts int64) bool { return texts+s.beside.Load() > most && s.givesWay() }
+	if !crowd(s.modest.Load()) {
 		return
 	}
 	s.modest.Add(-1)
-	defer s.modest.Add(1)
-	most := int64(max(s.threads()-1, 1))
-	var end *time.Timer
-	for s.modest.Load()+1+s.beside.Load() > most && s.givesWay() {
-		if end == nil {
-			end = time.NewTimer(longRest)
-			defer end.Stop()
+	end := time.NewTimer(longRest)
+	defer end.Stop()
+	for {
+		others := s.modest.Load()
+		if !crowd(others + 1) {
+			if s.modest.CompareAndSwap(others, others+1) {
+				return
+			}
+			continue // somebody else goes on in the meantime
 		}
 		select {
 		case <-s.left:
 		case <-end.C:
+			s.modest.Add(1)
 			return
 		}
 	}
