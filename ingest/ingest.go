@@ -24,8 +24,8 @@
 // the run with an error; what was committed until then stays, and the next run goes
 // on from there. A run over an unchanged source embeds and writes nothing, except
 // where the model of a [Situator] had no usable answer about a chunk: it is asked again,
-// and what it says now is stored. Equal texts of a run are embedded once, as far as they
-// are not too far apart.
+// if it can be reached, and what it says now is stored. Equal texts of a run are embedded
+// once, as far as they are not too far apart.
 //
 // Documents are committed in source order, whatever the number of workers, so
 // that equal input makes equal indexes and equal summaries.

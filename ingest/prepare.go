@@ -127,6 +127,7 @@ type prepared struct {
 
 	mended       bool
 	unmatched    bool // as Item.unmatched
+	away         bool // the situator could not be reached for the lines that stored chunks lack
 	windowSplits int
 	warnings     []string
 }
@@ -146,6 +147,7 @@ type prior struct {
 	record  index.Record
 	known   bool
 	damaged bool // chunks are missing
+	asIs    bool // chunks that have no line of the situator are not asked about again
 }
 
 // unsound reports whether the document must be stored again though nothing has
@@ -164,7 +166,7 @@ func (p *preparer) prepare(ctx context.Context, item Item, old prior, try attemp
 	if item.Deleted {
 		return deleted(item, old), nil
 	}
-	asks := p.situated && p.noSituator == nil
+	asks := p.situated && p.noSituator == nil && !old.asIs
 	in, out, known := assess(item, old, p.extractor, p.retryFailed, asks)
 	if known {
 		return out, ctx.Err()
@@ -217,28 +219,30 @@ func (p *preparer) prepare(ctx context.Context, item Item, old prior, try attemp
 		return failed(item, old, content, input, err), nil
 	}
 	same := out.outcome == Replaced && !old.unsound() && sameRevision(doc, r)
-	if same && !(asks && r.Unsituated > 0) {
-		// Nothing that its chunks hold has changed but their labels, which go
-		// with the record: the stored ones are right.
-		out.write = writeRecord
-		out.record.Rev, out.record.Unsituated = r.Rev, r.Unsituated
-		out.record.ChunkCount, out.record.Tokens = r.ChunkCount, r.Tokens
-		out.record.TextSHA256 = r.TextSHA256 // an older version's chunks have no checksums, either
-		return out, nil
+	again := same && asks && r.Unsituated > 0
+	if same && !again {
+		return kept(out, old, input, nil), nil
+	}
+	if again {
+		try = once // what is stored serves meanwhile
 	}
 	none, situated, err := p.situate(ctx, doc.Text, chunks, try)
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return prepared{}, ctx.Err()
-	}
-	if err != nil {
+	case again && (errors.Is(err, situate.ErrUnavailable) || errors.Is(err, situate.ErrRefused)):
+		out.away = errors.Is(err, situate.ErrUnavailable)
+		situated = []string{fmt.Sprintf("context: %d of %d chunks stay without a line: %v", r.Unsituated, r.ChunkCount, err)}
+		return kept(out, old, input, situated), nil
+	case err != nil:
 		err = fmt.Errorf("situate the chunks of %s: %w", item.name(), err)
 		if errors.Is(err, situate.ErrRefused) {
 			return failed(item, old, content, input, err), nil
 		}
 		return prepared{}, &fault{err}
 	}
-	if same && old.holds(input) && none >= r.Unsituated {
-		return prepared{doc: item.ID, outcome: Unchanged, record: r, warnings: situated}, nil // as little is known as before
+	if again && none >= r.Unsituated { // nothing is gained
+		return kept(out, old, input, situated), nil
 	}
 	out.record.Unsituated = none
 	out.warnings = append(out.warnings, situated...)
@@ -248,6 +252,22 @@ func (p *preparer) prepare(ctx context.Context, item Item, old prior, try attemp
 		return failed(item, old, content, input, fmt.Errorf("chunk %s: %w", item.name(), err)), nil
 	}
 	return out, nil
+}
+
+// kept returns what becomes of out, whose stored chunks are right: nothing that they
+// hold has changed but their labels, which go with the record. The warnings are of
+// asking the situator again.
+func kept(out prepared, old prior, input string, warnings []string) prepared {
+	r := old.record
+	if old.holds(input) {
+		return prepared{doc: out.doc, outcome: Unchanged, record: r, warnings: warnings, away: out.away}
+	}
+	out.write = writeRecord
+	out.warnings = append(out.warnings, warnings...)
+	out.record.Rev, out.record.Unsituated = r.Rev, r.Unsituated
+	out.record.ChunkCount, out.record.Tokens = r.ChunkCount, r.Tokens
+	out.record.TextSHA256 = r.TextSHA256 // an older version's chunks have no checksums, either
+	return out
 }
 
 // fill makes points of chunks.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -27,6 +28,7 @@ type run struct {
 	damaged map[text.DocID]bool // of what the index held before
 	recent  *recent             // the embed stage's alone
 	repeats chan struct{}       // of capacity 1: taken by the extractor that repeats what failed
+	away    atomic.Bool         // as prepared.away, of any document: the others would wait for the same
 	sum     Summary             // the count stage's alone while the pipeline runs
 	progress
 
@@ -134,12 +136,16 @@ func (r *run) pipeline(ctx context.Context, src Source) error {
 	for range workers {
 		group.Go(func() error {
 			for j := range work {
+				j.old.asIs = r.away.Load()
 				p, err := r.w.prep.prepare(ahead, j.item, j.old, r.inTurn)
 				if err != nil && ended() {
 					return nil
 				}
 				if err != nil {
 					return err
+				}
+				if p.away {
+					r.away.Store(true)
 				}
 				j.done <- p
 			}

@@ -21,10 +21,10 @@ import (
 type Situator interface {
 	// Context returns one line, or an error that wraps situate.ErrAnswer where
 	// there is none for this chunk alone, which is indexed without until a later run
-	// gets one, or
-	// situate.ErrRefused where this chunk alone cannot be asked about, which fails
-	// its document, or situate.ErrUnavailable where the model cannot be reached, which
-	// a run outlasts for some minutes. Other errors end the run.
+	// gets one, or situate.ErrRefused where this chunk alone cannot be asked about,
+	// which fails its document, or situate.ErrUnavailable where the model cannot be
+	// reached, which a run outlasts for some minutes. Where a later run asks again the
+	// last two leave the document as it is stored. Other errors end the run.
 	Context(ctx context.Context, document string, chunk text.Span) (string, error)
 	// Fingerprint stands for everything that shapes the lines.
 	Fingerprint() string

@@ -91,7 +91,8 @@ func TestSituateAgain(t *testing.T) {
 	c, e := dial(t, index.Options{}), &hashed{}
 	plan := Plan{Collection: collection(t, c), Chunker: chunker}
 	plan.Chunker.Context = "s1"
-	unusable := situator{map[string]error{"Bad": fmt.Errorf("no line: %w", situate.ErrAnswer)}}
+	bad := func(err error) Situator { return situator{map[string]error{"Bad": fmt.Errorf("no line: %w", err)}} }
+	unusable, away, refused := bad(situate.ErrAnswer), bad(situate.ErrUnavailable), bad(situate.ErrRefused)
 	tagged := func(tags ...string) Source {
 		item := Text("b", "", "Bad one.")
 		item.Tags = tags
@@ -109,7 +110,11 @@ func TestSituateAgain(t *testing.T) {
 		{"no answer", unusable, nil, Indexed, 2, 0, 0, 1, 2, 1},
 		{"again none", unusable, nil, Replaced, 0, 0, 2, 1, 0, 1},
 		{"without the model", nil, nil, Unchanged, 0, 0, 2, 0, 0, 1},
-		{"other labels, and none", unusable, []string{"x"}, Replaced, 0, 1, 1, 1, 1, 1},
+		{"away", away, nil, Replaced, 0, 0, 2, 1, 0, 1},
+		{"refused", refused, nil, Replaced, 0, 0, 2, 1, 0, 1},
+		{"other labels, and none", unusable, []string{"x"}, Replaced, 0, 1, 1, 1, 0, 1},
+		{"other labels, and away", away, []string{"x", "y"}, Replaced, 0, 1, 1, 1, 0, 1},
+		{"other labels, and refused", refused, []string{"x"}, Replaced, 0, 1, 1, 1, 0, 1},
 		{"well", situator{}, []string{"x"}, Replaced, 0, 1, 1, 0, 1, 0},
 		{"nothing left", situator{}, []string{"x"}, Unchanged, 0, 0, 2, 0, 0, 0},
 	} {
@@ -127,6 +132,26 @@ func TestSituateAgain(t *testing.T) {
 		if err != nil || r.Unsituated != step.unsituated || len(r.Tags) != len(step.tags) {
 			t.Errorf("%s: the record has %d chunks without a line and tags %q, %v, want %d and %q", step.name, r.Unsituated, r.Tags, err, step.unsituated, step.tags)
 		}
+	}
+}
+
+// A model that is away when it would be asked again is asked once, whatever is stored:
+// all of it serves as it is.
+func TestSituateAgainAway(t *testing.T) {
+	c := dial(t, index.Options{})
+	plan := Plan{Collection: collection(t, c), Chunker: chunker}
+	plan.Chunker.Context = "s1"
+	source := texts("a", "Bad one.", "b", "Bad two.", "c", "Bad three.")
+	model := &restarting{situator: situator{map[string]error{"Bad": situate.ErrAnswer}}, answered: map[string]int{}}
+	model.answers.Store(3)
+	o := Options{Embedder: &hashed{}, Extractor: InProcess{}, Situator: model, Workers: 1}
+	o.wait = func(context.Context, time.Duration) error { t.Error("the run waits for the model"); return nil }
+	if b, err := Build(t.Context(), c, plan, source, o); err != nil || b.Summary.Indexed != 3 || model.answers.Load() != 0 {
+		t.Fatalf("Build = %+v, %v", b.Summary, err)
+	}
+	b, err := Build(t.Context(), c, plan, source, o)
+	if err != nil || b.Summary.Unchanged != 3 || len(b.Summary.Warnings) != 1 || model.answers.Load() != -1 {
+		t.Errorf("Build again = %+v, %v after %d requests, want 3 unchanged after 1", b.Summary, err, -model.answers.Load())
 	}
 }
 

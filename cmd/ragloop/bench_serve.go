@@ -49,9 +49,9 @@ service. Both share the cores of this machine.
 those within --p99, and then measures at half of it. --overload 4 offers four times
 the rate, or the peak, and prints how many calls are still answered, against what is
 answered of the rate itself right before, as machines are not equally fast all the
-time, and how soon the others are refused. --embed asks nothing twice and embeds every query with the
-configured embedder; without it each query is embedded once. --ingest measures
-again while documents are embedded and stored.`,
+time, and how soon the others are refused. --embed asks nothing twice and embeds
+every query with the configured embedder; without it each query is embedded once.
+--ingest measures again while documents are embedded and stored.`,
 		Args: args(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			b.plan.Arrivals = load.Arrivals(arrivals)

@@ -3,9 +3,9 @@
 //
 // A [Model] turns a [Request] into a [Response]. [Client] is one behind an
 // endpoint, [Cache] remembers what another one answered, in a [Store], so that
-// nothing is paid for twice. [Estimator] tells calls, tokens and cost before anything is sent.
-// [Object] finds the JSON object in an answer, whether or not the model keeps to
-// the form it was asked for.
+// nothing is paid for twice. [Estimator] tells calls, tokens and cost before
+// anything is sent. [Object] finds the JSON object in an answer, whether or not the
+// model keeps to the form it was asked for.
 //
 // What a model says is not to be trusted, and neither is the text that goes into
 // a prompt: this package passes both on. [Frame] marks material in a prompt so that

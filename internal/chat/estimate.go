@@ -14,7 +14,8 @@ type Estimator struct {
 	sum     Estimate
 }
 
-// Estimate is what requests will cost at most.
+// Estimate is what requests will cost at most, unless one that is asked twice has an
+// answer of no use: a [Cache] asks it again.
 type Estimate struct {
 	Calls  int // to be sent
 	Cached int // answered already, or asked twice: nothing is sent
