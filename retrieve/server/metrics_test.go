@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/common/expfmt"
@@ -142,33 +143,36 @@ func TestMetrics(t *testing.T) {
 
 // TestMetricsOfRefusals: refused calls are counted, but have no time.
 func TestMetricsOfRefusals(t *testing.T) {
-	f, began, release, _ := waiting()
-	m := telemetry.NewMetrics("", Methods())
-	c := serve(t, f.collection(), func(c *Config) { c.MaxConcurrent, c.Metrics = 1, m })
-	done := make(chan error)
-	go func() { _, err := c.Retrieve(t.Context(), retrieveRequest); done <- err }()
-	<-began
-	for range 4 { // one of them waits
+	synctest.Test(t, func(t *testing.T) {
+		f, began, release, _ := waiting()
+		m := telemetry.NewMetrics("", Methods())
+		c := serve(t, f.collection(), func(c *Config) { c.MaxConcurrent, c.Metrics = 1, m })
+		done := make(chan error)
 		go func() { _, err := c.Retrieve(t.Context(), retrieveRequest); done <- err }()
-	}
-	for range 3 {
-		if err := <-done; status.Code(err) != codes.ResourceExhausted {
-			t.Errorf("call that is too many = %v", err)
+		<-began
+		for range 4 { // one of them waits
+			go func() { _, err := c.Retrieve(t.Context(), retrieveRequest); done <- err }()
 		}
-	}
-	want(t, scraped(t, m), map[string]float64{
-		"admission_limit search": 1, "admission_running search": 1, "admission_waiting search": 1,
-		"admission_refused_total search busy": 3, "admission_refused_total search late": 0,
-		"requests_total RESOURCE_EXHAUSTED Retrieve": 3, "request_duration_seconds Retrieve count": 0,
-	})
-	close(release)
-	for range 2 {
-		if err := <-done; err != nil {
-			t.Error(err)
+		for range 3 {
+			if err := <-done; status.Code(err) != codes.ResourceExhausted {
+				t.Errorf("call that is too many = %v", err)
+			}
 		}
-	}
-	want(t, scraped(t, m), map[string]float64{
-		"admission_running search": 0, "requests_total OK Retrieve": 2, "request_duration_seconds Retrieve count": 2,
+		synctest.Wait() // the fourth waits
+		want(t, scraped(t, m), map[string]float64{
+			"admission_limit search": 1, "admission_running search": 1, "admission_waiting search": 1,
+			"admission_refused_total search busy": 3, "admission_refused_total search late": 0,
+			"requests_total RESOURCE_EXHAUSTED Retrieve": 3, "request_duration_seconds Retrieve count": 0,
+		})
+		close(release)
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		want(t, scraped(t, m), map[string]float64{
+			"admission_running search": 0, "requests_total OK Retrieve": 2, "request_duration_seconds Retrieve count": 2,
+		})
 	})
 }
 
