@@ -46,7 +46,7 @@ var allow = []struct {
 
 	{"retrieve", []string{"retrieve/pack", "internal/index", "internal/embed", "internal/filter", "internal/lexical", "internal/recent", "internal/text", "internal/tokens"}},
 	{"retrieve/pack", []string{"internal/recent", "internal/text"}},
-	{"retrieve/expand", []string{"internal/chat"}},
+	{"retrieve/expand", []string{"internal/chat", "internal/lexical"}},
 	{"retrieve/server", []string{"retrieve", "retrieve/expand", "retrieve/pack", "proto/*/*", "internal/admit", "internal/away", "internal/filter", "internal/index", "internal/meta", "internal/telemetry", "internal/text", "internal/tokens"}},
 
 	{"ingest", []string{"ingest/extract", "ingest/situate", "ingest/chunk", "internal/index", "internal/embed", "internal/failpoint", "internal/lexical", "internal/meta", "internal/strictjson", "internal/text", "internal/tokens"}},

@@ -25,6 +25,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ragloop/ragloop/internal/chat"
+	"github.com/ragloop/ragloop/internal/lexical"
 )
 
 // Turn is something that was said before the query.
@@ -110,18 +111,13 @@ func sharesWord(s string, turns []Turn, query string) bool {
 func words(s string) []string {
 	var out []string
 	for _, run := range strings.FieldsFunc(strings.ToLower(s), notWord) {
-		if strings.ContainsFunc(run, unspaced) {
+		if strings.ContainsFunc(run, lexical.Unspaced) {
 			out = append(out, strings.Split(run, "")...)
 			continue
 		}
 		out = append(out, run)
 	}
 	return out
-}
-
-// unspaced reports whether words of r's script stand beside each other.
-func unspaced(r rune) bool {
-	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
 }
 
 func notWord(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }

@@ -2,7 +2,6 @@ package server
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -34,7 +33,7 @@ func filterWhere(path string, in *ragloopv1.FilterExpression, bad *invalidReques
 		return filter.Expr{}
 	}
 	if err := e.Check(); err != nil {
-		bad.add(path, "is not allowed: %s", filterProblem(err))
+		bad.add(path, "is not allowed: %s", filter.Problem(err))
 		return filter.Expr{}
 	}
 	return e
@@ -82,7 +81,7 @@ func filterParts(path string, op filter.Op, in *ragloopv1.FilterExpressions, dep
 func filterCondition(path string, in *ragloopv1.FilterCondition, bad *invalidRequest) filter.Expr {
 	field, err := filter.FieldOf(in.GetField())
 	if err != nil {
-		bad.add(path+".field", "is not allowed: %s", filterProblem(err))
+		bad.add(path+".field", "is not allowed: %s", filter.Problem(err))
 		return filter.Expr{}
 	}
 	e := filter.Expr{Op: filterOperators[in.GetOperator()], Field: field}
@@ -99,7 +98,7 @@ func filterCondition(path string, in *ragloopv1.FilterCondition, bad *invalidReq
 		e.Values = append(e.Values, value)
 	}
 	if err := e.CheckCondition(); err != nil {
-		bad.add(path, "is not allowed: %s", filterProblem(err))
+		bad.add(path, "is not allowed: %s", filter.Problem(err))
 	}
 	return e
 }
@@ -126,10 +125,6 @@ func filterValue(in *ragloopv1.FilterValue) (v filter.Value, problem string) {
 		return filter.Value{Kind: filter.Day, Time: day}, ""
 	}
 	return v, "has no value; allowed are text, number, boolean, time and date"
-}
-
-func filterProblem(err error) string {
-	return strings.TrimPrefix(err.Error(), filter.ErrInvalid.Error()+": ")
 }
 
 // Where returns e as a request has it; nil for none.

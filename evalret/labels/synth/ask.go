@@ -13,6 +13,7 @@ import (
 	"github.com/ragloop/ragloop/evalret/labels"
 	"github.com/ragloop/ragloop/internal/chat"
 	"github.com/ragloop/ragloop/internal/endpoint"
+	"github.com/ragloop/ragloop/internal/lexical"
 	"github.com/ragloop/ragloop/internal/text"
 )
 
@@ -287,7 +288,7 @@ func cutsWord(document, quote string, span text.RuneSpan) string {
 	first, _ := utf8.DecodeRuneInString(quote)
 	last, _ := utf8.DecodeLastRuneInString(quote)
 	after, _ := utf8.DecodeRuneInString(document[at.End:])
-	if word(before) && word(first) && !unspaced(before) || word(last) && word(after) && !unspaced(after) {
+	if word(before) && word(first) && !lexical.Unspaced(before) || word(last) && word(after) && !lexical.Unspaced(after) {
 		begin := strings.LastIndexFunc(document[:at.Start], func(r rune) bool { return !word(r) }) + 1
 		end := strings.IndexFunc(document[at.End:], func(r rune) bool { return !word(r) })
 		if end < 0 {
@@ -296,11 +297,6 @@ func cutsWord(document, quote string, span text.RuneSpan) string {
 		return document[max(begin, at.Start-40):at.Start] + "|" + cutRunes(quote, 20) + "|" + document[at.End:at.End+min(end, 40)]
 	}
 	return ""
-}
-
-// unspaced reports whether words of r's script stand beside each other.
-func unspaced(r rune) bool {
-	return unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar)
 }
 
 // withoutPassage asks q without the passage; bad: the model knows the answer. A draft
